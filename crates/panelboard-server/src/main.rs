@@ -1,0 +1,2 @@
+//! The `panelboard` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The breaker and the panel.
