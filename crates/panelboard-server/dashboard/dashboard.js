@@ -1,0 +1,933 @@
+// What does the panel do now? Reads the public API (events as they come, the rest each second) and
+// writes into the page. Names, reasons and answers come from outside: they only ever become text.
+'use strict';
+
+const $ = (id) => document.getElementById(id);
+const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+const attr = (node, name, value) => {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+};
+const make = (tag, className, text) => {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+// ---- words -------------------------------------------------------------------------------------
+
+const number = new Intl.NumberFormat('en');
+const count = (n) => number.format(n ?? 0);
+const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
+
+/** 7300 -> "7.3 s", 95000 -> "1 min 35 s". Tenths only where they tick. */
+function span(ms, tenths = false) {
+  if (ms < 10_000 && tenths && !calm.matches) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`;
+  const s = Math.max(0, Math.ceil(ms / 1000));
+  if (s < 120) return `${s} s`;
+  if (s < 7200) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  const h = Math.floor(s / 3600);
+  return h < 48 ? `${h} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(h / 24)} d ${h % 24} h`;
+}
+const short = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+const clock = (at) => {
+  const t = new Date(at);
+  return Number.isNaN(t.getTime()) ? String(at) : t.toLocaleTimeString('en-GB');
+};
+
+const REASONS = {
+  'failures': 'failures in a row', 'failure-rate': 'too many failures',
+  'probe-failed': 'the probe failed', 'probe-succeeded': 'the probe succeeded',
+  'deadline-passed': 'time for a probe', 'lease-expired': 'the probe never ended',
+  'tripped': 'tripped by hand', 'reset': 'reset by hand', 'force-open': 'isolated by hand',
+  'isolated': 'isolated by hand', 'released': 'released', 'disable': 'switched off',
+  'metrics-only': 'only counts', 'automatic': 'automatic again',
+};
+const reason = (r) => REASONS[r] ?? r ?? '';
+
+function why(item) {
+  const n = item.consecutive_failures || item.failure_threshold;
+  switch (item.state) {
+    case 'closed': return item.consecutive_failures
+      ? `${plural(item.consecutive_failures, 'failure')} in a row` : 'lets calls through';
+    case 'open': return item.reason === 'failures' ? plural(n, 'failure') : reason(item.reason);
+    case 'half-open': return item.probes_in_flight
+      ? `probing, ${item.probes_in_flight} of ${item.half_open_max_calls}`
+      : 'ready: the next call is the probe';
+    case 'forced-open': return 'isolated by hand, rejects all calls';
+    case 'disabled': return 'switched off: rejects nothing';
+    case 'metrics-only': return 'counts, rejects nothing';
+    default: return reason(item.reason);
+  }
+}
+const POSITION = { 'open': 'open', 'forced-open': 'open', 'half-open': 'half-open' };
+
+// ---- talking to the server ---------------------------------------------------------------------
+
+let token = null;
+
+/** Sends, and asks once for a token if the server wants one. Throws what the server said. */
+async function send(path, body, signal) {
+  for (let again = true; ; again = false) {
+    const headers = { 'content-type': 'application/json' };
+    if (token) headers.authorization = `Bearer ${token}`;
+    const answer = await fetch(path, {
+      method: 'POST', headers, body: JSON.stringify(body ?? {}), signal,
+    });
+    if (answer.ok) return answer;
+    if (answer.status === 401 && again && await askToken()) continue;
+    throw new Error(await complaint(answer));
+  }
+}
+
+async function complaint(answer) {
+  const text = await answer.text().catch(() => '');
+  try {
+    const body = JSON.parse(text);
+    const said = body.detail ?? body.error?.message ?? body.title;
+    if (said) return `${answer.status}: ${said}`;
+  } catch { /* not JSON: fall through to the bare status */ }
+  return `${answer.status} ${answer.statusText}`.trim();
+}
+
+async function read(path) {
+  const answer = await fetch(path, { signal: AbortSignal.timeout(5000), cache: 'no-store' });
+  if (!answer.ok) throw new Error(await complaint(answer));
+  return answer.json();
+}
+
+// ---- the link ----------------------------------------------------------------------------------
+
+const link = { stream: false, poll: false, since: null };
+
+function showLink() {
+  const live = link.stream && link.poll;
+  const state = live ? 'live' : link.since ? 'lost' : 'connecting';
+  if (live) link.since = Date.now();
+  attr($('link'), 'data-link', state);
+  set($('link-text'), { live: 'live', lost: 'retrying', connecting: 'connecting' }[state]);
+  document.body.classList.toggle('stale', state === 'lost');
+  $('lost').hidden = state !== 'lost';
+  if (state === 'lost') {
+    set($('lost'), `Connection lost, retrying. The panel is as it was at ${clock(link.since)}.`);
+  }
+}
+
+let soon = 0;
+let polling = false;
+let timer = 0;
+
+async function poll() {
+  if (polling) { soon = 1; return; }
+  polling = true;
+  clearTimeout(timer);
+  try {
+    const [breakers, calls, status] = await Promise.all([
+      read('/v1/breakers'), read('/v1/calls'), read('/status'),
+    ]);
+    link.poll = true;
+    showStatus(status);
+    showBreakers(breakers.items);
+    showCalls(calls.items);
+  } catch (error) {
+    if (!(error instanceof TypeError) && error.name !== 'TimeoutError') console.warn(error.message);
+    link.poll = false;
+  }
+  polling = false;
+  showLink();
+  const wait = soon ? 120 : document.hidden ? 5000 : 1000;
+  soon = 0;
+  timer = setTimeout(poll, wait);
+}
+/** Something happened: do not wait for the next second. */
+function pollSoon() {
+  if (polling) { soon = 1; return; }
+  clearTimeout(timer);
+  timer = setTimeout(poll, 120);
+}
+document.addEventListener('visibilitychange', () => { if (!document.hidden) pollSoon(); });
+
+// ---- events ------------------------------------------------------------------------------------
+
+let source = null;
+let lastSeq = 0;
+
+function listen() {
+  source?.close();
+  source = new EventSource(`/v1/events?after=${lastSeq}`);
+  source.onopen = () => { link.stream = true; showLink(); catchUp(); };
+  source.onerror = () => {
+    link.stream = false;
+    showLink();
+    // The browser retries by itself unless the answer was not a stream at all.
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  };
+  source.addEventListener('transition', (e) => {
+    const t = JSON.parse(e.data);
+    addTransition(t, true);
+    const module = modules.get(t.key);
+    if (module) module.flip(t);
+    pollSoon();
+  });
+  source.addEventListener('missed', (e) => addGap(lastSeq + 0.5, JSON.parse(e.data).missed));
+}
+
+/** What happened before the stream began, or while it was down. */
+async function catchUp() {
+  try {
+    const { items, missed } = await read(`/v1/events?format=json&after=${lastSeq}`);
+    if (missed && items.length) addGap(items[0].seq - 0.5, missed);
+    for (const t of items) addTransition(t, false);
+  } catch { /* the next reconnect tries again */ }
+}
+
+const KEPT = 256;
+const rows = []; // newest first: { seq, row }
+
+function insertRow(seq, row) {
+  const at = rows.findIndex((r) => r.seq <= seq);
+  if (at >= 0 && rows[at].seq === seq) return false;
+  const next = at < 0 ? null : rows[at].row;
+  $('transitions').insertBefore(row, next);
+  rows.splice(at < 0 ? rows.length : at, 0, { seq, row });
+  while (rows.length > KEPT) rows.pop().row.remove();
+  $('transitions-empty').hidden = true;
+  return true;
+}
+
+function addGap(seq, missed) {
+  const row = make('tr', 'gap');
+  const cell = make('td', '', `missed ${count(missed)}`);
+  cell.colSpan = 3;
+  row.append(cell);
+  insertRow(seq, row);
+}
+
+function addTransition(t, live) {
+  const row = make('tr', live ? 'new' : '');
+  const time = make('time', '', clock(t.at));
+  time.dateTime = t.at;
+  time.title = t.at;
+  const when = make('td');
+  when.append(time);
+  const what = make('td');
+  const move = make('span', 'move', `${t.from} → `);
+  const to = make('b', 'to', t.to);
+  to.dataset.state = t.to;
+  move.append(to, t.reason ? ` · ${reason(t.reason)}` : '');
+  if (t.retry_after_ms) move.append(` · ${span(t.retry_after_ms)}`);
+  what.append(make('span', 'key', t.key), move);
+  row.append(make('td', 'num', String(t.seq)), when, what);
+  if (!insertRow(t.seq, row)) return;
+  lastSeq = Math.max(lastSeq, t.seq);
+  set($('transitions-count'), count(lastSeq));
+  if (live) announce(`${t.key} ${t.to}${t.reason ? `: ${reason(t.reason)}` : ''}`);
+}
+
+/** A server that started anew counts from 1 again. */
+function forgetEvents() {
+  for (const { row } of rows.splice(0)) row.remove();
+  lastSeq = 0;
+  set($('transitions-count'), '0');
+  $('transitions-empty').hidden = false;
+  link.stream = false;
+  listen();
+}
+
+let heard = [];
+function announce(text) {
+  if (heard.push(text) > 1) return;
+  setTimeout(() => {
+    const said = heard.length > 3 ? [`${heard.length} transitions. ${$('tally').textContent}`] : heard;
+    for (const line of said) $('said').append(make('p', '', line));
+    while ($('said').childElementCount > 12) $('said').firstElementChild.remove();
+    heard = [];
+  }, 700);
+}
+
+// ---- head --------------------------------------------------------------------------------------
+
+let status = null;
+
+function showStatus(next) {
+  const restarted = status && status.started_at !== next.started_at;
+  status = next;
+  if (restarted) forgetEvents();
+  set($('version'), next.version ?? '');
+  set($('fact-config'), `config: ${next.config?.source ?? 'unknown'}`
+    + (next.config?.reloads ? `, reloaded ${plural(next.config.reloads, 'time')}` : ''));
+  set($('fact-uptime'), `up ${span(next.uptime_ms ?? 0)}`);
+  set($('fact-memory'), next.memory_bytes ? `${(next.memory_bytes / 2 ** 20).toFixed(1)} MiB` : '');
+  const wrong = next.config?.last_error;
+  $('config-error').hidden = !wrong;
+  if (wrong) set($('config-error'), `The config was not reloaded, the earlier one holds: ${wrong}`);
+  showTotals(next.totals ?? {}, next.retry_budget_remaining);
+  showModels(next.models ?? []);
+}
+
+const tiles = new Map();
+function tile(name, value, unit = '', bad = false) {
+  let entry = tiles.get(name);
+  if (!entry) {
+    const box = make('div');
+    entry = { box, value: make('span'), unit: make('small') };
+    const dd = make('dd');
+    dd.append(entry.value, entry.unit);
+    box.append(make('dt', '', name), dd);
+    $('totals').append(box);
+    tiles.set(name, entry);
+  }
+  set(entry.value, value);
+  set(entry.unit, unit);
+  entry.box.classList.toggle('bad', bad);
+}
+
+function showTotals(t, budget) {
+  const done = (t.succeeded ?? 0) + (t.failed ?? 0);
+  const share = done ? ` ${(Math.floor((t.succeeded / done) * 1000) / 10).toFixed(1)} %` : '';
+  tile('calls', count(t.calls));
+  tile('succeeded', count(t.succeeded), share);
+  tile('failed over', count(t.failed_over));
+  tile('failed', count(t.failed), '', t.failed > 0);
+  tile('streams cut', count(t.streams_cut), '', t.streams_cut > 0);
+  tile('clients left', count(t.client_aborts));
+  tile('retry budget', typeof budget === 'number' ? count(Math.floor(budget)) : '–');
+}
+
+// ---- panel -------------------------------------------------------------------------------------
+
+const SAMPLES = 60;
+const modules = new Map(); // key -> Module
+const rails = new Map(); // provider -> { section, list, tally }
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const module = modules.get(entry.target.dataset.key);
+    if (!module) continue;
+    module.near = entry.isIntersecting;
+    if (module.near) module.detail();
+  }
+}, { rootMargin: '400px' });
+
+class Module {
+  constructor(item) {
+    this.node = $('t-module').content.firstElementChild.cloneNode(true);
+    const at = (selector) => this.node.querySelector(selector);
+    this.at = {
+      use: at('use'), state: at('.m-state'), why: at('.why'), countdown: at('.countdown'),
+      fuse: at('.fuse'), burn: at('.fuse i'), error: at('.m-error'), failures: at('.r-failures'),
+      flight: at('.r-flight'), ttfb: at('.r-ttfb'), calls: at('.r-calls'),
+      rejected: at('.r-rejected'), spark: at('.spark'), ok: at('.s-ok'), bad: at('.s-bad'),
+      lat: at('.s-lat'), trip: at('[data-do=trip]'), reset: at('[data-do=reset]'),
+      isolate: at('[data-do=isolate]'), fault: at('[data-do=fault]'),
+    };
+    this.samples = [];
+    this.sampledAt = 0;
+    this.deadline = null;
+    this.near = false;
+    this.faultEnds = null;
+    this.node.dataset.key = item.key;
+    this.node.dataset.kind = item.kind;
+    const main = item.kind === 'provider';
+    const name = main ? 'main' : item.key.slice(item.provider.length + 1) || item.key;
+    const title = at('.m-name');
+    set(title, name);
+    title.title = main ? `${item.key}: all its keys` : item.key;
+    for (const [verb, label] of [['trip', 'Trip'], ['reset', 'Reset']]) {
+      attr(this.at[verb], 'aria-label', `${label} ${item.key}`);
+    }
+    seen.observe(this.node);
+  }
+
+  update(item) {
+    const before = this.item;
+    this.item = item;
+    const now = performance.now();
+    this.sample(before, now);
+    this.setDeadline(item.state === 'open' ? item.retry_after_ms : null, now);
+    this.faultEnds = item.fault ? now + (item.fault.remaining_ms ?? 0) : null;
+    if (!before || before.state !== item.state || before.generation !== item.generation) this.core();
+    set(this.at.why, why(item));
+    if (this.near) this.detail();
+  }
+
+  /** The state alone, as an event tells it, ahead of the next reading. */
+  flip(t) {
+    if (t.generation < this.item.generation) return;
+    this.update({ ...this.item, state: t.to, generation: t.generation, reason: t.reason,
+      retry_after_ms: t.retry_after_ms, ready_to_probe: false });
+  }
+
+  setDeadline(ms, now) {
+    if (ms === null || ms === undefined) { this.deadline = null; return; }
+    const next = now + ms;
+    // Readings jitter by some milliseconds; a countdown that jumps back looks broken.
+    if (this.deadline === null || Math.abs(next - this.deadline) > 400) {
+      if (this.deadline === null || next > this.deadline) this.whole = Math.max(ms, 1);
+      this.deadline = next;
+    }
+  }
+
+  sample(before, now) {
+    if (now - this.sampledAt < 900) return;
+    this.sampledAt = now;
+    const from = this.sampled ?? this.item.counts ?? {};
+    this.sampled = this.item.counts ?? {};
+    const grown = (name) => Math.max(0, (this.sampled[name] ?? 0) - (from[name] ?? 0));
+    this.samples.push([grown('successes'), grown('failures'), this.item.ttfb_ms ?? 0]);
+    if (this.samples.length > SAMPLES) this.samples.shift();
+  }
+
+  core() {
+    const { item, at, node } = this;
+    attr(node, 'data-state', item.state);
+    attr(node, 'data-pos', POSITION[item.state] ?? 'closed');
+    attr(at.use, 'href', `#i-${item.state}`);
+    set(at.state, item.state);
+    attr(node, 'aria-label', `${item.key}: ${item.state}`);
+    const forced = item.state === 'forced-open';
+    set(at.isolate, forced ? 'Release' : 'Isolate');
+    attr(at.isolate, 'aria-label', `${forced ? 'Release' : 'Isolate'} ${item.key}`);
+    at.isolate.dataset.do = forced ? 'release' : 'isolate';
+    at.trip.disabled = forced;
+  }
+
+  /** The parts that only matter when someone can see them. */
+  detail() {
+    const { item, at } = this;
+    const c = item.counts ?? {};
+    set(at.failures, `${item.consecutive_failures ?? 0} / ${item.failure_threshold ?? '–'}`);
+    at.failures.classList.toggle('hot', item.consecutive_failures > 0);
+    set(at.flight, count(item.in_flight));
+    set(at.ttfb, typeof item.ttfb_ms === 'number' ? short(item.ttfb_ms) : '–');
+    set(at.calls, count((c.successes ?? 0) + (c.failures ?? 0)));
+    set(at.rejected, count(c.rejected));
+    const e = item.last_error;
+    set(at.error, e ? `last: ${[e.status, e.class.replace('_', ' ')].filter(Boolean).join(' ')}, `
+      + `${clock(e.at)}${e.message ? ` · ${e.message}` : ''}` : '');
+    at.error.title = e ? `${e.message ?? ''} (${e.at})` : '';
+    at.fault.hidden = item.kind !== 'key' || kindOf(item.provider) !== 'pretend';
+    this.drawSpark();
+    this.tick(performance.now());
+  }
+
+  drawSpark() {
+    const { at, samples } = this;
+    const busiest = Math.max(4, ...samples.map(([ok, bad]) => ok + bad));
+    const slowest = Math.max(1, ...samples.map(([, , ms]) => ms)) * 1.15;
+    let ok = ''; let bad = ''; let lat = '';
+    const left = (SAMPLES - samples.length) * 2;
+    samples.forEach(([good, fails, ms], i) => {
+      const x = left + i * 2;
+      const h = (good / busiest) * 22;
+      const f = (fails / busiest) * 22;
+      if (good) ok += `M${x} 25v${(-h).toFixed(1)}h1.5V25z`;
+      if (fails) bad += `M${x} ${(25 - h).toFixed(1)}v${(-f).toFixed(1)}h1.5v${f.toFixed(1)}z`;
+      if (ms) lat += `${lat ? 'L' : 'M'}${x + 0.75} ${(25 - (ms / slowest) * 22).toFixed(1)}`;
+    });
+    attr(at.ok, 'd', ok);
+    attr(at.bad, 'd', bad);
+    attr(at.lat, 'd', lat);
+    const sum = (i) => samples.reduce((n, s) => n + s[i], 0);
+    const text = `Last minute: ${sum(0)} succeeded, ${sum(1)} failed`;
+    attr(at.spark, 'aria-label', text);
+  }
+
+  tick(now) {
+    const { at, item } = this;
+    const left = this.deadline === null ? null : this.deadline - now;
+    set(at.countdown, left === null ? '' : left > 0 ? `probe in ${span(left, true)}` : 'probe due');
+    at.fuse.hidden = left === null;
+    if (left !== null) {
+      const share = Math.min(1, Math.max(0, left / this.whole));
+      at.burn.style.transform = `scaleX(${share.toFixed(3)})`;
+    }
+    if (at.fault.hidden) return;
+    const on = this.faultEnds !== null && this.faultEnds > now;
+    const rest = on ? span(this.faultEnds - now) : '';
+    set(at.fault, on ? `${item.fault.kind} · ${rest}` : 'Fault');
+    at.fault.classList.toggle('armed', on);
+    attr(at.fault, 'aria-label', `Fault on ${item.key}${on ? `: ${item.fault.kind} for ${rest}` : ''}`);
+  }
+
+  matches(words, only) {
+    if (only && this.item.state === 'closed') return false;
+    const text = `${this.item.key} ${this.item.state} ${why(this.item)}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  }
+}
+
+const kindOf = (provider) => status?.providers?.find((p) => p.name === provider)?.kind;
+
+function rail(provider) {
+  let r = rails.get(provider);
+  if (r) return r;
+  const section = $('t-rail').content.firstElementChild.cloneNode(true);
+  const find = (selector) => section.querySelector(selector);
+  r = { section, list: find('.modules'), about: find('.plate-about'), tally: find('.plate-tally') };
+  set(find('.plate-name'), provider);
+  attr(r.list, 'aria-label', `Breakers of ${provider}`);
+  rails.set(provider, r);
+  $('rails').append(section);
+  return r;
+}
+
+function about(provider) {
+  const p = status?.providers?.find((x) => x.name === provider);
+  if (!p) return '';
+  return p.kind === 'pretend' ? 'pretend: makes its answers up' : `${p.kind} ${p.base_url ?? ''}`;
+}
+
+function showBreakers(items) {
+  const live = new Set();
+  const byProvider = new Map();
+  for (const item of items) {
+    live.add(item.key);
+    let module = modules.get(item.key);
+    if (!module) modules.set(item.key, module = new Module(item));
+    module.update(item);
+    if (!byProvider.has(item.provider)) byProvider.set(item.provider, []);
+    const list = byProvider.get(item.provider);
+    if (item.kind === 'provider') list.unshift(module); else list.push(module);
+  }
+  for (const [key, module] of modules) {
+    if (live.has(key)) continue;
+    seen.unobserve(module.node);
+    module.node.remove();
+    modules.delete(key);
+  }
+  for (const [provider, r] of rails) {
+    if (!byProvider.has(provider)) { r.section.remove(); rails.delete(provider); }
+  }
+  for (const [provider, list] of byProvider) arrange(rail(provider), provider, list);
+  tally(items);
+  sift();
+}
+
+/** Puts the modules in order; touches only those that are out of it, so that focus stays. */
+function arrange(r, provider, list) {
+  let next = r.list.firstElementChild;
+  for (const module of list) {
+    if (module.node === next) next = next.nextElementSibling;
+    else r.list.insertBefore(module.node, next);
+  }
+  const closed = list.filter((m) => m.item.state === 'closed').length;
+  set(r.about, about(provider));
+  set(r.tally, closed === list.length ? 'all closed' : `${closed} of ${list.length} closed`);
+}
+
+const ORDER = ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only', 'closed'];
+function tally(items) {
+  const by = new Map();
+  for (const { state } of items) by.set(state, (by.get(state) ?? 0) + 1);
+  const parts = ORDER.filter((s) => by.has(s)).map((s) => `${count(by.get(s))} ${s}`);
+  set($('tally'), parts.join(' · '));
+  const off = by.get('open') ?? 0;
+  const title = off ? `${off} open · Panelboard` : 'Panelboard';
+  if (document.title !== title) document.title = title;
+}
+
+/** Hides what the filter does not ask for. */
+function sift() {
+  const words = $('filter').value.toLowerCase().split(/\s+/).filter(Boolean);
+  const only = $('only').checked;
+  let shown = 0;
+  const busy = new Set();
+  let first = null;
+  let entry = false;
+  for (const module of modules.values()) {
+    const match = module.matches(words, only);
+    if (module.node.hidden === match) module.node.hidden = !match;
+    if (!match) continue;
+    shown += 1;
+    busy.add(module.item.provider);
+    first ??= module.node;
+    entry ||= module.node.tabIndex === 0;
+  }
+  if (first && !entry) first.tabIndex = 0;
+  for (const [provider, r] of rails) r.section.hidden = !busy.has(provider);
+  $('board-empty').hidden = shown > 0;
+  set($('board-empty'), modules.size ? (only && !words.length
+    ? 'All breakers are closed.' : 'No breaker matches.') : 'No breaker yet.');
+}
+$('filter').addEventListener('input', sift);
+$('only').addEventListener('change', sift);
+
+// ---- by hand -----------------------------------------------------------------------------------
+
+const FAULTS = [
+  ['429', 'rate limited'], ['500', 'server error'], ['503', 'unavailable'], ['529', 'overloaded'],
+  ['401', 'key rejected'], ['hang', 'never answers'], ['cut', 'breaks off'], ['slow', 'drips'],
+  ['refuse', 'no connection'], ['none', 'healthy again'],
+];
+const FOR_TRIP = [['', 'its own recovery time'], ['10s', '10 s'], ['30s', '30 s'], ['60s', '1 min'],
+  ['600s', '10 min']];
+const FOR_FAULT = [['8s', '8 s'], ['20s', '20 s'], ['60s', '1 min'], ['600s', '10 min']];
+
+for (const [name, meaning] of FAULTS) {
+  const label = make('label', 'tile');
+  const input = make('input');
+  Object.assign(input, { type: 'radio', name: 'fault', value: name });
+  label.append(input, make('b', '', name), ` ${meaning}`);
+  $('ask-faults').append(label);
+}
+
+let answer = null;
+const ask = $('ask');
+ask.addEventListener('close', () => {
+  const yes = ask.returnValue === 'yes';
+  const chosen = $('ask-faults').querySelector('input:checked')?.value;
+  answer?.(yes ? { for: $('ask-for').value, fault: chosen, token: $('ask-token').value } : null);
+  answer = null;
+});
+$('ask-no').addEventListener('click', () => ask.close('no'));
+
+/** One question at a time; the promise holds what was chosen, or null. */
+function question({ title, text, yes, times = null, fault = null, wantsToken = false }) {
+  if (ask.open) return Promise.resolve(null);
+  set($('ask-title'), title);
+  set($('ask-text'), text);
+  set($('ask-yes'), yes);
+  $('ask-for-row').hidden = !times;
+  $('ask-for').replaceChildren(...(times ?? []).map(([value, label]) => new Option(label, value)));
+  $('ask-faults').hidden = !fault;
+  for (const radio of $('ask-faults').querySelectorAll('input')) radio.checked = radio.value === fault;
+  $('ask-token-row').hidden = !wantsToken;
+  $('ask-token').value = '';
+  ask.returnValue = 'no';
+  ask.showModal();
+  if (fault) $('ask-faults').querySelector('input:checked')?.focus();
+  else if (wantsToken) $('ask-token').focus();
+  else $('ask-yes').focus();
+  return new Promise((done) => { answer = done; });
+}
+
+async function askToken() {
+  const chosen = await question({ title: 'A token is needed', yes: 'Go on', wantsToken: true,
+    text: 'This server wants a token for that. It is kept until the page is left.' });
+  token = chosen?.token || null;
+  return token !== null;
+}
+
+let toastTimer = 0;
+function toast(text) {
+  $('toast').hidden = false;
+  set($('toast'), text);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { $('toast').hidden = true; }, 6000);
+}
+
+const pathOf = (key) => key.split('/').map(encodeURIComponent).join('/');
+
+async function act(key, verb) {
+  const spare = 'Calls go to other keys meanwhile.';
+  let body = {};
+  if (verb === 'trip') {
+    const chosen = await question({ title: `Trip ${key}?`, yes: 'Trip', times: FOR_TRIP,
+      text: `It rejects calls until the time is over and a probe succeeds. ${spare}` });
+    if (!chosen) return;
+    if (chosen.for) body = { for: chosen.for };
+  } else if (verb === 'isolate') {
+    if (!await question({ title: `Isolate ${key}?`, yes: 'Isolate',
+      text: `It rejects every call until it is released by hand. ${spare}` })) return;
+  } else if (verb === 'fault') {
+    await injectFault(key);
+    return;
+  }
+  try {
+    const item = await (await send(`/v1/breakers/${pathOf(key)}/${verb}`, body)).json();
+    if (item?.key === key) modules.get(key)?.update(item);
+    pollSoon();
+  } catch (error) {
+    toast(`${verb} ${key}: ${error.message}`);
+  }
+}
+
+async function injectFault(key) {
+  const current = modules.get(key)?.item.fault?.kind;
+  const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', times: FOR_FAULT,
+    fault: current ? 'none' : '429', text: 'The pretend provider answers this way to calls with this key.' });
+  if (!chosen?.fault) return;
+  const body = { key, fault: chosen.fault };
+  if (chosen.fault !== 'none') body.for = chosen.for;
+  try {
+    await send('/v1/faults', body);
+    pollSoon();
+  } catch (error) {
+    toast(`fault on ${key}: ${error.message}`);
+  }
+}
+
+$('rails').addEventListener('click', (e) => {
+  const node = e.target.closest('.module');
+  if (!node) return;
+  const button = e.target.closest('button');
+  if (button) act(node.dataset.key, button.dataset.do);
+  else if (e.target.closest('.handle')) {
+    act(node.dataset.key, { 'closed': 'trip', 'disabled': 'trip', 'metrics-only': 'trip',
+      'forced-open': 'release' }[node.dataset.state] ?? 'reset');
+  }
+});
+
+const LETTERS = { t: 'trip', r: 'reset', f: 'fault' };
+$('rails').addEventListener('keydown', (e) => {
+  const node = e.target.closest('.module');
+  if (!node || e.ctrlKey || e.metaKey || e.altKey) return;
+  const { item, at } = modules.get(node.dataset.key);
+  if (e.key.startsWith('Arrow')) {
+    e.preventDefault();
+    move(node, e.key);
+  } else if (e.key === 'i') {
+    act(item.key, at.isolate.dataset.do);
+  } else if (LETTERS[e.key] && !(e.key === 'f' && at.fault.hidden)
+    && !(e.key === 't' && at.trip.disabled)) {
+    e.preventDefault();
+    act(item.key, LETTERS[e.key]);
+  }
+});
+
+function move(node, key) {
+  const all = [...$('rails').querySelectorAll('.module:not([hidden])')];
+  const here = all.indexOf(node);
+  let to = here + (key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0);
+  if (key === 'ArrowUp' || key === 'ArrowDown') {
+    const step = key === 'ArrowDown' ? 1 : -1;
+    const box = node.getBoundingClientRect();
+    // The first module of another row that stands in this column, or is its row's last.
+    for (to = here + step; to >= 0 && to < all.length; to += step) {
+      const other = all[to].getBoundingClientRect();
+      const nextRow = all[to + 1]?.getBoundingClientRect().top !== other.top;
+      if (other.top !== box.top && (Math.abs(other.left - box.left) < 4
+        || (other.left < box.left && nextRow))) break;
+    }
+  }
+  if (!all[to]) return;
+  node.tabIndex = -1;
+  all[to].tabIndex = 0;
+  all[to].focus();
+  all[to].scrollIntoView({ block: 'nearest' });
+}
+
+document.addEventListener('keydown', (e) => {
+  if (e.key !== '/' || ask.open || e.target.closest('input, select, textarea')) return;
+  e.preventDefault();
+  $('filter').focus();
+});
+
+// ---- calls in flight ---------------------------------------------------------------------------
+
+const STAGES = ['waiting', 'connecting', 'first-byte', 'streaming'];
+const SHOWN = 40;
+const calls = new Map(); // id -> { row, ... }
+
+function showCalls(items) {
+  const now = performance.now();
+  const live = new Set();
+  const oldest = [...items].sort((a, b) => b.age_ms - a.age_ms).slice(0, SHOWN);
+  for (const call of oldest) {
+    live.add(call.id);
+    let c = calls.get(call.id);
+    if (!c) calls.set(call.id, c = callRow(call));
+    c.born = now - call.age_ms;
+    const by = call.provider ? `${call.provider}/${call.key ?? '…'}` : 'not chosen yet';
+    set(c.by, by + (call.attempt > 1 ? `, attempt ${call.attempt}` : ''));
+    set(c.stage, call.stage);
+    const reached = STAGES.indexOf(call.stage);
+    c.steps.forEach((step, i) => step.classList.toggle('on', i <= reached));
+    set(c.age, short(call.age_ms));
+  }
+  for (const [id, c] of calls) {
+    if (!live.has(id)) { c.row.remove(); calls.delete(id); }
+  }
+  set($('calls-count'), count(items.length)
+    + (items.length > SHOWN ? `, the oldest ${SHOWN} shown` : ''));
+  $('calls-empty').hidden = items.length > 0;
+}
+
+function callRow(call) {
+  const row = make('tr');
+  row.title = call.id;
+  const who = make('td');
+  const by = make('span', 'by');
+  who.append(make('b', '', call.model), call.stream ? ' · stream' : '', by);
+  const how = make('td');
+  const stage = make('span');
+  const bar = make('div', 'steps');
+  bar.setAttribute('aria-hidden', 'true');
+  const steps = STAGES.map(() => make('i'));
+  bar.append(...steps);
+  how.append(stage, bar);
+  const age = make('td', 'num');
+  row.append(who, how, age);
+  $('calls').append(row);
+  return { row, by, stage, steps, age, born: 0 };
+}
+
+// ---- try it ------------------------------------------------------------------------------------
+
+let running = null;
+
+function showModels(models) {
+  const names = models.map((m) => m.name);
+  const now = [...$('model').options].map((o) => o.value);
+  if (names.join('\n') !== now.join('\n')) {
+    const chosen = $('model').value;
+    $('model').replaceChildren(...names.map((name) => new Option(name, name)));
+    if (names.includes(chosen)) $('model').value = chosen;
+  }
+  $('burst').hidden = !isPretend(models.find((m) => m.name === $('model').value));
+  showCurl();
+}
+/** Many calls at once only where they cost nobody anything. */
+const isPretend = (model) => !!model?.targets?.length
+  && model.targets.every((t) => kindOf(t.split('/')[0]) === 'pretend');
+
+const bodyOf = (prompt) => ({
+  model: $('model').value || 'fast', stream: true, messages: [{ role: 'user', content: prompt }],
+});
+function showCurl() {
+  const body = JSON.stringify(bodyOf($('prompt').value)).replaceAll("'", "'\\''");
+  set($('curl'), `curl -N ${location.origin}/v1/chat/completions `
+    + `-H 'content-type: application/json' -d '${body}'`);
+}
+$('prompt').addEventListener('input', showCurl);
+$('model').addEventListener('change', () => showModels(status?.models ?? []));
+
+/** Streams one answer; `onText` gets each piece. Returns who served it, and how fast. */
+async function chat(prompt, signal, onText) {
+  const began = performance.now();
+  const reply = await send('/v1/chat/completions', bodyOf(prompt), signal);
+  const from = (name) => reply.headers.get(`x-panelboard-${name}`);
+  const by = { provider: from('provider'), key: from('key'), attempts: Number(from('attempts')) };
+  by.firstMs = performance.now() - began;
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ''; ;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop();
+    for (const line of lines) {
+      if (!line.startsWith('data:')) continue;
+      const data = line.slice(5).trim();
+      if (data === '[DONE]') return by;
+      const event = JSON.parse(data);
+      if (event.error) throw new Error(event.error.message);
+      onText(event.choices?.[0]?.delta?.content ?? '', by);
+    }
+  }
+  throw new Error('the answer broke off');
+}
+
+function describe(by) {
+  const who = by.provider ? `${by.provider}${by.key ? `/${by.key}` : ''}` : 'answered';
+  const again = by.attempts > 1 ? `, after ${by.attempts} attempts` : '';
+  return `${who}${again}, first byte ${short(by.firstMs)}`;
+}
+
+function answerBox(meta, text, bad = false) {
+  $('answer').hidden = false;
+  $('answer').toggleAttribute('data-bad', bad);
+  set($('answer-meta'), meta);
+  set($('answer-text'), text);
+}
+
+$('try').addEventListener('submit', async (e) => {
+  e.preventDefault();
+  if (running) { running.abort(); return; }
+  running = new AbortController();
+  set($('send'), 'Stop');
+  let text = '';
+  let who = 'sending…';
+  answerBox(who, '');
+  pollSoon();
+  try {
+    const by = await chat($('prompt').value, running.signal, (piece, from) => {
+      text += piece;
+      who = describe(from);
+      answerBox(who, text);
+    });
+    answerBox(describe(by), text);
+  } catch (error) {
+    const stopped = error.name === 'AbortError';
+    answerBox(stopped ? `${who}, stopped` : error.message, text, !stopped);
+  }
+  running = null;
+  set($('send'), 'Send');
+  pollSoon();
+});
+
+const BURST = 20;
+const APART_MS = 150;
+$('burst').addEventListener('click', async () => {
+  $('burst').disabled = true;
+  const served = new Map();
+  let failed = 0;
+  let last = '';
+  const show = () => {
+    const parts = [...served].map(([who, n]) => `${n} by ${who}`);
+    if (failed) parts.push(`${failed} failed: ${last}`);
+    answerBox(`${BURST} calls`, parts.join('\n'), failed > 0);
+  };
+  await Promise.all(Array.from({ length: BURST }, async (_, i) => {
+    await new Promise((go) => { setTimeout(go, i * APART_MS); });
+    try {
+      const by = await chat($('prompt').value, AbortSignal.timeout(60_000), () => {});
+      const who = [by.provider, by.key].filter(Boolean).join('/') || 'the gateway';
+      served.set(who, (served.get(who) ?? 0) + 1);
+    } catch (error) {
+      failed += 1;
+      last = error.message;
+    }
+    show();
+  }));
+  $('burst').disabled = false;
+});
+
+$('copy').addEventListener('click', async () => {
+  try {
+    await navigator.clipboard.writeText($('curl').textContent);
+  } catch {
+    // No clipboard outside a secure context: leave the line selected, to copy by hand.
+    getSelection().selectAllChildren($('curl'));
+    toast('Selected: copy it with the keyboard.');
+    return;
+  }
+  set($('copy'), 'Copied');
+  setTimeout(() => set($('copy'), 'Copy'), 1500);
+});
+
+// ---- colours -----------------------------------------------------------------------------------
+
+const THEMES = { auto: 'automatic', dark: 'dark', light: 'light' };
+function useTheme(name) {
+  const theme = name in THEMES ? name : 'auto';
+  attr(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
+  set($('theme'), theme[0].toUpperCase() + theme.slice(1));
+  attr($('theme'), 'aria-label', `Colour scheme: ${THEMES[theme]}`);
+  try { localStorage.setItem('panelboard-theme', theme); } catch { /* private mode: not kept */ }
+  return theme;
+}
+let theme = 'auto';
+try { theme = localStorage.getItem('panelboard-theme') ?? 'auto'; } catch { /* private mode */ }
+theme = useTheme(theme);
+$('theme').addEventListener('click', () => {
+  const names = Object.keys(THEMES);
+  theme = useTheme(names[(names.indexOf(theme) + 1) % names.length]);
+});
+
+// ---- go ----------------------------------------------------------------------------------------
+
+function tick() {
+  const now = performance.now();
+  for (const module of modules.values()) {
+    if (module.near && (module.deadline !== null || module.faultEnds !== null)) module.tick(now);
+  }
+  for (const c of calls.values()) set(c.age, short(now - c.born));
+  setTimeout(tick, calm.matches ? 1000 : 200);
+}
+
+showCurl();
+listen();
+poll();
+tick();
