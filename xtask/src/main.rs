@@ -1,2 +1,55 @@
-//! Tasks.
-fn main() {}
+//! Which tasks are there? `cargo xtask NAME` runs one; without a name it lists them.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to a terminal")]
+
+mod cache;
+mod clock;
+mod counts;
+mod faults;
+mod install;
+mod models;
+mod process;
+mod report;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask test [--fast]       all that the gate runs; --fast leaves out faults, browser, real-llm
+cargo xtask ci                  the same, and what cannot be installed is a failure
+cargo xtask tidy                the conventions that lints cannot check
+cargo xtask loom [FILTER]       the core's models under loom
+cargo xtask shuttle [FILTER]    the core's models under shuttle
+cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`: all the core's)
+cargo xtask bench [core|panel|gateway]
+cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match task {
+        "test" => test::run(rest),
+        "ci" => test::ci(rest),
+        "tidy" => tidy::run(),
+        "loom" => models::run(models::Checker::Loom, rest),
+        "shuttle" => models::run(models::Checker::Shuttle, rest),
+        "faults" => faults::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(true)
+        }
+        other => Err(format!("no task `{other}`; there are:\n{HELP}")),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How do the core's models run? Under loom and shuttle, in release mode with debug assertions.
+
+use std::{process::Command, time::Duration};
+
+use crate::{counts, process, workspace::Workspace};
+
+/// A model checker, which stands in for threads and atomics by a `cfg` of the build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checker {
+    Loom,
+    Shuttle,
+}
+
+impl Checker {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
+        }
+    }
+
+    /// Our own names: `cfg(loom)` would reach every dependency, and tokio loses its `net` by it.
+    pub(crate) fn flags(self) -> String {
+        format!("--cfg panelboard_{} -C debug-assertions", self.name())
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// `cargo xtask loom [FILTER]`, `cargo xtask shuttle [FILTER]`.
+///
+/// # Errors
+/// Cargo cannot be started, or no model has `FILTER` in its path: nothing run is nothing shown.
+pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String> {
+    let workspace = Workspace::load()?;
+    let filter = arguments.first().map_or(checker.name(), String::as_str);
+    let ended = process::run(command(checker, &workspace, filter), LIMIT, true)?;
+    if ended.success() && counts::read(&ended.lines).passed == 0 {
+        return Err(format!("no {} model's path holds `{filter}`", checker.name()));
+    }
+    Ok(ended.success())
+}
+
+/// The run of those models whose path holds `filter`.
+pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(&workspace.root)
+        .args(["test", "-p", "panelboard", "--release", "--lib", "--", filter])
+        // Linking is most of the time; what is searched does not depend on it.
+        .envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")])
+        .env("RUSTFLAGS", checker.flags())
+        // Its own folder: other flags in the same one would build everything anew each time.
+        .env("CARGO_TARGET_DIR", workspace.target.join(checker.name()));
+    command
+}

@@ -1,0 +1,185 @@
+//! Does everything pass? `cargo xtask test`: every check of the gate, each as a step.
+
+use std::{env, path::Path, process::Command, time::Duration};
+
+use crate::{
+    counts::Counts,
+    faults, install,
+    models::{self, Checker},
+    process,
+    report::{Outcome, Report, Verdict, run as run_step},
+    tidy,
+    workspace::Workspace,
+};
+
+/// How much is run, and how strictly.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    /// Leave out what is slow: faults, browser, real model.
+    fast: bool,
+    /// What cannot be installed is a failure, not a skipped step.
+    strict: bool,
+}
+
+/// `cargo xtask test [--fast]`. Strict where `CI` is set.
+///
+/// # Errors
+/// An unknown argument, or a workspace that cargo cannot read.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    let fast = match arguments {
+        [] => false,
+        [one] if one == "--fast" => true,
+        other => return Err(format!("`test` takes `--fast` or nothing, not {other:?}")),
+    };
+    let strict = env::var_os("CI").is_some_and(|value| value != "false" && !value.is_empty());
+    all(Extent { fast, strict })
+}
+
+/// `cargo xtask ci`: what `.ci/run` needs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn ci(arguments: &[String]) -> Result<bool, String> {
+    if !arguments.is_empty() {
+        return Err("`ci` takes no arguments".into());
+    }
+    all(Extent { fast: false, strict: true })
+}
+
+fn all(extent: Extent) -> Result<bool, String> {
+    let workspace = Workspace::load()?;
+    let mut report = Report::new();
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+
+    report.command("fmt", cargo(&["fmt", "--all", "--check"]), minutes(2));
+    let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    report.command("clippy", cargo(&lints), minutes(15));
+    report.step("tidy", || tidy::step(&workspace));
+    report.command("tests", tests(), minutes(20));
+    report.command("doc tests", cargo(&["test", "--workspace", "--doc"]), minutes(10));
+    report.step("examples", || examples(&workspace));
+    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    report.command("docs", docs, minutes(10));
+    report.step("deny", deny);
+    report.step("loom", || {
+        none_is_a_failure(run_step(models::command(Checker::Loom, &workspace, "loom"), minutes(15)))
+    });
+    if !extent.fast {
+        report.step("faults", || faults::step(&workspace));
+        report.step("browser", || tolerate(extent, browser(&workspace)));
+    }
+    Ok(report.close())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).env("CARGO_TERM_COLOR", "never");
+    command
+}
+
+/// nextest where it is installed; otherwise cargo's own runner. No retries with either.
+fn tests() -> Command {
+    if process::there("cargo-nextest", "--version") {
+        return cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+    }
+    println!("cargo-nextest is not installed: running `cargo test`");
+    cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+}
+
+/// Each example is run; one that ends with an error fails.
+fn examples(workspace: &Workspace) -> Outcome {
+    let mut sum = Counts::default();
+    let mut failed = Vec::new();
+    for package in &workspace.packages {
+        for target in package.targets.iter().filter(|target| target.kind == "example") {
+            println!("--- example {} of {}", target.name, package.name);
+            let command =
+                cargo(&["run", "--quiet", "-p", &package.name, "--example", &target.name]);
+            match process::run(command, Duration::from_secs(300), true) {
+                Ok(ended) if ended.success() => sum.passed += 1,
+                Ok(ended) => failed.push(format!("{} ({})", target.name, ended.how())),
+                Err(why) => failed.push(format!("{} ({why})", target.name)),
+            }
+        }
+    }
+    sum.failed = failed.len() as u64;
+    match failed.is_empty() {
+        true => Outcome::passed(sum),
+        false => Outcome { counts: sum, ..Outcome::failed(failed.join(", ")) },
+    }
+}
+
+/// Licences, bans and sources. The advisories need a database that is not asked for here.
+fn deny() -> Outcome {
+    if !process::there("cargo-deny", "--version") {
+        return Outcome::skipped("cargo-deny is not installed (`cargo install cargo-deny`)");
+    }
+    let checks = ["deny", "--offline", "check", "licenses", "bans", "sources"];
+    run_step(cargo(&checks), Duration::from_secs(120))
+}
+
+/// The dashboard in a real browser.
+fn browser(workspace: &Workspace) -> Outcome {
+    let folder = workspace.root.join("crates/panelboard-server/tests/dashboard");
+    if let Err(why) = install::node_modules(&folder).and_then(|()| chromium()) {
+        return Outcome::skipped(why);
+    }
+    let build = cargo(&["build", "-p", "panelboard-server", "--bin", "panelboard"]);
+    match process::run(build, Duration::from_secs(900), true) {
+        Ok(ended) if ended.success() => {}
+        Ok(ended) => return Outcome::failed(format!("the build: {}", ended.how())),
+        Err(why) => return Outcome::failed(why),
+    }
+    let mut command = Command::new("node");
+    command.arg(folder.join("run.mjs")).arg("--bin").arg(workspace.program("debug", "panelboard"));
+    none_is_a_failure(run_step(command, Duration::from_secs(300)))
+}
+
+fn chromium() -> Result<(), String> {
+    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    match known.iter().any(|path| Path::new(path).exists()) {
+        true => Ok(()),
+        false => install::debian("chromium", "chromium"),
+    }
+}
+
+/// Nothing run is nothing shown.
+fn none_is_a_failure(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome { counts: Counts { passed: 0, failed: 0, .. }, .. } => {
+            Outcome::failed("no test was run")
+        }
+        other => other,
+    }
+}
+
+fn tolerate(extent: Extent, outcome: Outcome) -> Outcome {
+    match outcome.verdict {
+        Verdict::Skipped(why) if extent.strict => Outcome::failed(why),
+        _ => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_installed_fails_only_where_it_must_be_there() {
+        let strict = Extent { fast: false, strict: true };
+        let lenient = Extent { strict: false, ..strict };
+        let skipped = || Outcome::skipped("no browser");
+        assert_eq!(tolerate(strict, skipped()).verdict, Verdict::Failed("no browser".into()));
+        assert_eq!(tolerate(lenient, skipped()).verdict, Verdict::Skipped("no browser".into()));
+        assert_eq!(tolerate(strict, Outcome::passed(Counts::default())).verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn a_runner_that_ran_nothing_has_shown_nothing() {
+        let nothing = none_is_a_failure(Outcome::passed(Counts::default()));
+        assert_eq!(nothing.verdict, Verdict::Failed("no test was run".into()));
+        let one = Counts { passed: 1, ..Counts::default() };
+        assert_eq!(none_is_a_failure(Outcome::passed(one)).verdict, Verdict::Passed);
+    }
+}
