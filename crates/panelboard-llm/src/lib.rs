@@ -1,1 +1,3 @@
 //! LLM providers.
+
+pub mod sse;
