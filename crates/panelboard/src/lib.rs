@@ -1,1 +1,97 @@
-//! The breaker and the panel.
+//! Circuit breakers: one lock-free breaker for each thing that can fail, and the panel that holds
+//! them by key.
+//!
+//! It does not await, sleep, spawn, log or do I/O, and knows no async runtime: it decides, and tells
+//! what it has decided as values.
+//!
+//! ```
+//! use panelboard::{Config, Panel};
+//! use std::time::Duration;
+//!
+//! let config = Config::builder().failure_threshold(3).recovery_timeout(Duration::from_secs(10));
+//! let panel = Panel::builder().defaults(config.build()?).build();
+//!
+//! // Scoped: `Err(CallError::Rejected(_))` without a call, `Err(CallError::Inner(_))` with one.
+//! let answer = panel.breaker("openai/team-a")?.call(|| Ok::<_, std::io::Error>("hello"));
+//! assert_eq!(answer.ok(), Some("hello"));
+//!
+//! // By hand, across any boundary.
+//! let permit = panel.breaker("openai/team-a")?.acquire_owned()?;
+//! std::thread::spawn(move || permit.success()).join().ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # States
+//!
+//! ```text
+//! closed    -- failures reach the policy --> open
+//! closed    -- open_for, trip            --> open
+//! open      -- first acquire after the deadline --> half-open
+//! half-open -- success_threshold successes --> closed
+//! half-open -- a counted failure         --> open
+//! half-open -- open_for, trip            --> open
+//! half-open -- lease of the newest probe over --> half-open
+//! any       -- reset                     --> closed
+//! ```
+//!
+//! Beside the automatic state there is what people set: forced open, disabled, metrics-only. No
+//! automatic transition can write it.
+//!
+//! # Guarantees
+//!
+//! - A permit ends exactly once, and belongs to the generation that it was given in: an outcome
+//!   that comes after a transition changes nothing, and its caller is told so.
+//! - While half-open, at most [`half_open_max_calls`](ConfigBuilder::half_open_max_calls) permits
+//!   of a generation are out; a probe that never ends loses its place after its lease.
+//! - The n-th failure in a row trips: not the one before it, nor the one after, whatever the number
+//!   of threads.
+//! - Between a trip and its deadline nobody is admitted; the first caller at or after it is.
+//! - Each transition is given to exactly one caller, with a number that is one more than that of
+//!   the transition before it.
+//! - No code of yours runs under a lock or within a compare-exchange loop.
+//!
+//! # Bounds
+//!
+//! | what | bound | at the bound |
+//! | --- | --- | --- |
+//! | failures in a row | 8,388,607 | the threshold can't be set higher |
+//! | probes at once, successes to close | 127 | can't be set higher |
+//! | open time, deadline | 4.3 years after the clock's origin | capped there; beyond it calls go through |
+//! | calls in a window | 40 million a second | the bucket's count stays |
+//! | breakers of a panel | `max_breakers`, 100,000 | the least recently used closed one goes; else an error |
+//! | events that a subscriber may be behind | `events_capacity`, 1,024 | it is told how many it missed |
+
+mod backoff;
+mod breaker;
+mod call;
+mod clock;
+mod config;
+mod counts;
+mod events;
+mod fault;
+mod isolate;
+mod limits;
+mod panel;
+mod permit;
+mod snapshot;
+mod state;
+mod sync;
+mod transition;
+mod window;
+mod word;
+
+pub use breaker::{Breaker, OpenFor};
+pub use call::CallError;
+pub use clock::{Clock, ManualClock, TimeSource};
+pub use config::{Config, ConfigBuilder, ConfigError};
+pub use counts::{Counts, Outcome};
+pub use events::{Event, Missed, Subscription};
+pub use isolate::IsolateGuard;
+pub use panel::{Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
+pub use permit::{Permit, Recorded, Rejected};
+pub use snapshot::Snapshot;
+pub use transition::{Cause, State, Transition};
+pub use window::WindowCounts;
+
+/// A permit that owns its share of a panel's breaker: `Send` and `'static`.
+pub type OwnedPermit = Permit<Handle>;

@@ -1,0 +1,154 @@
+//! What changes a breaker beside the outcomes of calls: a stated open time, and people.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use super::{Breaker, drive::Done};
+use crate::{
+    backoff,
+    config::Config,
+    isolate::{IsolateGuard, Overrides},
+    state::{self, Answer, Event},
+    transition::{Cause, Transition},
+    window::Window,
+    word::Override,
+};
+
+/// What `open_for` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenFor {
+    /// It opened the breaker.
+    Tripped(Transition),
+    /// It was open; the deadline is now the later one that was asked for.
+    Extended,
+    /// It was open for longer already.
+    Unchanged,
+}
+
+impl Breaker {
+    /// Opens the breaker for `duration` at least, or moves the deadline of an open one there if
+    /// that is later: a deadline never shrinks but by [`reset`](Self::reset).
+    ///
+    /// For what a service says of itself, such as `Retry-After`. It is no failure: the back-off
+    /// stays at its step. Jitter is put on, never taken off. `reason` is shown in the transition
+    /// and in the snapshot.
+    pub fn open_for(&self, duration: Duration, reason: &'static str) -> OpenFor {
+        let now = self.clock.now();
+        let draw = backoff::draw(self.seed, self.full(self.load()));
+        let asked = Duration::from_millis(self.settings().times.at_least_ms(duration, draw));
+        let until_ms = state::deadline_ms(now, asked);
+        let done = self.drive_any(Event::OpenFor(until_ms, reason), now);
+        match (done.transition, done.answer) {
+            (Some(transition), _) => OpenFor::Tripped(transition),
+            (None, Answer::Extended) => OpenFor::Extended,
+            (None, _) => OpenFor::Unchanged,
+        }
+    }
+
+    /// Trips by hand: open for the back-off's time. None if it is open already; one that is ready
+    /// to probe stays open that much longer, in the same generation.
+    pub fn trip(&self) -> Option<Transition> {
+        let now = self.clock.now();
+        let settings = self.settings();
+        let opening = self.opening(&settings, self.full(self.load()));
+        self.drive_any(Event::Trip(&opening), now).transition
+    }
+
+    /// Back to closed by hand: nothing counted, the back-off at its first step, no override. Every
+    /// permit that is out is late. Isolate guards outlive it: while one is held the breaker stays
+    /// forced open.
+    pub fn reset(&self) -> Transition {
+        let done = self.by_hand(|overrides| {
+            overrides.set = Override::None;
+            Event::Reset { over: overrides.effective() }
+        });
+        match done.transition {
+            Some(transition) => transition,
+            None => unreachable!("a reset is a transition in every state"),
+        }
+    }
+
+    /// Rejects every call until [`automatic`](Self::automatic) or [`reset`](Self::reset). None if
+    /// nothing changes.
+    pub fn force_open(&self) -> Option<Transition> {
+        self.set(Override::ForcedOpen, Cause::ForceOpen)
+    }
+
+    /// Lets every call through and records nothing. None if nothing changes; an isolate guard that
+    /// is held goes before it.
+    pub fn disable(&self) -> Option<Transition> {
+        self.set(Override::Disabled, Cause::Disable)
+    }
+
+    /// Lets every call through, and goes on recording, changing state beneath and reporting what it
+    /// would have done. None if nothing changes; an isolate guard that is held goes before it.
+    pub fn metrics_only(&self) -> Option<Transition> {
+        self.set(Override::MetricsOnly, Cause::MetricsOnly)
+    }
+
+    /// Takes the override away: the breaker is in the automatic state that it would have been in.
+    /// None if nothing changes.
+    pub fn automatic(&self) -> Option<Transition> {
+        self.set(Override::None, Cause::Automatic)
+    }
+
+    fn set(&self, over: Override, cause: Cause) -> Option<Transition> {
+        self.by_hand(|overrides| {
+            overrides.set = over;
+            Event::Set(overrides.effective(), cause)
+        })
+        .transition
+    }
+
+    /// Forces the breaker open for as long as the guard lives. Guards are counted: it is free again
+    /// when the last one is dropped, and then in the state that it would have been in.
+    pub fn isolate(&self) -> IsolateGuard<&Self> {
+        IsolateGuard::new(self)
+    }
+
+    /// As [`isolate`](Self::isolate), with a guard that owns its share of the breaker.
+    pub fn isolate_owned(self: &Arc<Self>) -> IsolateGuard<Arc<Self>> {
+        IsolateGuard::new(Arc::clone(self))
+    }
+
+    pub(crate) fn by_hand<'a>(&self, change: impl FnOnce(&mut Overrides) -> Event<'a>) -> Done {
+        let now = self.clock.now();
+        let done = {
+            let mut overrides = self.overrides.lock();
+            let event = change(&mut overrides);
+            // Under the lock, so that the word's bits follow the changes in their order.
+            self.exchange_any(event, now)
+        };
+        self.tell(done.transition.as_ref());
+        done
+    }
+
+    /// Takes another configuration and keeps the state, the counts and the permits that are out. A
+    /// deadline that runs stays as it was given. A window of another length starts empty.
+    pub fn reconfigure(&self, config: &Config) {
+        let settings = config.settings();
+        if let Some(rule) = settings.rule {
+            self.window.get_or_init(|| Box::new(Window::new(rule))).configure(rule);
+        }
+        *self.settings.lock() = Arc::clone(settings);
+        self.hot.limits.store(settings.limits);
+    }
+}
+
+impl<B: Deref<Target = Breaker>> IsolateGuard<B> {
+    pub(crate) fn new(breaker: B) -> Self {
+        breaker.by_hand(|overrides| {
+            overrides.guards += 1;
+            Event::Set(overrides.effective(), Cause::Isolated)
+        });
+        Self(breaker)
+    }
+}
+
+impl<B: Deref<Target = Breaker>> Drop for IsolateGuard<B> {
+    fn drop(&mut self) {
+        self.0.by_hand(|overrides| {
+            overrides.guards = overrides.guards.saturating_sub(1);
+            Event::Set(overrides.effective(), Cause::Released)
+        });
+    }
+}

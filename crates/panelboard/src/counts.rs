@@ -1,0 +1,87 @@
+//! How often what happened: counters for people and for metrics, which decide nothing.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service did its work.
+    Success,
+    /// It did not.
+    Failure,
+    /// Says nothing about the service: the caller's own mistake, for example.
+    Ignored,
+    /// Given up before there was an outcome.
+    Cancelled,
+}
+
+/// Counts since the breaker was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Failures that were recorded in their own generation.
+    pub failures: u64,
+    /// Callers that got no permit; in metrics-only, those that would have got none.
+    pub rejected: u64,
+    /// Outcomes that came after their generation was over.
+    pub late: u64,
+    /// Permits ended with `ignore`, in their own generation.
+    pub ignored: u64,
+    /// Permits dropped, in their own generation.
+    pub cancelled: u64,
+    /// Classifiers that panicked.
+    pub panics: u64,
+    /// Transitions: the generation.
+    pub transitions: u64,
+}
+
+/// The counters, on a cache line of their own. Successes are not among them: a closed breaker's
+/// success writes nothing.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Counters {
+    pub(crate) failures: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) late: Counter,
+    pub(crate) ignored: Counter,
+    pub(crate) cancelled: Counter,
+    pub(crate) panics: Counter,
+}
+
+/// Carries only itself: Relaxed throughout.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn outcome(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Success => {}
+            Outcome::Failure => self.failures.add(),
+            Outcome::Ignored => self.ignored.add(),
+            Outcome::Cancelled => self.cancelled.add(),
+        }
+    }
+
+    pub(crate) fn read(&self, transitions: u64) -> Counts {
+        Counts {
+            failures: self.failures.read(),
+            rejected: self.rejected.read(),
+            late: self.late.read(),
+            ignored: self.ignored.read(),
+            cancelled: self.cancelled.read(),
+            panics: self.panics.read(),
+            transitions,
+        }
+    }
+}

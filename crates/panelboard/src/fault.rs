@@ -1,0 +1,59 @@
+//! Faults that can be planted into the shipped code, to show that a test or a model finds them.
+//!
+//! Each is off, and compiled away, unless the build sets `--cfg panelboard_fault="name"`, which only
+//! `cargo xtask faults` does. Its table says which test must go red for which fault.
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $constant: bool = cfg!(panelboard_fault = $name);)*
+    };
+}
+
+faults! {
+    /// B1: a probe is let through whatever is in flight.
+    PROBES_UNLIMITED = "probes-unlimited";
+    /// B2: an outcome of an older generation counts.
+    LATE_COUNTS = "late-counts";
+    /// B2: a permit is compared by the word's bits of the generation only, which wrap.
+    GENERATION_WRAPS = "generation-wraps";
+    /// B3: a transition leaves the generation as it was.
+    GENERATION_STAYS = "generation-stays";
+    /// B3, B4: the word is stored, not exchanged against what was seen.
+    BLIND_STORE = "blind-store";
+    /// B4: the failure after the n-th trips.
+    TRIPS_LATE = "trips-late";
+    /// B5: a dropped permit does not give its place back.
+    DROP_KEEPS_PLACE = "drop-keeps-place";
+    /// B6: the deadline is rounded down.
+    DEADLINE_EARLY = "deadline-early";
+    /// B6: an extension of the deadline stores over a later one.
+    DEADLINE_SHRINKS = "deadline-shrinks";
+    /// B7: listeners run under the lock of the events.
+    LISTENER_UNDER_LOCK = "listener-under-lock";
+    /// B8: a probe has no lease.
+    NO_LEASE = "no-lease";
+    /// B8: the lease runs from the oldest probe.
+    LEASE_OF_OLDEST = "lease-of-oldest";
+    /// B9: an entry is retired though somebody holds it.
+    RETIRES_HELD = "retires-held";
+    /// B9: an entry is retired in two steps.
+    RETIRES_IN_TWO_STEPS = "retires-in-two-steps";
+    /// B9: an entry is removed by its key alone.
+    REMOVES_BY_KEY = "removes-by-key";
+    /// B10: a snapshot does not look whether the word moved while it read.
+    SNAPSHOT_TORN = "snapshot-torn";
+    /// B11: the panel takes more keys than its bound.
+    PANEL_UNBOUNDED = "panel-unbounded";
+    /// B12: a success on the closed path writes.
+    CLOSED_PATH_WRITES = "closed-path-writes";
+    /// Publication: the word is published without Release.
+    RELAXED_PUBLISH = "relaxed-publish";
+    /// Override: an automatic transition writes the override's bits.
+    OVERRIDE_LOST = "override-lost";
+    /// Events: told in the order in which threads arrive.
+    EVENTS_UNORDERED = "events-unordered";
+    /// Window: recording adds without looking whether the bucket is still its own.
+    BUCKET_BLIND_ADD = "bucket-blind-add";
+    /// Window: a bucket of an older life counts.
+    WINDOW_KEEPS_OLD_LIFE = "window-keeps-old-life";
+}

@@ -1,0 +1,391 @@
+//! The panel: one breaker for each key, made when it is first asked for.
+
+use std::{borrow::Borrow, error, fmt, hash::Hash, ops::Deref, sync::Arc};
+
+mod builder;
+mod creation;
+mod evict;
+mod life;
+mod map;
+
+pub use builder::{Overflow, PanelBuilder};
+
+use crate::{
+    breaker::Breaker,
+    clock::Clock,
+    config::Config,
+    events::{Announcer, Hub, Subscription},
+    isolate::IsolateGuard,
+    permit::{Permit, Rejected},
+    snapshot::Snapshot,
+    sync::{AtomicU64, Mutex, Ordering},
+};
+use creation::{Creation, Turn};
+use life::Life;
+use map::{Hasher, Map};
+
+/// What a panel's key must be able to do.
+pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
+
+/// Breakers by key: at most one live one for each, at every instant, whatever the race.
+///
+/// Cloning gives another reference to the same panel. There is no global one: a test makes its own.
+///
+/// # Which look-up
+/// - [`with`](Self::with): borrowed, for a call that is short. No reference count is touched.
+/// - [`breaker`](Self::breaker): a [`Handle`], to keep and to take anywhere. It costs a change of
+///   two shared words, so keep it where you can.
+///
+/// # Memory
+/// A breaker with its entry takes about 600 bytes and what its key takes, three times. At most
+/// `max_breakers` of them, and `events_capacity` events.
+#[derive(Debug)]
+pub struct Panel<K = String> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K> {
+    map: Map<K>,
+    hasher: Hasher,
+    creation: Creation,
+    /// Protects which configurations new breakers get. Held to clone or to swap an `Arc`.
+    plan: Mutex<Arc<Plan<K>>>,
+    clock: Clock,
+    hub: Arc<Hub<K>>,
+    max_breakers: usize,
+    /// Serves the keys that do not fit, where that was asked for.
+    overflow: Option<Arc<Entry>>,
+    /// Number of the next breaker. Carries only itself.
+    next_id: AtomicU64,
+    /// Number of the current sweep. Carries only itself.
+    sweep: AtomicU64,
+    /// Breakers evicted so far. Carries only itself.
+    evicted: AtomicU64,
+}
+
+/// Which configuration a key gets.
+pub(crate) struct Plan<K> {
+    defaults: Config,
+    by_key: ConfigFor<K>,
+}
+
+type ConfigFor<K> = Box<dyn Fn(&K) -> Option<Config> + Send + Sync>;
+
+/// A breaker and its life in the panel.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    breaker: Breaker,
+    life: Life,
+}
+
+impl<K: Key> Panel<K> {
+    /// Starts with the default configuration for every key.
+    pub fn builder() -> PanelBuilder<K> {
+        PanelBuilder::new()
+    }
+
+    /// The breaker of `key`, made if there is none. Every caller of a key gets the same one.
+    ///
+    /// `key` may be any borrowed form of `K`; it is cloned only when a breaker is made.
+    ///
+    /// # Errors
+    /// [`PanelError::Full`] if a new breaker would exceed `max_breakers` and none may go;
+    /// [`PanelError::Circle`] from within the function that gives a key its configuration, for a
+    /// key whose making waits for this one.
+    pub fn breaker<Q>(&self, key: &Q) -> Result<Handle, PanelError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.get(key) {
+            Some(handle) => Ok(handle),
+            None => self.make(key),
+        }
+    }
+
+    /// Calls `work` with the breaker of `key`, made if there is none, without touching a reference
+    /// count. While `work` runs, this thread holds up the freeing of removed entries: take a
+    /// [`Handle`] for work that waits.
+    ///
+    /// # Errors
+    /// As [`breaker`](Self::breaker).
+    #[inline]
+    pub fn with<Q, R>(&self, key: &Q, work: impl FnOnce(&Breaker) -> R) -> Result<R, PanelError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let sweep = self.inner.sweep();
+        let mut work = Some(work);
+        let found = self.inner.map.with(key, |entry| {
+            let work = if entry.life.mark(sweep) { work.take() } else { None };
+            work.map(|work| work(&entry.breaker))
+        });
+        match (found.flatten(), work) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(work)) => Ok(work(&*self.breaker(key)?)),
+            (None, None) => unreachable!("work that was taken has answered"),
+        }
+    }
+
+    /// The breaker of `key`, if there is one.
+    pub fn get<Q>(&self, key: &Q) -> Option<Handle>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let sweep = self.inner.sweep();
+        self.inner.map.with(key, |entry| entry.hold(sweep)).flatten()
+    }
+
+    #[cold]
+    fn make<Q>(&self, key: &Q) -> Result<Handle, PanelError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let hash = self.inner.hash(key);
+        loop {
+            let leave = match self.inner.creation.turn(hash) {
+                Turn::Make(leave) => leave,
+                Turn::LookAgain => match self.get(key) {
+                    Some(handle) => return Ok(handle),
+                    None => continue,
+                },
+                Turn::Circle => return Err(PanelError::Circle),
+            };
+            // It may have been made between the look-up and the turn.
+            if let Some(handle) = self.get(key) {
+                return Ok(handle);
+            }
+            let handle = self.inner.make(key.to_owned());
+            drop(leave);
+            return handle;
+        }
+    }
+
+    /// Takes the breaker of `key` out of the panel. Handles and permits of it go on working on it;
+    /// the next look-up makes a new one, which inherits nothing. False if there is none.
+    pub fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let entry = self.inner.map.with(key, Arc::clone);
+        entry.is_some_and(|entry| entry.life.retire() && self.inner.map.remove(key, &entry))
+    }
+
+    /// Visits every breaker. Those made or removed meanwhile are visited or not; the others are,
+    /// once each. A visit is no use in the sense of [`evict_idle`](Self::evict_idle).
+    pub fn each(&self, mut visit: impl FnMut(&K, &Breaker)) {
+        self.inner.map.each(|key, entry| visit(key, &entry.breaker));
+    }
+
+    /// What every breaker shows, each at its own moment, in no order.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(K, Snapshot)> {
+        let mut all = Vec::with_capacity(self.len());
+        self.each(|key, breaker| all.push((key.clone(), breaker.snapshot())));
+        all
+    }
+
+    /// How many breakers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.map.len()
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Resets every breaker.
+    pub fn reset_all(&self) {
+        self.each(|_, breaker| {
+            breaker.reset();
+        });
+    }
+
+    /// Gives the breaker of `key` another configuration and keeps its state. False if there is
+    /// none.
+    pub fn reconfigure<Q>(&self, key: &Q, config: &Config) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.inner.map.with(key, |entry| entry.breaker.reconfigure(config)).is_some()
+    }
+
+    /// Replaces the defaults and the function for all keys, those of today and those to come. The
+    /// breakers keep their states.
+    pub fn reconfigure_all(
+        &self,
+        defaults: Config,
+        by_key: impl Fn(&K) -> Option<Config> + Send + Sync + 'static,
+    ) {
+        let plan = Arc::new(Plan { defaults, by_key: Box::new(by_key) });
+        let old = std::mem::replace(&mut *self.inner.plan.lock(), Arc::clone(&plan));
+        drop(old);
+        self.each(|key, breaker| breaker.reconfigure(&plan.config(key)));
+    }
+
+    /// Subscribes to the events from here on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<K> {
+        self.subscribe_from(self.inner.hub.last_seq() + 1)
+    }
+
+    /// Subscribes from event number `seq` on, to resume. What is no longer kept counts as missed.
+    #[must_use]
+    pub fn subscribe_from(&self, seq: u64) -> Subscription<K> {
+        Subscription::new(Arc::clone(&self.inner.hub), seq.max(1))
+    }
+
+    /// How often listeners have panicked.
+    #[must_use]
+    pub fn listener_panics(&self) -> u64 {
+        self.inner.hub.listener_panics()
+    }
+
+    /// The clock of its breakers.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+}
+
+impl<K: Key> Inner<K> {
+    fn sweep(&self) -> u32 {
+        self.sweep.load(Ordering::Relaxed) as u32
+    }
+
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        use std::hash::BuildHasher;
+        self.hasher.hash_one(key)
+    }
+
+    /// Makes the breaker of `key`, which this thread alone is making.
+    fn make(&self, key: K) -> Result<Handle, PanelError> {
+        let plan = Arc::clone(&self.plan.lock());
+        let config = plan.config(&key);
+        if !self.make_room() {
+            let shared = self.overflow.as_ref().and_then(|entry| entry.hold(self.sweep()));
+            return shared.ok_or(PanelError::Full { max_breakers: self.max_breakers });
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let announcer = Announcer::new(Arc::clone(&self.hub), key.clone(), id);
+        let clock = self.clock.clone();
+        let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)));
+        let entry = Arc::new(Entry { breaker, life: Life::new(self.sweep()) });
+        let handle = entry.hold(self.sweep());
+        self.map.insert(key, entry);
+        handle.ok_or(PanelError::Full { max_breakers: self.max_breakers })
+    }
+}
+
+impl Entry {
+    fn hold(self: &Arc<Self>, sweep: u32) -> Option<Handle> {
+        self.life.hold(sweep).then(|| Handle { entry: Arc::clone(self) })
+    }
+}
+
+impl<K> Plan<K> {
+    fn config(&self, key: &K) -> Config {
+        (self.by_key)(key).unwrap_or_else(|| self.defaults.clone())
+    }
+}
+
+impl<K> Clone for Panel<K> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K> fmt::Debug for Inner<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panel").field("max_breakers", &self.max_breakers).finish_non_exhaustive()
+    }
+}
+
+/// A breaker of a panel, to keep: while it lives, its breaker is not evicted.
+#[derive(Debug)]
+pub struct Handle {
+    entry: Arc<Entry>,
+}
+
+impl Handle {
+    /// As [`Breaker::acquire`], with a permit that is `Send` and `'static`.
+    ///
+    /// # Errors
+    /// As [`Breaker::acquire`].
+    pub fn acquire_owned(&self) -> Result<Permit<Self>, Rejected> {
+        Permit::acquire(self.clone())
+    }
+
+    /// As [`Breaker::isolate`], with a guard that is `Send` and `'static`.
+    pub fn isolate_owned(&self) -> IsolateGuard<Self> {
+        IsolateGuard::new(self.clone())
+    }
+
+    /// True if both lead to the same breaker.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entry, &other.entry)
+    }
+}
+
+impl Deref for Handle {
+    type Target = Breaker;
+
+    #[inline]
+    fn deref(&self) -> &Breaker {
+        &self.entry.breaker
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        self.entry.life.hold_again();
+        Self { entry: Arc::clone(&self.entry) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.entry.life.release();
+    }
+}
+
+/// Why a panel has no breaker for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PanelError {
+    /// There are as many breakers as may be, and none of them may go.
+    Full {
+        /// The bound.
+        max_breakers: usize,
+    },
+    /// The function that gives a key its configuration has asked for a key that waits for it.
+    Circle,
+}
+
+impl fmt::Display for PanelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { max_breakers } => write!(
+                f,
+                "the panel holds {max_breakers} breakers, its max_breakers, and all of them are \
+                 open, overridden, held or in use"
+            ),
+            Self::Circle => f.write_str(
+                "the configuration of this key is being made by a look-up that waits for it",
+            ),
+        }
+    }
+}
+
+impl error::Error for PanelError {}

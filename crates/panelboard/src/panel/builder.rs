@@ -1,0 +1,138 @@
+//! How a panel is put together.
+
+use std::{fmt, sync::Arc};
+
+use super::{ConfigFor, Entry, Hasher, Inner, Key, Life, Map, Panel, Plan, creation::Creation};
+use crate::{
+    breaker::Breaker,
+    clock::Clock,
+    config::Config,
+    events::{Event, Hub, Listener},
+    sync::{AtomicU64, Mutex},
+};
+
+/// What happens to a key that does not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// Its look-up is an error.
+    #[default]
+    Error,
+    /// It shares one breaker, with the default configuration, with all others that do not fit. Its
+    /// transitions have no event, as they have no key.
+    Shared,
+}
+
+/// Collects what a [`Panel`] is made of.
+#[must_use]
+pub struct PanelBuilder<K> {
+    defaults: Config,
+    by_key: ConfigFor<K>,
+    clock: Clock,
+    max_breakers: usize,
+    overflow: Overflow,
+    events_capacity: usize,
+    listeners: Vec<Listener<K>>,
+}
+
+impl<K: Key> PanelBuilder<K> {
+    pub(super) fn new() -> Self {
+        Self {
+            defaults: Config::default(),
+            by_key: Box::new(|_| None),
+            clock: Clock::system(),
+            max_breakers: 100_000,
+            overflow: Overflow::Error,
+            events_capacity: 1_024,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The configuration of every key that [`config_for`](Self::config_for) has none for.
+    pub fn defaults(mut self, config: Config) -> Self {
+        self.defaults = config;
+        self
+    }
+
+    /// The configuration of a key, by a function; `None` means the defaults. It runs once for each
+    /// breaker that is made, outside every lock, and may look other keys up.
+    pub fn config_for(
+        mut self,
+        by_key: impl Fn(&K) -> Option<Config> + Send + Sync + 'static,
+    ) -> Self {
+        self.by_key = Box::new(by_key);
+        self
+    }
+
+    /// The clock of all its breakers. Default: the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many breakers there may be, at least 1; default 100,000. At the bound the least recently
+    /// used ones that are closed and that nobody holds go, a sixteenth of the bound at a time.
+    pub fn max_breakers(mut self, n: usize) -> Self {
+        self.max_breakers = n.max(1);
+        self
+    }
+
+    /// What happens at the bound when none may go. Default: an error.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// How many events the stream keeps for subscribers, at least 1; default 1,024.
+    pub fn events_capacity(mut self, n: usize) -> Self {
+        self.events_capacity = n.max(1);
+        self
+    }
+
+    /// Calls `listener` with every event, outside every lock, one at a time and in the order of
+    /// their numbers, on a thread that has just made a transition. It may call anything of any breaker and of the
+    /// panel. A panic in it is contained and counted. It delays whoever made the transition: have it
+    /// wake somebody rather than do the work.
+    ///
+    /// While it runs, up to `events_capacity` further events wait; beyond that the oldest of them
+    /// are left out, which their numbers show.
+    pub fn on_transition(mut self, listener: impl Fn(&Event<K>) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Makes the panel, without breakers.
+    #[must_use]
+    pub fn build(self) -> Panel<K> {
+        let overflow = (self.overflow == Overflow::Shared).then(|| {
+            let breaker = Breaker::with_clock(self.defaults.clone(), self.clock.clone());
+            Arc::new(Entry { breaker, life: Life::new(0) })
+        });
+        let hasher = Hasher::default();
+        let plan = Plan { defaults: self.defaults, by_key: self.by_key };
+        Panel {
+            inner: Arc::new(Inner {
+                map: Map::new(hasher.clone()),
+                hasher,
+                creation: Creation::new(),
+                plan: Mutex::new(Arc::new(plan)),
+                clock: self.clock,
+                hub: Arc::new(Hub::new(self.events_capacity, self.listeners)),
+                max_breakers: self.max_breakers,
+                overflow,
+                next_id: AtomicU64::new(0),
+                sweep: AtomicU64::new(1),
+                evicted: AtomicU64::new(0),
+            }),
+        }
+    }
+}
+
+impl<K> fmt::Debug for PanelBuilder<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PanelBuilder")
+            .field("defaults", &self.defaults)
+            .field("max_breakers", &self.max_breakers)
+            .field("events_capacity", &self.events_capacity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! Which breakers go, and when: the idle ones by a sweep, and at the bound the least recently used.
+//!
+//! Three rules hold for both (B9): a breaker does not go that is not closed or is overridden, that
+//! anybody outside the panel holds, or that was used since the last sweep. Otherwise eviction would
+//! be a way round an open breaker.
+
+use std::sync::Arc;
+
+use super::{Entry, Inner, Key, Panel};
+use crate::{breaker::Breaker, fault, sync::Ordering, transition::State};
+
+/// The part of the bound that goes at a time, so that keys that come and go do not each cost a
+/// visit of the whole map.
+const BATCH: usize = 16;
+
+impl<K: Key> Panel<K> {
+    /// Evicts every breaker that is closed, that nobody holds, and that was not used since the last
+    /// sweep; then begins the next sweep. Call it each hour to have those gone that were idle for
+    /// one to two hours. Returns how many went.
+    pub fn evict_idle(&self) -> usize {
+        self.inner.evict(usize::MAX)
+    }
+
+    /// How many breakers have been evicted so far.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.inner.evicted.load(Ordering::Relaxed)
+    }
+}
+
+impl<K: Key> Inner<K> {
+    /// True if there is room for one more breaker.
+    ///
+    /// Several threads may find the last place at once, so the bound can be passed by the number of
+    /// threads that are making breakers at that moment.
+    pub(super) fn make_room(&self) -> bool {
+        if self.map.len() < self.max_breakers || fault::PANEL_UNBOUNDED {
+            return true;
+        }
+        let batch = (self.max_breakers / BATCH).max(1);
+        // All were used since the last sweep: a sweep begins, and those not in use right now may go.
+        self.evict(batch) > 0 || self.evict(batch) > 0 || self.map.len() < self.max_breakers
+    }
+
+    /// Evicts up to `most`, the least recently used first, and begins the next sweep.
+    fn evict(&self, most: usize) -> usize {
+        let sweep = self.sweep();
+        let mut idle = Vec::new();
+        self.map.each(|key, entry| {
+            let age = sweep.wrapping_sub(entry.life.last_used());
+            if age > 0 && is_plain_closed(&entry.breaker) {
+                idle.push((age, key.clone(), Arc::clone(entry)));
+            }
+        });
+        if most < idle.len() {
+            idle.select_nth_unstable_by_key(most, |row| u32::MAX - row.0);
+            idle.truncate(most);
+        }
+        let gone = idle.iter().filter(|(_, key, entry)| self.retire(key, entry, sweep)).count();
+        // Relaxed: numbers that carry only themselves.
+        self.sweep.fetch_add(1, Ordering::Relaxed);
+        self.evicted.fetch_add(gone as u64, Ordering::Relaxed);
+        gone
+    }
+
+    /// Retires first: from then on no look-up hands the entry out, and whoever comes makes a new
+    /// one. Only then is the key's row removed, by identity: it may lead to that new one already.
+    fn retire(&self, key: &K, entry: &Arc<Entry>, sweep: u32) -> bool {
+        let retired = entry.life.retire_unused(sweep);
+        if retired {
+            self.map.remove(key, entry);
+        }
+        retired
+    }
+}
+
+fn is_plain_closed(breaker: &Breaker) -> bool {
+    breaker.state() == State::Closed
+}

@@ -1,0 +1,101 @@
+//! What a breaker shows: a copy of all that there is to see, of one generation.
+
+use std::time::Duration;
+
+use crate::{
+    counts::Counts,
+    limits::Limits,
+    state::{automatic, effective},
+    transition::{Cause, State},
+    window::WindowCounts,
+    word::{Body, Word},
+};
+
+/// The last transition, as far as its own thread has come to note it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Note {
+    pub(crate) generation: u64,
+    pub(crate) at: Duration,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// A breaker at one moment. Its fields belong to one generation; `counts` run on beside it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// What callers feel. An open breaker past its deadline is half-open: ready to probe.
+    pub state: State,
+    /// The automatic state, also beneath an override.
+    pub automatic: State,
+    /// Open, and the deadline has passed: the next call is the probe.
+    pub ready_to_probe: bool,
+    /// How many transitions there have been.
+    pub generation: u64,
+    /// Until the deadline, while open.
+    pub retry_after: Option<Duration>,
+    /// Why the last transition was taken. None before the first one, and for the moment between a
+    /// transition and its note.
+    pub cause: Option<Cause>,
+    /// How long ago the last transition was; none as for `cause`.
+    pub since: Option<Duration>,
+    /// Failures in a row, while closed; 0 where a window judges.
+    pub consecutive_failures: u32,
+    /// Failures in a row that trip; 0 where a window judges.
+    pub failure_threshold: u32,
+    /// Probes in flight, while half-open.
+    pub probes_in_flight: u32,
+    /// Successes of probes, while half-open.
+    pub probe_successes: u32,
+    /// Probes that may be in flight at once.
+    pub half_open_max_calls: u32,
+    /// What the window holds, while closed and where one judges.
+    pub window: Option<WindowCounts>,
+    /// Which open time the next trip takes; 0 is the first.
+    pub backoff_step: u32,
+    /// Counts since the breaker was made.
+    pub counts: Counts,
+}
+
+impl Snapshot {
+    pub(crate) fn of(
+        word: Word,
+        generation: u64,
+        now: Duration,
+        limits: Limits,
+        window: Option<WindowCounts>,
+        note: Note,
+        counts: Counts,
+    ) -> Self {
+        let noted = note.generation == generation && note.cause.is_some();
+        let (failures, probes, successes) = match word.body {
+            Body::Closed { failures, .. } => (failures, 0, 0),
+            Body::Open { .. } => (0, 0, 0),
+            Body::HalfOpen { in_flight, successes, .. } => (0, in_flight, successes),
+        };
+        let automatic = automatic(word, now);
+        let (ready_to_probe, retry_after) = match word.body {
+            Body::Open { until_ms } if automatic == State::Open => {
+                (false, Some(Duration::from_millis(until_ms).saturating_sub(now)))
+            }
+            Body::Open { .. } => (true, None),
+            _ => (false, None),
+        };
+        Self {
+            state: effective(word, now),
+            automatic,
+            ready_to_probe,
+            generation,
+            retry_after,
+            cause: note.cause.filter(|_| noted),
+            since: noted.then(|| now.saturating_sub(note.at)),
+            consecutive_failures: if limits.windowed() { 0 } else { failures },
+            failure_threshold: limits.failure_threshold,
+            probes_in_flight: u32::from(probes),
+            probe_successes: u32::from(successes),
+            half_open_max_calls: u32::from(limits.half_open_max_calls),
+            window,
+            backoff_step: u32::from(word.step),
+            counts,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a breaker can be in, and how a change of it is told.
+
+use std::{fmt, time::Duration};
+
+/// What a breaker is in, as a caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls go through; failures are counted.
+    Closed,
+    /// Calls are rejected until a deadline.
+    Open,
+    /// A few probes may go through; their outcomes decide. Also an open breaker whose deadline has
+    /// passed: the next call is the probe.
+    HalfOpen,
+    /// Rejects every call until a person (or the last isolate guard) releases it.
+    ForcedOpen,
+    /// Lets every call through and records nothing, until a person ends it.
+    Disabled,
+    /// Lets every call through, and records and reports what it would have done.
+    MetricsOnly,
+}
+
+impl State {
+    /// The name in JSON, metrics and on the dashboard: `closed`, `open`, `half-open`,
+    /// `forced-open`, `disabled`, `metrics-only`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::ForcedOpen => "forced-open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics-only",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a transition was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The `consecutive` policy: that many failures in a row.
+    Failures,
+    /// The `failure_rate` policy: too large a share of the window's calls failed.
+    FailureRate,
+    /// A probe failed.
+    ProbeFailed,
+    /// [`open_for`](crate::Breaker::open_for), with the reason that its caller gave.
+    OpenFor(&'static str),
+    /// A caller came at or after the deadline.
+    DeadlinePassed,
+    /// Enough probes succeeded.
+    ProbeSucceeded,
+    /// The probes did not end within their lease; another one was let through.
+    LeaseExpired,
+    /// Tripped by hand.
+    Tripped,
+    /// Reset by hand.
+    Reset,
+    /// Forced open by hand.
+    ForceOpen,
+    /// Disabled by hand.
+    Disable,
+    /// Set to metrics-only by hand.
+    MetricsOnly,
+    /// The override was taken away by hand.
+    Automatic,
+    /// The first isolate guard was taken.
+    Isolated,
+    /// The last isolate guard was dropped.
+    Released,
+}
+
+impl Cause {
+    /// The name in JSON, metrics and on the dashboard; for [`OpenFor`](Self::OpenFor) the reason.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::FailureRate => "failure-rate",
+            Self::ProbeFailed => "probe-failed",
+            Self::OpenFor(reason) => reason,
+            Self::DeadlinePassed => "deadline-passed",
+            Self::ProbeSucceeded => "probe-succeeded",
+            Self::LeaseExpired => "lease-expired",
+            Self::Tripped => "tripped",
+            Self::Reset => "reset",
+            Self::ForceOpen => "force-open",
+            Self::Disable => "disable",
+            Self::MetricsOnly => "metrics-only",
+            Self::Automatic => "automatic",
+            Self::Isolated => "isolated",
+            Self::Released => "released",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One change of a breaker's state, given to exactly one caller: the one whose call made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transition {
+    /// The generation that the transition began: that of the transition before it, plus one.
+    pub generation: u64,
+    /// What the breaker was in.
+    pub from: State,
+    /// What it is in from here on.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+    /// True if the automatic state moved beneath an override, which still decides what callers
+    /// get; `from` and `to` are then the automatic states.
+    pub overridden: bool,
+    /// When, since the clock's origin.
+    pub at: Duration,
+    /// How long it will stay open, from `at`; none unless `to` is [`State::Open`].
+    pub retry_after: Option<Duration>,
+}

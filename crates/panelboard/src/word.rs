@@ -1,0 +1,209 @@
+//! The whole concurrent state of a breaker, in one atomic word.
+//!
+//! | bits   | field      | meaning                                                               |
+//! | ------ | ---------- | --------------------------------------------------------------------- |
+//! | 0..2   | state      | 0 closed, 1 open, 2 half-open (3 is never written)                    |
+//! | 2..4   | override   | 0 none, 1 forced open, 2 disabled, 3 metrics-only                     |
+//! | 4..22  | generation | low 18 bits; +1 with each transition, and with nothing else           |
+//! | 22..27 | step       | which open time the next trip takes; stays at 31                      |
+//! | 27..64 | body       | what the state needs, below                                           |
+//!
+//! | state     | body, from its low end                                                           |
+//! | --------- | -------------------------------------------------------------------------------- |
+//! | closed    | 23 bits failures in a row; 14 bits life: the generation in which it closed       |
+//! | open      | 37 bits deadline: milliseconds since the clock's origin, rounded up              |
+//! | half-open | 7 bits probes in flight; 7 bits successes; 23 bits admissions                    |
+//!
+//! # When a field would wrap
+//!
+//! - *generation*: a permit carries the full 64-bit number, worked out with the help of a second
+//!   word ([`full`]), so 2^18 generations later it is late and not current. Within one
+//!   load-to-exchange of one thread the word could return to the same bits only after exactly a
+//!   multiple of 262,144 transitions: by the automatic ones, which take a millisecond each, after
+//!   more than four minutes of not being scheduled.
+//! - *step* stays at 31; the table of open times has as many rows.
+//! - *failures*: the threshold has as many bits, and the failure that reaches it trips. Where a time
+//!   window judges instead, they stay 0.
+//! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
+//!   another within one window's length (`window.rs`). To meet itself it would take exactly that
+//!   many transitions within one window: 5.5 s or more of flapping at the shortest open time.
+//! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock beyond
+//!   it finds every deadline passed: the breaker errs towards letting calls through.
+//! - *probes* and *successes*: their limits have as many bits.
+//! - *admissions* only make two words differ that are the same but for which probe is out. It takes
+//!   8,388,608 probes admitted and ignored within one load-to-exchange to miss that, and what then
+//!   happens is that a probe loses its lease early, that is, becomes late.
+
+/// What a person has set beside the automatic state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Override {
+    None,
+    ForcedOpen,
+    Disabled,
+    MetricsOnly,
+}
+
+/// What the automatic state is, with what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Closed { failures: u32, life: u16 },
+    Open { until_ms: u64 },
+    HalfOpen { in_flight: u8, successes: u8, admissions: u32 },
+}
+
+/// A word taken apart: a copy, of which the breaker may already be past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) body: Body,
+    pub(crate) over: Override,
+    /// Low 18 bits.
+    pub(crate) generation: u32,
+    pub(crate) step: u8,
+}
+
+/// State and override: both 0 means closed, and nobody has set anything.
+pub(crate) const PLAIN_CLOSED_MASK: u64 = 0b1111;
+/// State, override and the failures in a row: all 0 means that a success changes nothing.
+pub(crate) const NO_FAILURES_MASK: u64 = PLAIN_CLOSED_MASK | (FAILURES << BODY_SHIFT);
+/// One more failure in a row, added to a closed word below its threshold.
+pub(crate) const ONE_FAILURE: u64 = 1 << BODY_SHIFT;
+
+pub(crate) const GENERATION_BITS: u32 = 18;
+const GENERATION: u64 = (1 << GENERATION_BITS) - 1;
+const GENERATION_SHIFT: u32 = 4;
+const STEP_SHIFT: u32 = 22;
+const STEP: u64 = 31;
+const BODY_SHIFT: u32 = 27;
+const FAILURES: u64 = (1 << 23) - 1;
+const LIFE_SHIFT: u32 = BODY_SHIFT + 23;
+pub(crate) const LIFE_BITS: u32 = 14;
+const PROBES: u64 = (1 << 7) - 1;
+const SUCCESSES_SHIFT: u32 = BODY_SHIFT + 7;
+const ADMISSIONS_SHIFT: u32 = BODY_SHIFT + 14;
+pub(crate) const ADMISSIONS: u32 = (1 << 23) - 1;
+
+impl Word {
+    /// A new breaker: closed, nothing counted, generation 0.
+    pub(crate) const NEW: Self = Self {
+        body: Body::Closed { failures: 0, life: 0 },
+        over: Override::None,
+        generation: 0,
+        step: 0,
+    };
+
+    #[inline]
+    pub(crate) fn unpack(bits: u64) -> Self {
+        let body = match bits & 3 {
+            0 => Body::Closed { failures: failures(bits), life: (bits >> LIFE_SHIFT) as u16 },
+            1 => Body::Open { until_ms: bits >> BODY_SHIFT },
+            _ => Body::HalfOpen {
+                in_flight: (bits >> BODY_SHIFT & PROBES) as u8,
+                successes: (bits >> SUCCESSES_SHIFT & PROBES) as u8,
+                admissions: (bits >> ADMISSIONS_SHIFT) as u32,
+            },
+        };
+        let over = match bits >> 2 & 3 {
+            0 => Override::None,
+            1 => Override::ForcedOpen,
+            2 => Override::Disabled,
+            _ => Override::MetricsOnly,
+        };
+        Self {
+            body,
+            over,
+            generation: (bits >> GENERATION_SHIFT & GENERATION) as u32,
+            step: (bits >> STEP_SHIFT & STEP) as u8,
+        }
+    }
+
+    pub(crate) fn pack(self) -> u64 {
+        let (state, body) = match self.body {
+            Body::Closed { failures, life } => {
+                (0, u64::from(failures) << BODY_SHIFT | u64::from(life) << LIFE_SHIFT)
+            }
+            Body::Open { until_ms } => (1, until_ms << BODY_SHIFT),
+            Body::HalfOpen { in_flight, successes, admissions } => (
+                2,
+                u64::from(in_flight) << BODY_SHIFT
+                    | u64::from(successes) << SUCCESSES_SHIFT
+                    | u64::from(admissions) << ADMISSIONS_SHIFT,
+            ),
+        };
+        let over = self.over as u64;
+        state
+            | over << 2
+            | u64::from(self.generation) << GENERATION_SHIFT
+            | u64::from(self.step) << STEP_SHIFT
+            | body
+    }
+
+    /// The same word, one generation later.
+    pub(crate) fn next_generation(self) -> Self {
+        if crate::fault::GENERATION_STAYS {
+            return self;
+        }
+        Self { generation: (self.generation + 1) & GENERATION as u32, ..self }
+    }
+
+    /// The life that a breaker begins when it closes in this word's generation.
+    pub(crate) fn life(self) -> u16 {
+        (self.generation & ((1 << LIFE_BITS) - 1)) as u16
+    }
+}
+
+/// The failures in a row of a closed word.
+#[inline]
+pub(crate) fn failures(bits: u64) -> u32 {
+    (bits >> BODY_SHIFT & FAILURES) as u32
+}
+
+/// The full generation of a word, given a full one that is less than 2^17 transitions away.
+///
+/// `near` comes from the breaker's second word. Whoever makes a transition raises that word to the
+/// generation that he leaves *before* he publishes the new one; so whoever has read a generation in
+/// the word finds at least the one before it there: the distance is 1, plus what has happened
+/// since the word was read.
+#[inline]
+pub(crate) fn full(bits: u64, near: u64) -> u64 {
+    let ahead = (bits >> GENERATION_SHIFT).wrapping_sub(near) & GENERATION;
+    // Sign-extends the 18-bit distance: `near` may also be the newer one.
+    let ahead = (ahead << (64 - GENERATION_BITS)) as i64 >> (64 - GENERATION_BITS);
+    near.wrapping_add_signed(ahead)
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_survives_packing() {
+        let bodies = [
+            Body::Closed { failures: 0, life: 0 },
+            Body::Closed { failures: FAILURES as u32, life: (1 << LIFE_BITS) - 1 },
+            Body::Open { until_ms: 0 },
+            Body::Open { until_ms: (1 << 37) - 1 },
+            Body::HalfOpen { in_flight: 0, successes: 127, admissions: 0 },
+            Body::HalfOpen { in_flight: 127, successes: 0, admissions: ADMISSIONS },
+        ];
+        let overs =
+            [Override::None, Override::ForcedOpen, Override::Disabled, Override::MetricsOnly];
+        for (body, over) in bodies.into_iter().flat_map(|body| overs.map(|over| (body, over))) {
+            for (generation, step) in [(0, 0), (GENERATION as u32, 31), (1, 30)] {
+                let word = Word { body, over, generation, step };
+                assert_eq!(Word::unpack(word.pack()), word);
+            }
+        }
+        assert_eq!(Word::NEW.pack(), 0, "a new breaker is all zeroes");
+    }
+
+    #[test]
+    fn a_full_generation_is_found_across_the_wrap_and_behind() {
+        let at =
+            |generation: u64| Word { generation: (generation & GENERATION) as u32, ..Word::NEW };
+        for current in [0, 1, GENERATION - 1, GENERATION, GENERATION + 1, 7 << 40, u64::MAX >> 1] {
+            for near in [current.saturating_sub(1), current, current + 1, current + 100_000] {
+                assert_eq!(full(at(current).pack(), near), current, "{current} near {near}");
+            }
+        }
+    }
+}
