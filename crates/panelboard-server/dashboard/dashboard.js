@@ -27,11 +27,12 @@ function span(ms, tenths = false) {
   if (ms < 10_000 && tenths && !calm.matches) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`;
   const s = Math.max(0, Math.ceil(ms / 1000));
   if (s < 120) return `${s} s`;
-  if (s < 7200) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 7200) return `${Math.floor(s / 60)} min${s % 60 ? ` ${s % 60} s` : ''}`;
   const h = Math.floor(s / 3600);
   return h < 48 ? `${h} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(h / 24)} d ${h % 24} h`;
 }
 const short = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+const brief = (ms) => (ms < 99_500 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`);
 const clock = (at) => {
   const t = new Date(at);
   return Number.isNaN(t.getTime()) ? String(at) : t.toLocaleTimeString('en-GB');
@@ -128,7 +129,7 @@ async function poll() {
       read('/v1/breakers'), read('/v1/calls'), read('/status'),
     ]);
     link.poll = true;
-    showStatus(status);
+    showStatus(status, calls.items.length);
     showBreakers(breakers.items);
     showCalls(calls.items);
   } catch (error) {
@@ -154,8 +155,10 @@ document.addEventListener('visibilitychange', () => { if (!document.hidden) poll
 let source = null;
 let lastSeq = 0;
 
-function listen() {
+/** First what was, then what comes: what is replayed on the stream would be told as news. */
+async function listen() {
   source?.close();
+  await catchUp();
   source = new EventSource(`/v1/events?after=${lastSeq}`);
   source.onopen = () => { link.stream = true; showLink(); catchUp(); };
   source.onerror = () => {
@@ -186,9 +189,13 @@ async function catchUp() {
 const KEPT = 256;
 const rows = []; // newest first: { seq, row }
 
+const isGap = (row) => row?.className === 'gap';
+
 function insertRow(seq, row) {
   const at = rows.findIndex((r) => r.seq <= seq);
   if (at >= 0 && rows[at].seq === seq) return false;
+  // The stream and the list may both tell of one gap.
+  if (isGap(row) && (isGap(rows[at]?.row) || isGap(rows[at - 1]?.row))) return false;
   const next = at < 0 ? null : rows[at].row;
   $('transitions').insertBefore(row, next);
   rows.splice(at < 0 ? rows.length : at, 0, { seq, row });
@@ -210,16 +217,16 @@ function addTransition(t, live) {
   const time = make('time', '', clock(t.at));
   time.dateTime = t.at;
   time.title = t.at;
-  const when = make('td');
+  const when = make('td', 'num');
   when.append(time);
   const what = make('td');
   const move = make('span', 'move', `${t.from} → `);
   const to = make('b', 'to', t.to);
   to.dataset.state = t.to;
   move.append(to, t.reason ? ` · ${reason(t.reason)}` : '');
-  if (t.retry_after_ms) move.append(` · ${span(t.retry_after_ms)}`);
+  if (t.retry_after_ms) move.append(` · for\u00a0${span(t.retry_after_ms).replaceAll(' ', '\u00a0')}`);
   what.append(make('span', 'key', t.key), move);
-  row.append(make('td', 'num', String(t.seq)), when, what);
+  row.append(make('td', 'num', String(t.seq)), what, when);
   if (!insertRow(t.seq, row)) return;
   lastSeq = Math.max(lastSeq, t.seq);
   set($('transitions-count'), count(lastSeq));
@@ -251,7 +258,7 @@ function announce(text) {
 
 let status = null;
 
-function showStatus(next) {
+function showStatus(next, inFlight) {
   const restarted = status && status.started_at !== next.started_at;
   status = next;
   if (restarted) forgetEvents();
@@ -263,7 +270,7 @@ function showStatus(next) {
   const wrong = next.config?.last_error;
   $('config-error').hidden = !wrong;
   if (wrong) set($('config-error'), `The config was not reloaded, the earlier one holds: ${wrong}`);
-  showTotals(next.totals ?? {}, next.retry_budget_remaining);
+  showTotals(next.totals ?? {}, inFlight, next.retry_budget_remaining);
   showModels(next.models ?? []);
 }
 
@@ -284,10 +291,11 @@ function tile(name, value, unit = '', bad = false) {
   entry.box.classList.toggle('bad', bad);
 }
 
-function showTotals(t, budget) {
+function showTotals(t, inFlight, budget) {
   const done = (t.succeeded ?? 0) + (t.failed ?? 0);
   const share = done ? ` ${(Math.floor((t.succeeded / done) * 1000) / 10).toFixed(1)} %` : '';
   tile('calls', count(t.calls));
+  tile('in flight', count(inFlight));
   tile('succeeded', count(t.succeeded), share);
   tile('failed over', count(t.failed_over));
   tile('failed', count(t.failed), '', t.failed > 0);
@@ -299,6 +307,7 @@ function showTotals(t, budget) {
 // ---- panel -------------------------------------------------------------------------------------
 
 const SAMPLES = 60;
+const DENSE_ABOVE = 48;
 const modules = new Map(); // key -> Module
 const rails = new Map(); // provider -> { section, list, tally }
 const seen = new IntersectionObserver((entries) => {
@@ -319,7 +328,7 @@ class Module {
       fuse: at('.fuse'), burn: at('.fuse i'), error: at('.m-error'), failures: at('.r-failures'),
       flight: at('.r-flight'), ttfb: at('.r-ttfb'), calls: at('.r-calls'),
       rejected: at('.r-rejected'), spark: at('.spark'), ok: at('.s-ok'), bad: at('.s-bad'),
-      lat: at('.s-lat'), trip: at('[data-do=trip]'), reset: at('[data-do=reset]'),
+      lat: at('.s-lat'), scope: at('.scope-text'), trip: at('[data-do=trip]'), reset: at('[data-do=reset]'),
       isolate: at('[data-do=isolate]'), fault: at('[data-do=fault]'),
     };
     this.samples = [];
@@ -397,6 +406,7 @@ class Module {
   detail() {
     const { item, at } = this;
     const c = item.counts ?? {};
+    attr(at.state, 'title', `generation ${item.generation}`);
     set(at.failures, `${item.consecutive_failures ?? 0} / ${item.failure_threshold ?? '–'}`);
     at.failures.classList.toggle('hot', item.consecutive_failures > 0);
     set(at.flight, count(item.in_flight));
@@ -430,8 +440,9 @@ class Module {
     attr(at.bad, 'd', bad);
     attr(at.lat, 'd', lat);
     const sum = (i) => samples.reduce((n, s) => n + s[i], 0);
-    const text = `Last minute: ${sum(0)} succeeded, ${sum(1)} failed`;
-    attr(at.spark, 'aria-label', text);
+    attr(at.spark, 'aria-label', `Last minute: ${sum(0)} succeeded, ${sum(1)} failed`);
+    const all = sum(0) + sum(1);
+    set(at.scope, all ? `${count(all)} in the last minute` : 'no calls');
   }
 
   tick(now) {
@@ -445,7 +456,7 @@ class Module {
     }
     if (at.fault.hidden) return;
     const on = this.faultEnds !== null && this.faultEnds > now;
-    const rest = on ? span(this.faultEnds - now) : '';
+    const rest = on ? brief(this.faultEnds - now) : '';
     set(at.fault, on ? `${item.fault.kind} · ${rest}` : 'Fault');
     at.fault.classList.toggle('armed', on);
     attr(at.fault, 'aria-label', `Fault on ${item.key}${on ? `: ${item.fault.kind} for ${rest}` : ''}`);
@@ -501,6 +512,7 @@ function showBreakers(items) {
     if (!byProvider.has(provider)) { r.section.remove(); rails.delete(provider); }
   }
   for (const [provider, list] of byProvider) arrange(rail(provider), provider, list);
+  $('rails').classList.toggle('dense', modules.size > DENSE_ABOVE);
   tally(items);
   sift();
 }
@@ -621,7 +633,7 @@ function toast(text) {
 const pathOf = (key) => key.split('/').map(encodeURIComponent).join('/');
 
 async function act(key, verb) {
-  const spare = 'Calls go to other keys meanwhile.';
+  const spare = 'Calls go to other keys, if there are any.';
   let body = {};
   if (verb === 'trip') {
     const chosen = await question({ title: `Trip ${key}?`, yes: 'Trip', times: FOR_TRIP,

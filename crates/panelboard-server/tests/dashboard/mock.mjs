@@ -203,7 +203,7 @@ export class Mock {
       for (const word of ANSWER.split(/(?<= )/)) {
         if (left()) { this.totals.client_aborts += 1; return true; }
         response.write(`data: ${JSON.stringify({ choices: [{ delta: { content: word } }] })}\n\n`);
-        await pause(12);
+        await pause(fault === 'slow' ? 60 : 12);
       }
       response.end('data: [DONE]\n\n');
       this.totals.succeeded += 1;

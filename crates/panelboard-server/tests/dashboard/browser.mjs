@@ -1,0 +1,144 @@
+// How does a check look at the page? A browser, a watcher for everything that goes wrong in it, and
+// waits on conditions.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+
+const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const DEADLINE_MS = 30_000;
+
+export async function launch() {
+  if (!existsSync(PROGRAM)) {
+    throw new Error(`no browser at ${PROGRAM}: apt-get install chromium, or set CHROMIUM`);
+  }
+  const { chromium } = await import('playwright-core').catch(() => {
+    throw new Error('playwright-core is not installed: run `npm ci` in this folder');
+  });
+  return chromium.launch({ executablePath: PROGRAM, args: ARGS });
+}
+
+/** A page that remembers each console error, each exception and each breach of the policy. */
+export async function visit(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 },
+    permissions: ['clipboard-read', 'clipboard-write'], ...options });
+  const page = await context.newPage();
+  page.wrong = [];
+  page.offline = false; // while the server is away on purpose, failed requests are no fault
+  page.on('console', (m) => {
+    if (!['error', 'warning'].includes(m.type())) return;
+    if (page.offline && m.text().includes('net::ERR_')) return;
+    page.wrong.push(`console ${m.type()}: ${m.text()}`);
+  });
+  page.on('pageerror', (e) => page.wrong.push(`exception: ${e.message}`));
+  await page.exposeFunction('__breach', (what) => page.wrong.push(`policy: ${what}`));
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (e) => {
+      globalThis.__breach(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`);
+    });
+  });
+  const answer = await page.goto(url);
+  page.policy = answer.headers()['content-security-policy'] ?? '';
+  await until(page, () => document.querySelector('#link').dataset.link === 'live'
+    && document.querySelector('.module'), null, 'the page is live');
+  return page;
+}
+
+/** Waits until `test(arg)`, run in the page, is true; says which condition never came. */
+export async function until(page, test, arg, what) {
+  try {
+    const handle = await page.waitForFunction(test, arg, { timeout: DEADLINE_MS, polling: 50 });
+    return await handle.jsonValue();
+  } catch (error) {
+    if (error.name !== 'TimeoutError') throw error;
+    const seen = await page.evaluate(() => document.querySelector('#tally')?.textContent);
+    throw new Error(`never came: ${what} (panel: ${seen})`);
+  }
+}
+
+export const module = (page, key) => page.locator(`.module[data-key="${key}"]`);
+export const stateOf = (page, key) => module(page, key).getAttribute('data-state');
+export const becomes = (page, key, state) => until(page, ([k, s]) => (
+  [...document.querySelectorAll('.module')].some((m) => m.dataset.key === k && m.dataset.state === s)
+), [key, state], `${key} ${state}`);
+
+/** One fault, set the way a person does it. */
+export async function setFault(page, key, fault, time = '60s') {
+  await module(page, key).getByRole('button', { name: /^Fault on/ }).click();
+  await page.locator('#ask').getByRole('radio', { name: new RegExp(`^${fault}\\b`) }).check();
+  if (fault !== 'none') await page.locator('#ask-for').selectOption(time);
+  await page.locator('#ask-yes').click();
+  await until(page, ([k, f]) => {
+    const m = [...document.querySelectorAll('.module')].find((x) => x.dataset.key === k);
+    const text = m.querySelector('[data-do=fault]').textContent;
+    return f === 'none' ? text === 'Fault' : text.startsWith(f);
+  }, [key, fault], `the fault ${fault} on ${key} shown`);
+}
+
+/** Twenty calls from the page's own button, waited for to the last. */
+export async function burst(page) {
+  await page.locator('#burst').click();
+  await until(page, () => !document.querySelector('#burst').disabled, null, 'the burst is over');
+  assert.equal(await page.locator('#answer').getAttribute('data-bad'), null,
+    `a call failed: ${await page.locator('#answer-text').textContent()}`);
+}
+
+/** Each visible text's contrast against what lies behind it; returns those below WCAG AA. */
+export const faint = (page) => page.evaluate(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgba = (css) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = css;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92
+      : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const c = rgba(getComputedStyle(n).backgroundColor);
+      if (c[3] > 250) return c;
+    }
+    return [255, 255, 255, 255];
+  };
+  const bad = [];
+  for (const node of document.body.querySelectorAll('*')) {
+    const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim());
+    if (!own || !node.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+      || node.disabled || node.closest('.hide, .skip, template, option')) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(rgba(style.color)), light(behind(node))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const size = parseFloat(style.fontSize);
+    if (ratio < (size >= 18.66 ? 3 : 4.5)) {
+      bad.push(`${ratio.toFixed(2)} "${node.textContent.trim().slice(0, 30)}" .${node.className}`);
+    }
+  }
+  return bad;
+});
+
+/** What sticks out of a narrow page, apart from what scrolls in a box of its own. */
+export const overflowing = (page) => page.evaluate(() => {
+  const width = document.documentElement.clientWidth;
+  const out = [...document.body.querySelectorAll('*')].filter((n) => {
+    if (!n.checkVisibility() || n.closest('.hide, .skip, .curl code, .scroll, svg')) return false;
+    const box = n.getBoundingClientRect();
+    return box.width > 0 && (box.right > width + 0.5 || box.left < -0.5);
+  });
+  const wide = [document.documentElement, ...document.querySelectorAll('dialog[open], .module, .card')]
+    .filter((n) => n.scrollWidth > n.clientWidth).map((n) => `inside ${n.tagName}.${n.className}`);
+  return [...wide, ...out.map((n) => `${n.tagName}.${n.className}`)];
+});
+
+/** Controls without a name that a screen reader could say. */
+export const nameless = (page) => page.evaluate(() => [...document.querySelectorAll(
+  'button, input, select, a, [role=img], table, [tabindex="0"]',
+)].filter((n) => {
+  if (!n.checkVisibility()) return false;
+  const by = n.getAttribute('aria-labelledby');
+  return !(n.getAttribute('aria-label') || n.labels?.length || n.textContent.trim()
+    || (by && document.getElementById(by)?.textContent.trim()));
+}).map((n) => n.outerHTML.slice(0, 90)));

@@ -1,0 +1,158 @@
+// What can only be staged on a mock? Hostile text, gaps in the events, a thousand breakers.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { Mock } from './mock.mjs';
+import { becomes, faint, module, until, visit } from './browser.mjs';
+
+const HOSTILE = '<img src=x onerror="globalThis.__owned=1"><b>x</b>';
+
+export function mockChecks(browser, options) {
+  const shot = (page, name) => (options.shots
+    ? page.screenshot({ path: join(options.shots, `${name}.png`) }) : undefined);
+  const staged = (settings, story) => async () => {
+    const mock = await new Mock(settings).start();
+    let page;
+    try {
+      page = await visit(browser, mock.url);
+      await story(page, mock);
+      assert.deepEqual(page.wrong, []);
+    } finally {
+      await page?.context().close();
+      await mock.stop();
+    }
+  };
+
+  return [
+    ['text from outside stays text', staged({}, async (page, mock) => {
+      mock.provider(HOSTILE, [HOSTILE]);
+      mock.config.last_error = `line 3: ${HOSTILE}`;
+      const key = `${HOSTILE}/${HOSTILE}`;
+      const b = mock.breakers.get(key);
+      mock.move(b, 'open', HOSTILE, 60_000);
+      b.lastError = { class: HOSTILE, status: 503, message: HOSTILE, at: HOSTILE };
+      mock.calls.set('x', { id: HOSTILE, model: HOSTILE, provider: HOSTILE, key: HOSTILE,
+        stream: true, stage: HOSTILE, attempt: 2, born: Date.now() });
+      await until(page, (text) => {
+        const has = (id) => document.getElementById(id).textContent.includes(text);
+        return has('rails') && has('transitions') && has('calls') && has('config-error');
+      }, HOSTILE, 'the text, as it is');
+      assert.equal(await page.locator('main img, .banner b').count(), 0);
+      assert.equal(await page.evaluate(() => globalThis.__owned), undefined);
+    })],
+
+    ['a config that does not load is told', staged({}, async (page, mock) => {
+      assert.ok(await page.locator('#config-error').isHidden());
+      mock.config.last_error = 'panelboard.toml:7: unknown field `keyz`, did you mean `keys`?';
+      await until(page, () => !document.querySelector('#config-error').hidden, null, 'the banner');
+      assert.match(await page.locator('#config-error').textContent(), /did you mean `keys`/);
+      mock.config.last_error = null;
+      await until(page, () => document.querySelector('#config-error').hidden, null, 'and its end');
+    })],
+
+    ['a gap in the events shows as missed', staged({}, async (page, mock) => {
+      const b = mock.breakers.get('pretend-a/key-1');
+      mock.move(b, 'open', 'failures', 60_000);
+      await becomes(page, b.key, 'open');
+      mock.skip(7);
+      mock.move(b, 'closed', 'reset');
+      await until(page, () => document.querySelectorAll('#transitions tr').length === 3, null, '3 rows');
+      const rows = await page.locator('#transitions tr').allTextContents();
+      assert.match(rows[0], /^9pretend-a\/key-1open → closed/);
+      assert.equal(rows[1], 'missed 7');
+      assert.match(rows[2], /^1pretend-a\/key-1closed → open/);
+    })],
+
+    ['a stream that drops resumes without a gap', staged({}, async (page, mock) => {
+      const b = mock.breakers.get('pretend-b/key-1');
+      mock.move(b, 'open', 'rate limited', 60_000);
+      await until(page, () => document.querySelectorAll('#transitions tr').length === 1, null, 'one row');
+      page.offline = true;
+      for (const stream of mock.streams) stream.destroy();
+      for (let i = 0; i < 3; i += 1) { mock.move(b, 'closed', 'reset'); mock.move(b, 'open', 'tripped', 9e4); }
+      await until(page, () => document.querySelectorAll('#transitions tr').length === 7, null, 'all rows');
+      const numbers = await page.locator('#transitions td:first-child').allTextContents();
+      assert.deepEqual(numbers, ['7', '6', '5', '4', '3', '2', '1']);
+    })],
+
+    ['every state has its own picture and words', staged({}, async (page, mock) => {
+      const keys = [...mock.breakers.keys()];
+      ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'].forEach((state, i) => {
+        const b = mock.breakers.get(keys[i]);
+        mock.move(b, state, 'rate limited', 45_000);
+        b.lastError = { class: 'rate_limited', status: 429, message: 'slow down', at: new Date().toISOString() };
+      });
+      for (const [i, state] of ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'].entries()) {
+        await becomes(page, keys[i], state);
+      }
+      const words = await page.locator('.m-why').allTextContents();
+      assert.equal(new Set(words).size, 5, words.join(' | '));
+      assert.ok(await module(page, keys[3]).locator('.jumper').isVisible(), 'a jumper when disabled');
+      for (const scheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme: scheme });
+        assert.deepEqual(await faint(page), [], scheme);
+        await shot(page, `states-${scheme}`);
+      }
+    })],
+
+    ['a refused action says why', staged({}, async (page, mock) => {
+      mock.route = refuse(mock.route, mock);
+      await module(page, 'pretend-a/key-1').getByRole('button', { name: /^Reset/ }).click();
+      await until(page, () => document.querySelector('#toast').textContent.includes('not from there'),
+        null, 'the reason');
+      page.wrong = page.wrong.filter((w) => !w.includes('403')); // the browser logs it by itself
+    })],
+
+    ['a thousand breakers reuse their nodes and draw only what is seen',
+      staged({ breakers: 1000 }, async (page, mock) => {
+        await until(page, () => document.querySelectorAll('.module').length === 1000, null, '1,000');
+        await until(page, () => document.querySelector('.module .r-calls').textContent !== '', null, 'drawn');
+        const drawn = await page.locator('.module').evaluateAll((all) => all
+          .filter((m) => m.querySelector('.r-calls').textContent !== '').length);
+        assert.ok(drawn < 90, `${drawn} modules are drawn in full`);
+        // Two readings in which nothing changes: the nodes stay, and hardly any is written to.
+        const touched = await page.evaluate(async () => {
+          const before = [...document.querySelectorAll('.module')];
+          const hit = new Set();
+          const watch = new MutationObserver((records) => {
+            for (const r of records) hit.add(r.target.parentElement?.closest('.module') ?? null);
+          });
+          watch.observe(document.querySelector('#rails'), { subtree: true, childList: true,
+            attributes: true, characterData: true });
+          const uptime = () => document.querySelector('#fact-uptime').textContent;
+          for (let last = uptime(), n = 0; n < 2; last = uptime(), n += 1) {
+            while (uptime() === last) await new Promise((go) => { setTimeout(go, 20); });
+          }
+          const after = [...document.querySelectorAll('.module')];
+          return { same: before.every((m, i) => m === after[i]), hit: hit.size };
+        });
+        assert.ok(touched.same, 'the nodes stay');
+        assert.ok(touched.hit < 90, `${touched.hit} modules were written to`);
+        await shot(page, 'thousand');
+        await page.locator('#filter').fill('pretend-9 key-98');
+        assert.deepEqual(await page.locator('.module:visible').evaluateAll(
+          (all) => all.map((m) => m.dataset.key)), mock.breakers.has('pretend-9/key-98')
+          ? ['pretend-9/key-98'] : []);
+        await page.locator('#filter').fill('');
+        await page.locator('#only').check();
+        const off = [...mock.breakers.values()].filter((b) => b.state !== 'closed').length;
+        assert.equal(await page.locator('.module:not([hidden])').count(), off);
+        await page.locator('#only').uncheck();
+        // A change far below the fold arrives like any other.
+        const last = [...mock.breakers.keys()].at(-1);
+        mock.move(mock.breakers.get(last), 'closed', 'reset');
+        mock.move(mock.breakers.get(last), 'open', 'rate limited', 60_000);
+        await becomes(page, last, 'open');
+        await module(page, last).scrollIntoViewIfNeeded();
+        await until(page, (key) => [...document.querySelectorAll('.module')].find((m) => (
+          m.dataset.key === key)).querySelector('.countdown').textContent.startsWith('probe in'),
+        last, 'its countdown');
+      })],
+  ];
+}
+
+/** As a server that takes no change from another origin. */
+const refuse = (route, mock) => async (request, response) => {
+  if (request.method !== 'POST') { await route.call(mock, request, response); return; }
+  response.writeHead(403, { 'content-type': 'application/problem+json' });
+  response.end('{"title":"forbidden","status":403,"detail":"not from there"}');
+};

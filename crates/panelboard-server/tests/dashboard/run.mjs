@@ -1,0 +1,67 @@
+// Does the dashboard do what it says, in a real browser?
+//   node run.mjs                     against the mock
+//   node run.mjs --bin PANELBOARD    starts the real program and drives the page against it
+//   node run.mjs --url URL           against a running one, which gets faults and trips
+// --shots DIR keeps pictures, --only TEXT runs the checks whose name has TEXT.
+import { mkdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { launch } from './browser.mjs';
+import { mockChecks } from './mock-checks.mjs';
+import { pageChecks } from './page-checks.mjs';
+import { Mock } from './mock.mjs';
+import { Real } from './real.mjs';
+
+const { values: options } = parseArgs({ options: {
+  bin: { type: 'string' }, url: { type: 'string' }, shots: { type: 'string' },
+  only: { type: 'string', default: '' },
+} });
+if (options.shots) mkdirSync(options.shots, { recursive: true });
+
+let passed = 0;
+let failed = 0;
+async function run(checks, about) {
+  for (const [name, check] of checks) {
+    if (!name.includes(options.only)) continue;
+    const began = performance.now();
+    const took = () => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+    try {
+      await check();
+      passed += 1;
+      console.log(`ok    ${about}: ${name} (${took()})`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAIL  ${about}: ${name} (${took()})\n      ${error.stack ?? error}`);
+    }
+  }
+}
+
+function server() {
+  if (options.bin) return [new Real(options.bin), 'real server'];
+  if (options.url) {
+    const given = { url: options.url, start: async () => {}, remove: async () => {} };
+    return [given, 'given server'];
+  }
+  const mock = new Mock({ threshold: 3 });
+  mock.remove = () => mock.stop();
+  return [mock, 'mock server'];
+}
+
+let browser;
+try {
+  browser = await launch();
+  const [target, about] = server();
+  try {
+    await target.start();
+    await run(pageChecks(browser, target, options), about);
+  } finally {
+    await target.remove();
+  }
+  await run(mockChecks(browser, options), 'mock server');
+} catch (error) {
+  failed += 1;
+  console.log(`FAIL  ${error.message}`);
+} finally {
+  await browser?.close();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed || !passed ? 1 : 0;
