@@ -1,3 +1,4 @@
 //! LLM providers.
 
+pub mod retry_after;
 pub mod sse;
