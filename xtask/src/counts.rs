@@ -83,7 +83,7 @@ mod tests {
             ("test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured", counts(5, 2, 0)),
             ("     Summary [   0.012s] 12 tests run: 12 passed, 0 skipped", counts(12, 0, 0)),
             (
-                "Summary [ 1s] 12/15 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
+                "Summary [1s] 12/15 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
                 counts(9, 3, 3),
             ),
             ("Summary [ 0.1s] 1 test run: 1 passed, 0 skipped", counts(1, 0, 0)),

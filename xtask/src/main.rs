@@ -5,9 +5,11 @@ mod cache;
 mod clock;
 mod counts;
 mod faults;
+mod http;
 mod install;
 mod models;
 mod process;
+mod real_llm;
 mod report;
 mod test;
 mod tidy;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "loom" => models::run(models::Checker::Loom, rest),
         "shuttle" => models::run(models::Checker::Shuttle, rest),
         "faults" => faults::run(rest),
+        "real-llm" => real_llm::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(true)

@@ -7,19 +7,19 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock;
 
-/// What a program wrote, line by line, with the time of each line.
+/// What a program wrote, line by line, each with its time in milliseconds since 1970.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<(Instant, String)>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<(u64, String)>>>);
 
 impl Lines {
-    pub(crate) fn all(&self) -> Vec<(Instant, String)> {
+    pub(crate) fn all(&self) -> Vec<(u64, String)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -30,7 +30,7 @@ impl Lines {
     }
 
     fn push(&self, line: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((clock::now(), line));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((clock::wall_ms(), line));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     counts::Counts,
     faults, install,
     models::{self, Checker},
-    process,
+    process, real_llm,
     report::{Outcome, Report, Verdict, run as run_step},
     tidy,
     workspace::Workspace,
@@ -68,6 +68,7 @@ fn all(extent: Extent) -> Result<bool, String> {
     if !extent.fast {
         report.step("faults", || faults::step(&workspace));
         report.step("browser", || tolerate(extent, browser(&workspace)));
+        report.step("real-llm", || tolerate(extent, real_llm::step(&workspace)));
     }
     Ok(report.close())
 }
@@ -115,7 +116,7 @@ fn deny() -> Outcome {
     if !process::there("cargo-deny", "--version") {
         return Outcome::skipped("cargo-deny is not installed (`cargo install cargo-deny`)");
     }
-    let checks = ["deny", "--offline", "check", "licenses", "bans", "sources"];
+    let checks = ["deny", "check", "licenses", "bans", "sources"];
     run_step(cargo(&checks), Duration::from_secs(120))
 }
 

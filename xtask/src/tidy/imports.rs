@@ -4,7 +4,7 @@ use super::{Finding, Tree};
 
 const WHERE: &str = "ARCHITECTURE.md";
 
-/// A crate may name crates of lower rows, never of its own or of a higher one. xtask stands outside.
+/// A crate may name crates of lower rows, never of its own or a higher one. xtask stands outside.
 pub(super) fn downwards(tree: &Tree) -> Vec<Finding> {
     let Some(file) = tree.file(WHERE) else {
         let what = "is missing: write it, with the import table (lines `row N  name  crate crate`)";
