@@ -1,0 +1,234 @@
+//! Which commands, options and exit codes does the program have?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The program's exit codes.
+pub mod exit {
+    /// It did what it was told.
+    pub const OK: u8 = 0;
+    /// The configuration is wrong, or the server refused.
+    pub const REFUSED: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// Nothing answers at the URL, or the address can not be listened on.
+    pub const UNREACHABLE: u8 = 3;
+}
+
+/// What stands below every `--help`.
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  the configuration is wrong, or the server refused
+  2  the command line is wrong
+  3  cannot reach the server, or cannot listen
+
+Examples:
+  panelboard serve
+  panelboard break pretend-a/key-1 429 --for 20s
+  panelboard status --watch";
+
+/// A gateway to LLM providers that survives them.
+#[derive(Debug, Parser)]
+#[command(name = "panelboard", version, after_help = AFTER, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway, its panel and its dashboard.
+    #[command(after_help = "\
+Without --config it serves what it finds: OPENAI_API_KEY, ANTHROPIC_API_KEY, an Ollama or llama.cpp
+server on its usual port; if there is nothing, two built-in providers that make answers up.
+SIGHUP, or a change of the file, reloads it. SIGTERM or Ctrl-C stops it (see server.stop_within).
+Logs go to standard error; PANELBOARD_LOG=debug says more, PANELBOARD_LOG_FORMAT=json for programs.
+
+Examples:
+  panelboard serve
+  panelboard serve --config panelboard.toml
+  panelboard serve --listen 127.0.0.1:9000
+  panelboard serve --print-config > panelboard.toml")]
+    Serve(Serve),
+    /// Say what is wrong with a configuration file: line, key, what was expected, nearest name.
+    #[command(after_help = "\
+Examples:
+  panelboard check panelboard.toml
+  panelboard check --schema > panelboard.schema.json")]
+    Check(Check),
+    /// Show each breaker: state, why, until when, last error, counts.
+    #[command(after_help = "\
+Examples:
+  panelboard status
+  panelboard status --watch
+  panelboard status --json | jq '.items[] | select(.state != \"closed\")'")]
+    Status(Status),
+    /// Put a fault on a key of a pretend provider.
+    #[command(after_help = "\
+Examples:
+  panelboard break pretend-a/key-1 429 --for 20s
+  panelboard break pretend-a/key-1 none")]
+    Break(Break),
+    /// Open a breaker by hand.
+    #[command(after_help = "\
+Examples:
+  panelboard trip pretend-a/key-1
+  panelboard trip pretend-a --for 5m")]
+    Trip(Trip),
+    /// Close a breaker by hand and forget its failures.
+    Reset(ByHand),
+    /// Keep a breaker from admitting anything until it is released.
+    Isolate(ByHand),
+    /// Take an isolation away.
+    Release(ByHand),
+}
+
+/// `panelboard serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, in place of `server.listen`. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Print the configuration that this start stands for, and exit. Secrets stay references.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `panelboard check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The configuration file.
+    #[arg(required_unless_present = "schema")]
+    pub file: Option<PathBuf>,
+    /// Print the JSON schema of configuration files instead.
+    #[arg(long)]
+    pub schema: bool,
+}
+
+/// Where the server is.
+#[derive(Args, Debug)]
+pub struct Server {
+    /// The server's address. The variable PANELBOARD_ADMIN_TOKEN holds its admin token, if it has
+    /// one.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+}
+
+/// `panelboard status`
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Show it again each second until Ctrl-C.
+    #[arg(long)]
+    pub watch: bool,
+    /// Print what the server said, as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the server is.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// `panelboard break`
+#[derive(Args, Debug)]
+pub struct Break {
+    /// The key, as PROVIDER/KEY.
+    #[arg(value_name = "PROVIDER/KEY")]
+    pub key: String,
+    /// The fault.
+    pub fault: Fault,
+    /// For how long, such as 20s. Without it until the fault is set to none.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasting: Option<Duration>,
+    /// Where the server is.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// What a pretend provider can be told to do to every call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// Too many requests, with Retry-After.
+    #[value(name = "429")]
+    RateLimited,
+    /// Internal error.
+    #[value(name = "500")]
+    Internal,
+    /// Overloaded, the whole provider.
+    #[value(name = "529")]
+    Overloaded,
+    /// Unavailable, the whole provider.
+    #[value(name = "503")]
+    Unavailable,
+    /// Key rejected.
+    #[value(name = "401")]
+    Unauthorized,
+    /// Accepts and never answers.
+    Hang,
+    /// Closes the connection in the middle of an answer.
+    Cut,
+    /// Answers, slowly.
+    Slow,
+    /// Closes the connection at once.
+    Refuse,
+    /// No fault.
+    None,
+}
+
+impl Fault {
+    /// The fault as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::RateLimited => "429",
+            Fault::Internal => "500",
+            Fault::Overloaded => "529",
+            Fault::Unavailable => "503",
+            Fault::Unauthorized => "401",
+            Fault::Hang => "hang",
+            Fault::Cut => "cut",
+            Fault::Slow => "slow",
+            Fault::Refuse => "refuse",
+            Fault::None => "none",
+        }
+    }
+}
+
+/// `panelboard trip`
+#[derive(Args, Debug)]
+pub struct Trip {
+    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// For how long, such as 5m. Without it as long as its own recovery_timeout.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasting: Option<Duration>,
+    /// Where the server is.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// `panelboard reset`, `isolate` and `release`
+#[derive(Args, Debug)]
+pub struct ByHand {
+    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// Where the server is.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("expected more than nothing, such as 30s".to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) => Err("expected a duration such as 30s or 5m".to_owned()),
+    }
+}

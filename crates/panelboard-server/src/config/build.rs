@@ -1,0 +1,443 @@
+//! What do checked values mean to the server and to the engine?
+//!
+//! Here stand the rules that need more than one value: names that must differ, targets that must
+//! exist, what each kind of provider needs, what listening beyond loopback needs.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use panelboard_llm::{Key, Kind, Limits, Model, Provider, Secret, Settings, Target, Timeouts};
+
+use super::mistake::Found;
+use super::values::Table;
+use super::{Environment, Source};
+use crate::token::Token;
+
+/// A configuration that has been checked as a whole.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The program's own door.
+    pub server: Server,
+    /// What the engine is told. Pretend providers have neither address nor secrets yet: the
+    /// server gives them theirs when it starts them.
+    pub llm: Settings,
+    /// Where it came from.
+    pub source: Source,
+    /// Every file that it was read from: its own, and those of secrets.
+    pub files: Vec<PathBuf>,
+}
+
+/// The section `[server]`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Server {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The bearer token of everything outside the gateway.
+    pub admin_token: Option<Token>,
+    /// The bearer tokens of the gateway. None: whoever reaches the address.
+    pub client_keys: Vec<Token>,
+    /// Host names that a request may be sent to, in lower case.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may change something, in lower case.
+    pub allowed_origins: Vec<String>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Longest head of a request, in bytes.
+    pub max_header_bytes: usize,
+    /// How long a client may take to send a head.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// Streams of `/v1/events` at once.
+    pub max_event_streams: usize,
+    /// How long calls in flight may go on after the order to stop.
+    pub stop_within: Duration,
+}
+
+/// Where the server listens if nobody says otherwise.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
+pub(super) fn build(
+    file: &Table,
+    source: Source,
+    listen: Option<&str>,
+    env: &Environment,
+    folder: &Path,
+    found: &mut Vec<Found>,
+) -> Option<Config> {
+    let mut builder = Builder { env, folder, found, files: Vec::new() };
+    if let Source::File(path) = &source {
+        builder.files.push(path.clone());
+    }
+    let nothing = Table::default();
+    let server = builder.server(file.table("server").unwrap_or(&nothing), listen);
+    let breaker = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
+    let mut llm = Settings::new(breaker);
+    llm.timeouts = timeouts(Timeouts::default(), file.table("timeouts"));
+    let gateway = file.table("gateway").unwrap_or(&nothing);
+    llm.limits = limits(gateway);
+    llm.wait_up_to = gateway.duration("wait_up_to").filter(|wait| !wait.is_zero());
+    llm.providers = builder.providers(file, &llm);
+    llm.models = builder.models(file);
+    builder.check(&llm);
+    let files = builder.files;
+    Some(Config { server: server?, llm, source, files })
+}
+
+struct Builder<'a> {
+    env: &'a Environment,
+    folder: &'a Path,
+    found: &'a mut Vec<Found>,
+    files: Vec<PathBuf>,
+}
+
+impl Builder<'_> {
+    fn server(&mut self, table: &Table, listen: Option<&str>) -> Option<Server> {
+        let admin_token = self.secret(table, "admin_token").map(|s| Token::new(&s));
+        let client_keys = self.client_keys(table);
+        let address = match listen {
+            None => table.text("listen").and_then(|text| text.parse().ok()).unwrap_or(LISTEN),
+            Some(text) => self.listen_option(text)?,
+        };
+        if !address.ip().is_loopback() {
+            self.beyond_loopback(table, listen.is_some(), address);
+        }
+        let lower = |field| table.texts(field).map(|(_, text, _)| text.to_lowercase()).collect();
+        Some(Server {
+            listen: address,
+            admin_token,
+            client_keys,
+            allowed_hosts: lower("allowed_hosts"),
+            allowed_origins: lower("allowed_origins"),
+            max_connections: table.size("max_connections").unwrap_or(16_384),
+            max_header_bytes: table.size("max_header_bytes").unwrap_or(64 << 10),
+            header_timeout: table.duration("header_timeout").unwrap_or(Duration::from_secs(15)),
+            body_timeout: table.duration("body_timeout").unwrap_or(Duration::from_secs(60)),
+            max_event_streams: table.size("max_event_streams").unwrap_or(64),
+            stop_within: table.duration("stop_within").unwrap_or(Duration::from_secs(10)),
+        })
+    }
+
+    fn listen_option(&mut self, text: &str) -> Option<SocketAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            let mut mistake = Found::new(0, "--listen", format!("{text:?} is no address"))
+                .expected("ADDRESS:PORT such as 127.0.0.1:8080");
+            mistake.at = None;
+            self.found.push(mistake);
+        }
+        address
+    }
+
+    fn beyond_loopback(&mut self, table: &Table, by_option: bool, address: SocketAddr) {
+        let needed = [
+            ("admin_token", "so that not everybody can drive the panel"),
+            ("client_keys", "so that not everybody can spend the providers' money"),
+        ];
+        for (field, why) in needed {
+            // A reference that could not be followed has had its mistake.
+            if table.has(field) && !table.is_empty_list(field) {
+                continue;
+            }
+            let key = if by_option { "--listen".to_owned() } else { table.key("listen") };
+            let mut mistake =
+                Found::new(table.place("listen"), key, format!("{address} is beyond loopback"))
+                    .expected(format!("`server.{field}` to be set, {why}"));
+            if by_option {
+                mistake.at = None;
+            }
+            self.found.push(mistake);
+        }
+    }
+
+    fn client_keys(&mut self, table: &Table) -> Vec<Token> {
+        let references: Vec<_> = table.secrets("client_keys").collect();
+        let mut tokens = Vec::with_capacity(references.len());
+        for (i, reference, at) in references {
+            self.files.extend(reference.file(self.folder));
+            match reference.follow(self.env, self.folder) {
+                Ok(secret) => tokens.push(Token::new(&secret)),
+                Err(wrong) => {
+                    let key = format!("{}[{i}]", table.key("client_keys"));
+                    self.found.push(Found::new(at, key, wrong));
+                }
+            }
+        }
+        tokens
+    }
+
+    fn secret(&mut self, table: &Table, field: &str) -> Option<String> {
+        let reference = table.secret(field)?;
+        self.files.extend(reference.file(self.folder));
+        match reference.follow(self.env, self.folder) {
+            Ok(secret) => Some(secret),
+            Err(wrong) => {
+                self.found.push(Found::new(table.place(field), table.key(field), wrong));
+                None
+            }
+        }
+    }
+
+    /// A breaker's configuration from tables of which the first that has a field says it.
+    fn breaker(&mut self, tables: &[Option<&Table>]) -> Option<panelboard::Config> {
+        let tables: Vec<&Table> = tables.iter().flatten().copied().collect();
+        let of = |field| tables.iter().copied().find(|table| table.has(field));
+        let duration = |field| of(field).and_then(|t| t.duration(field));
+        let count = |field| of(field).and_then(|t| t.count32(field));
+        let share = |field| of(field).and_then(|t| t.share(field));
+
+        let mut builder = panelboard::Config::builder();
+        if let Some(n) = count("failure_threshold") {
+            builder = builder.failure_threshold(n);
+        }
+        if let Some(rate) = share("failure_rate") {
+            let window = duration("window").unwrap_or(Duration::from_secs(30));
+            builder = builder.failure_rate(rate, window, count("minimum_calls").unwrap_or(20));
+        }
+        if let Some(time) = duration("recovery_timeout") {
+            builder = builder.recovery_timeout(time);
+        }
+        if let Some(time) = duration("max_recovery_timeout") {
+            builder = builder.max_recovery_timeout(time);
+        }
+        if let Some(factor) = share("backoff_factor") {
+            builder = builder.backoff_factor(factor);
+        }
+        if let Some(time) = duration("backoff_reset") {
+            builder = builder.backoff_reset(time);
+        }
+        if let Some(jitter) = share("jitter") {
+            builder = builder.jitter(jitter);
+        }
+        if let Some(n) = count("half_open_max_calls") {
+            builder = builder.half_open_max_calls(n);
+        }
+        if let Some(n) = count("success_threshold") {
+            builder = builder.success_threshold(n);
+        }
+        if let Some(time) = duration("probe_timeout") {
+            builder = builder.probe_timeout(time);
+        }
+        match builder.build() {
+            Ok(config) => Some(config),
+            Err(error) => {
+                let field = error.field.trim_start_matches("failure_rate.");
+                let table = of(field).or_else(|| tables.first().copied())?;
+                let wrong = format!("{} is out of range", error.value);
+                let mistake = Found::new(table.place(field), table.key(field), wrong);
+                self.found.push(mistake.expected(error.expected));
+                None
+            }
+        }
+    }
+
+    fn providers(&mut self, file: &Table, common: &Settings) -> Vec<Provider> {
+        let mut seen = HashSet::new();
+        let mut providers = Vec::new();
+        for table in file.tables("provider") {
+            self.once(&mut seen, table, "provider");
+            providers.extend(self.provider(table, file.table("breaker"), common));
+        }
+        if !file.has("provider") {
+            let mistake = Found::new(0, "provider", "no provider");
+            self.found.push(mistake.expected("at least one [[provider]]"));
+        }
+        providers
+    }
+
+    fn provider(
+        &mut self,
+        table: &Table,
+        common_breaker: Option<&Table>,
+        common: &Settings,
+    ) -> Option<Provider> {
+        let name = table.text("name")?.to_owned();
+        let kind = kind(table.text("kind")?)?;
+        let base_url = self.base_url(table, kind);
+        let keys = self.keys(table, kind);
+        let breaker = match table.table("breaker") {
+            None => None,
+            own => self.breaker(&[own, common_breaker]),
+        };
+        let own = table.table("timeouts");
+        let timeouts = own.map(|own| timeouts(common.timeouts, Some(own)));
+        Some(Provider { name, kind, base_url, keys, breaker, timeouts })
+    }
+
+    fn base_url(&mut self, table: &Table, kind: Kind) -> String {
+        let given = table.text("base_url").map(|url| url.trim_end_matches('/').to_owned());
+        let usual = match kind {
+            Kind::OpenAi => "https://api.openai.com/v1",
+            Kind::Anthropic => "https://api.anthropic.com/v1",
+            // The server fills in where its own pretend server listens.
+            Kind::Pretend => "http://127.0.0.1:1/v1",
+            _ => "",
+        };
+        if kind == Kind::Pretend && given.is_some() {
+            let wrong = "a pretend provider has no address";
+            self.found.push(Found::new(table.place("base_url"), table.key("base_url"), wrong));
+        }
+        if usual.is_empty() && !table.has("base_url") {
+            let mistake = Found::new(table.at, table.key("base_url"), "missing")
+                .expected("the address of the openai-compatible service");
+            self.found.push(mistake);
+        }
+        given.unwrap_or_else(|| usual.to_owned())
+    }
+
+    fn keys(&mut self, table: &Table, kind: Kind) -> Vec<Key> {
+        let mut seen = HashSet::new();
+        let mut keys = Vec::new();
+        for key in table.tables("keys") {
+            self.once(&mut seen, key, "key");
+            keys.extend(self.key(key, kind));
+        }
+        if table.list("keys").is_empty() {
+            if kind != Kind::OpenAiCompatible && (!table.has("keys") || table.is_empty_list("keys"))
+            {
+                let mistake = Found::new(table.place("keys"), table.key("keys"), "no keys");
+                self.found.push(mistake.expected("at least one { name, secret }"));
+            }
+            keys.push(plain_key("key-1".to_owned(), Secret::new(String::new())));
+        }
+        keys
+    }
+
+    fn key(&mut self, table: &Table, kind: Kind) -> Option<Key> {
+        let needs = matches!(kind, Kind::OpenAi | Kind::Anthropic);
+        if needs && !table.has("secret") {
+            let mistake = Found::new(table.at, table.key("secret"), "missing");
+            self.found.push(mistake.expected(super::secret::EXPECTED));
+        }
+        if kind == Kind::Pretend && table.has("secret") {
+            let wrong = "a pretend provider needs no secret";
+            self.found.push(Found::new(table.place("secret"), table.key("secret"), wrong));
+        }
+        let secret = self.secret(table, "secret").unwrap_or_default();
+        let visible = |c: char| c.is_ascii_graphic() || c == ' ';
+        if !secret.chars().all(visible) {
+            let mistake = Found::new(
+                table.place("secret"),
+                table.key("secret"),
+                "the secret holds a character that no header may hold (not shown)",
+            );
+            self.found.push(mistake.expected("one line of visible ASCII"));
+        }
+        let mut key = plain_key(table.text("name")?.to_owned(), Secret::new(secret));
+        key.weight = table.count32("weight").unwrap_or(1);
+        key.quota_group = table.text("quota_group").map(str::to_owned);
+        Some(key)
+    }
+
+    fn models(&mut self, file: &Table) -> Vec<Model> {
+        // Without one name of a provider nobody knows which target is wrong.
+        let providers: Option<Vec<&str>> =
+            file.list("provider").iter().map(|node| node.as_table()?.text("name")).collect();
+        let mut seen = HashSet::new();
+        let mut models = Vec::new();
+        for table in file.tables("model") {
+            self.once(&mut seen, table, "model");
+            models.extend(self.model(table, providers.as_deref()));
+        }
+        if !file.has("model") {
+            let mistake = Found::new(0, "model", "no model");
+            self.found.push(mistake.expected("at least one [[model]] for clients to ask for"));
+        }
+        models
+    }
+
+    fn model(&mut self, table: &Table, providers: Option<&[&str]>) -> Option<Model> {
+        if table.is_empty_list("targets") {
+            let mistake = Found::new(table.place("targets"), table.key("targets"), "no targets");
+            self.found.push(mistake.expected("at least one \"PROVIDER/MODEL\""));
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        for (i, text, at) in table.texts("targets") {
+            let (provider, model) = text.split_once('/')?;
+            let key = || format!("{}[{i}]", table.key("targets"));
+            if let Some(providers) = providers.filter(|known| !known.contains(&provider)) {
+                let mistake = Found::new(at, key(), format!("{provider:?} is no provider"))
+                    .expected(format!("one of {}", providers.join(", ")))
+                    .nearest(provider, providers.iter().copied());
+                self.found.push(mistake);
+            }
+            let target = Target { provider: provider.to_owned(), model: model.to_owned() };
+            if targets.contains(&target) {
+                self.found.push(Found::new(at, key(), format!("{text:?} is there already")));
+            }
+            targets.push(target);
+        }
+        Some(Model { name: table.text("name")?.to_owned(), targets })
+    }
+
+    /// Notes a name that was there before.
+    fn once(&mut self, seen: &mut HashSet<String>, table: &Table, what: &str) {
+        let Some(name) = table.text("name") else { return };
+        if !seen.insert(name.to_owned()) {
+            let wrong = format!("{name:?} is there already");
+            let mistake = Found::new(table.place("name"), table.key("name"), wrong);
+            self.found.push(mistake.expected(format!("each {what} under a name of its own")));
+        }
+    }
+
+    /// The engine's own check: what it refuses and we did not see is a mistake all the same.
+    fn check(&mut self, settings: &Settings) {
+        if !self.found.is_empty() {
+            return;
+        }
+        if let Err(error) = settings.check() {
+            let wrong = format!("found {}", error.value);
+            let mistake = Found::new(0, error.field, wrong).expected(error.expected);
+            self.found.push(mistake);
+        }
+    }
+}
+
+fn plain_key(name: String, secret: Secret) -> Key {
+    Key { name, secret, weight: 1, quota_group: None }
+}
+
+fn kind(text: &str) -> Option<Kind> {
+    [Kind::OpenAi, Kind::Anthropic, Kind::OpenAiCompatible, Kind::Pretend]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+}
+
+fn timeouts(mut timeouts: Timeouts, table: Option<&Table>) -> Timeouts {
+    let Some(table) = table else { return timeouts };
+    let fields = [
+        ("connect", &mut timeouts.connect),
+        ("first_byte", &mut timeouts.first_byte),
+        ("idle", &mut timeouts.idle),
+        ("total", &mut timeouts.total),
+    ];
+    for (field, slot) in fields {
+        *slot = table.duration(field).unwrap_or(*slot);
+    }
+    timeouts
+}
+
+fn limits(table: &Table) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        max_body_bytes: table.size("max_body_bytes").unwrap_or(usual.max_body_bytes),
+        max_depth: table.size("max_depth").unwrap_or(usual.max_depth),
+        max_answer_bytes: table.size("max_answer_bytes").unwrap_or(usual.max_answer_bytes),
+        hold_back_bytes: table.size("hold_back_bytes").unwrap_or(usual.hold_back_bytes),
+        hold_back: table.duration("hold_back").unwrap_or(usual.hold_back),
+        max_resends: table.count32("max_resends").unwrap_or(usual.max_resends),
+        resend_share: table.share("resend_share").unwrap_or(usual.resend_share),
+        resend_min_per_second: table
+            .share("resend_min_per_second")
+            .unwrap_or(usual.resend_min_per_second),
+        max_idle_connections: table
+            .size("max_idle_connections")
+            .unwrap_or(usual.max_idle_connections),
+    }
+}

@@ -1,0 +1,98 @@
+//! Where is a secret, and what is it?
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::Environment;
+use super::mistake::nearest;
+
+/// The longest secret that a file may hold, in bytes.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// Where a secret is. This is not a secret itself and may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// A variable of the environment.
+    Env(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// What a reference should look like, for messages.
+pub(super) const EXPECTED: &str = "a reference: \"env:NAME\" or \"file:PATH\"";
+
+impl Reference {
+    /// Reads a reference.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; never with the text itself, which may be a secret.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.split_once(':') {
+            Some(("env", name)) if variable_name(name) => Ok(Self::Env(name.to_owned())),
+            Some(("env", _)) => Err("is not the name of an environment variable"),
+            Some(("file", "")) => Err("names no file"),
+            Some(("file", path)) => Ok(Self::File(PathBuf::from(path))),
+            Some(("vault", _)) => Err("is a vault: reference, which this version does not support"),
+            _ => Err("is a secret in plain text (not shown)"),
+        }
+    }
+
+    /// The secret itself.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong: nothing there, nothing in it.
+    pub(super) fn follow(&self, env: &Environment, folder: &Path) -> Result<String, String> {
+        match self {
+            Self::Env(name) => {
+                env.get(name).map(|value| value.trim().to_owned()).ok_or_else(|| {
+                    let nearest = nearest(name, env.names().filter(|n| env.get(n).is_some()));
+                    let hint =
+                        nearest.map_or(String::new(), |n| format!(", did you mean `env:{n}`?"));
+                    format!("the environment variable {name} is not set{hint}")
+                })
+            }
+            Self::File(path) => read(&folder.join(path)),
+        }
+    }
+
+    /// The file that a reload should watch, if it is one.
+    pub(super) fn file(&self, folder: &Path) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(folder.join(path)),
+            Self::Env(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+fn variable_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let size = std::fs::metadata(path)
+        .map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?
+        .len();
+    if size > MAX_SECRET_BYTES {
+        return Err(format!("the secret file {shown} is longer than {MAX_SECRET_BYTES} bytes"));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?;
+    match text.trim() {
+        "" => Err(format!("the secret file {shown} is empty")),
+        secret => Ok(secret.to_owned()),
+    }
+}

@@ -1,0 +1,3 @@
+//! Does the program do what its documentation says, seen from outside?
+
+mod config_table;
