@@ -1,6 +1,7 @@
 //! Which tasks are there? `cargo xtask NAME` runs one; without a name it lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to a terminal")]
 
+mod bench;
 mod cache;
 mod clock;
 mod counts;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         "loom" => models::run(models::Checker::Loom, rest),
         "shuttle" => models::run(models::Checker::Shuttle, rest),
         "faults" => faults::run(rest),
+        "bench" => bench::run(rest),
         "real-llm" => real_llm::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

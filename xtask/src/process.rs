@@ -191,6 +191,13 @@ fn end_tree(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// `id` and the processes beneath it.
+pub(crate) fn family(id: u32) -> Vec<u32> {
+    let mut family = vec![id];
+    family.extend(descendants(id));
+    family
+}
+
 /// Ids of the processes that `parent` started, and those that these started.
 fn descendants(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();

@@ -265,8 +265,8 @@ impl Scene<'_> {
             format!("no client saw an error that the spare could have hidden {errors:?}"),
         );
         story.say(format!(
-            "{whole} whole and {streamed} streamed answers, the slowest {slowest_ms} ms; {} streams \
-             broke after output had reached the client, and said so {cut:?}",
+            "{whole} whole and {streamed} streamed answers, the slowest {slowest_ms} ms; \
+             {} streams broke after output had reached the client, and said so {cut:?}",
             cut.len()
         ));
         let start = clock::now();

@@ -57,10 +57,6 @@ impl Workspace {
         Ok(Self { root, target, packages })
     }
 
-    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
-        self.packages.iter().find(|package| package.name == name)
-    }
-
     /// Where cargo puts a program of ours.
     pub(crate) fn program(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)

@@ -1,0 +1,41 @@
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway]`. Never a test.
+
+mod gateway;
+mod provider;
+mod stats;
+mod usage;
+
+use std::{process::Command, time::Duration};
+
+use crate::{process, workspace::Workspace};
+
+/// Runs the benches named, or all.
+///
+/// # Errors
+/// An unknown name; something that cannot be built, installed or started.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    let workspace = Workspace::load()?;
+    let all = ["core", "panel", "gateway"];
+    let chosen: Vec<&str> = match arguments {
+        [] => all.to_vec(),
+        some => some.iter().map(String::as_str).collect(),
+    };
+    if let Some(other) = chosen.iter().find(|name| !all.contains(name)) {
+        return Err(format!("no bench `{other}`; there are {}", all.join(", ")));
+    }
+    let mut good = true;
+    for name in chosen {
+        good &= match name {
+            "gateway" => gateway::run(&workspace)?,
+            bench => in_cargo(&workspace, bench)?,
+        };
+    }
+    Ok(good)
+}
+
+/// A bench binary of the core: side by side with other crates, in one process.
+fn in_cargo(workspace: &Workspace, bench: &str) -> Result<bool, String> {
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root).args(["bench", "-p", "panelboard", "--bench", bench]);
+    Ok(process::run(command, Duration::from_secs(3600), true)?.success())
+}
