@@ -63,7 +63,10 @@ fn all(extent: Extent) -> Result<bool, String> {
     report.command("docs", docs, minutes(10));
     report.step("deny", deny);
     report.step("loom", || {
-        none_is_a_failure(run_step(models::command(Checker::Loom, &workspace, "loom"), minutes(15)))
+        none_is_a_failure(run_step(
+            models::command(Checker::Loom, &workspace, models::ALL),
+            minutes(15),
+        ))
     });
     if !extent.fast {
         report.step("faults", || faults::step(&workspace));
