@@ -22,8 +22,8 @@ pub const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long to wait, at most [`WAIT_MAX`]; `None` if the head does not say, or says nonsense.
 ///
-/// Garbage, negative numbers and exponents are nonsense; a date in the past is a wait of zero. `now`
-/// is needed for dates only.
+/// Garbage, negative numbers and exponents are nonsense; a date in the past is a wait of zero.
+/// `now` is needed for dates only.
 #[must_use]
 pub fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     stated(headers, now).or_else(|| reset(headers))

@@ -1,9 +1,10 @@
 //! Where does one server-sent event end and the next begin?
 //!
-//! An incremental reader of `text/event-stream` after the WHATWG standard: lines end with LF, CRLF or
-//! CR; `data:` may lack its blank; comments and a byte order mark are allowed; bytes may be split
-//! anywhere, also inside a character or between CR and LF. Each event carries its exact bytes, so
-//! that a gateway can pass on what it does not need to change. It does not know what the data means.
+//! An incremental reader of `text/event-stream` after the WHATWG standard: lines end with LF, CRLF
+//! or CR; `data:` may lack its blank; comments and a byte order mark are allowed; bytes may be
+//! split anywhere, also inside a character or between CR and LF. Each event carries its exact
+//! bytes, so that a gateway can pass on what it does not need to change. It does not know what the
+//! data means.
 //!
 //! # Limits
 //!
@@ -16,8 +17,8 @@ use memchr::memchr2;
 
 /// The longest event that is read, with its line ends: 1 MiB.
 ///
-/// The largest real events are tool calls and images in base64 of some 100 KB. A provider that sends
-/// more is broken or hostile, and the event would have to be held in memory whole.
+/// The largest real events are tool calls and images in base64 of some 100 KB. A provider that
+/// sends more is broken or hostile, and the event would have to be held in memory whole.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// An event, or a comment between events.
@@ -28,7 +29,8 @@ pub struct Event {
     /// The `data:` lines, joined by LF. Empty for a comment or keep-alive: pass it on, read nothing
     /// into it.
     pub data: Bytes,
-    /// The bytes as they came, with the blank line that ended them. All `raw` in a row are the stream.
+    /// The bytes as they came, with the blank line that ended them. All `raw` in a row are the
+    /// stream.
     pub raw: Bytes,
 }
 
@@ -61,8 +63,8 @@ impl std::error::Error for SseError {}
 
 /// Reads events out of bytes that come in pieces.
 ///
-/// Call [`feed`](Self::feed) with what came, then [`next`](Self::next) until it gives `None`. Both cost
-/// time in proportion to the new bytes; an event with one `data:` line is not copied.
+/// Call [`feed`](Self::feed) with what came, then [`next`](Self::next) until it gives `None`. Both
+/// cost time in proportion to the new bytes; an event with one `data:` line is not copied.
 ///
 /// ```
 /// use panelboard_llm::sse::Reader;
@@ -126,10 +128,11 @@ impl Reader {
         }
     }
 
-    /// What came after the last whole event, read as if a blank line had followed; `None` if nothing.
+    /// What came after the last whole event, read as if a blank line had followed; `None` if
+    /// nothing.
     ///
-    /// For the end of a stream: some providers leave out the last blank line after `[DONE]`. Anything
-    /// else found here was cut.
+    /// For the end of a stream: some providers leave out the last blank line after `[DONE]`.
+    /// Anything else found here was cut.
     pub fn rest(&mut self) -> Option<Event> {
         self.line_start = self.buffer.len();
         (!self.buffer.is_empty()).then(|| self.cut_event())

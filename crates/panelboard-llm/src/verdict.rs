@@ -1,13 +1,13 @@
 //! What does a provider mean by its answer?
 //!
-//! Pure functions from status, headers and body to a [`Verdict`]. They read the codes that providers
-//! document, since a status alone does not tell a slow-down (429) from an empty account (429 too).
-//! What follows from a class (count it, cool the key, pass it on) is not decided here.
+//! Pure functions from status, headers and body to a [`Verdict`]. They read the codes that
+//! providers document, since a status alone does not tell a slow-down (429) from an empty account
+//! (429 too). What follows from a class (count it, cool the key, pass it on) is not decided here.
 //!
 //! | answer | class |
 //! | --- | --- |
 //! | 2xx | [`Success`](Class::Success), but for an error body in disguise |
-//! | a code of [money](is_money), with 400, 402, 403, 429 or in a stream; 402 | [`Quota`](Class::Quota) |
+//! | a code of money, with 400, 402, 403, 429 or in a stream; 402 | [`Quota`](Class::Quota) |
 //! | 401; a 400 that says the key is wrong | [`Credentials`](Class::Credentials) |
 //! | 403 | [`Permission`](Class::Permission) |
 //! | 408, 504, 524 | [`Timeout`](Class::Timeout) |
@@ -90,8 +90,8 @@ pub struct Verdict {
     pub wait: Option<Duration>,
     /// The provider's own code, else its type: `insufficient_quota`, `overloaded_error`.
     pub code: Option<String>,
-    /// What the provider said, in one line of at most [`MESSAGE_CHARS_MAX`] characters, without what
-    /// looks like a key. Empty if it said nothing.
+    /// What the provider said, in one line of at most [`MESSAGE_CHARS_MAX`] characters, without
+    /// what looks like a key. Empty if it said nothing.
     pub message: String,
 }
 
@@ -118,7 +118,8 @@ impl Verdict {
 
 /// What a whole answer means. `now` is for dates in `retry-after`.
 ///
-/// Reads at most the first MiB of `body`, and of a success only what looks like an error in disguise.
+/// Reads at most the first MiB of `body`, and of a success only what looks like an error in
+/// disguise.
 #[must_use]
 pub fn of_status(
     kind: Kind,

@@ -1,8 +1,8 @@
 //! What do the many shapes of a provider's error say?
 //!
 //! OpenAI's `{"error": {"message", "type", "code"}}`, Anthropic's `{"type": "error", "error":
-//! {"type", "message", "details"}}`, Google's list with `status` and `details`, and the flat form of
-//! vLLM and FastAPI. Read leniently: a field of another type than usual is as good as none.
+//! {"type", "message", "details"}}`, Google's list with `status` and `details`, and the flat form
+//! of vLLM and FastAPI. Read leniently: a field of another type than usual is as good as none.
 
 use serde_json::Value;
 
@@ -90,8 +90,8 @@ impl ErrorBody {
     }
 }
 
-/// Whether these bytes are a JSON object with a top-level `error` that is not null, or one that calls
-/// itself an error (older vLLM).
+/// Whether these bytes are a JSON object with a top-level `error` that is not null, or one that
+/// calls itself an error (older vLLM).
 ///
 /// Most are not, and are seen not to be without parsing.
 pub(super) fn is_error(body: &[u8]) -> bool {

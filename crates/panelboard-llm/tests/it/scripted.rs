@@ -47,7 +47,8 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// A provider on a free port of 127.0.0.1, with nothing scripted: each key answers 500 and says so.
+    /// A provider on a free port of 127.0.0.1, with nothing scripted: each key answers 500 and
+    /// says so.
     pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared::default());
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
@@ -83,7 +84,8 @@ impl Scripted {
         self
     }
 
-    /// Asks `decide` first, for every key; `None` goes on to the queue and then to [`always`](Self::always).
+    /// Asks `decide` first, for every key; `None` goes on to the queue, then to what is
+    /// [`always`](Self::always) said.
     pub(crate) fn decide(
         &self,
         decide: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
@@ -213,7 +215,8 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// The reply to `request`: the closure's, the queue's, the standing one, or a 500 that says why.
+    /// The reply to `request`: the closure's, the queue's, the standing one, or a 500 that says
+    /// why.
     fn reply_to(&self, request: &Request) -> Reply {
         let decide = self.lock().decide.clone();
         if let Some(reply) = decide.and_then(|decide| decide(request)) {

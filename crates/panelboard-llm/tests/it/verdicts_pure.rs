@@ -221,10 +221,7 @@ fn an_error_in_a_stream_means_what_its_status_would() {
 fn an_event_is_an_error_only_if_it_says_so_at_its_top() {
     let rows = [
         ("data: {\"error\":{\"message\":\"m\",\"code\":500}}\n\n", Some(Server)),
-        (
-            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n",
-            Some(Overloaded),
-        ),
+        ("event: error\ndata: {\"error\":{\"type\":\"overloaded_error\"}}\n\n", Some(Overloaded)),
         ("event: error\ndata: oops\n\n", Some(Garbage)),
         ("data: {\"object\":\"error\",\"message\":\"m\",\"code\":503}\n\n", Some(Overloaded)),
         ("data: {\"choices\":[{\"delta\":{\"content\":\"{\\\"error\\\":1}\"}}]}\n\n", None),

@@ -87,7 +87,8 @@ impl Reply {
         )
     }
 
-    /// The head of an SSE stream; add [`word`](Self::word)s, [`data`](Self::data), a [`gate`](Self::gate), and an end.
+    /// The head of an SSE stream; add [`word`](Self::word)s, [`data`](Self::data), a
+    /// [`gate`](Self::gate), and an end.
     pub(crate) fn stream() -> Self {
         Self { framing: Framing::Chunked, ..Self::status(200) }
             .header("content-type", "text/event-stream; charset=utf-8")
