@@ -7,7 +7,10 @@ mod usage;
 
 use std::{process::Command, time::Duration};
 
-use crate::{process, workspace::Workspace};
+use crate::{
+    process,
+    workspace::{Package, Workspace},
+};
 
 /// Runs the benches named, or all.
 ///
@@ -33,9 +36,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     Ok(good)
 }
 
-/// A bench binary of the core: side by side with other crates, in one process.
+/// A bench binary: the core side by side with other crates, in one process.
 fn in_cargo(workspace: &Workspace, bench: &str) -> Result<bool, String> {
+    let holds = |package: &&Package| {
+        package.targets.iter().any(|target| target.kind == "bench" && target.name == bench)
+    };
+    let Some(package) = workspace.packages.iter().find(holds) else {
+        return Err(format!("no crate has a bench target `{bench}`"));
+    };
     let mut command = Command::new("cargo");
-    command.current_dir(&workspace.root).args(["bench", "-p", "panelboard", "--bench", bench]);
+    command.current_dir(&workspace.root).args(["bench", "-p", &package.name, "--bench", bench]);
     Ok(process::run(command, Duration::from_secs(3600), true)?.success())
 }

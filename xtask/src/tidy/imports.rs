@@ -4,7 +4,10 @@ use super::{Finding, Tree};
 
 const WHERE: &str = "ARCHITECTURE.md";
 
-/// A crate may name crates of lower rows, never of its own or a higher one. xtask stands outside.
+/// What no crate imports, and what may import any: the tasks and the benches.
+const OUTSIDE: [&str; 2] = ["xtask", "panelboard-bench"];
+
+/// A crate may name crates of lower rows, never of its own or a higher one.
 pub(super) fn downwards(tree: &Tree) -> Vec<Finding> {
     let Some(file) = tree.file(WHERE) else {
         let what = "is missing: write it, with the import table (lines `row N  name  crate crate`)";
@@ -13,7 +16,8 @@ pub(super) fn downwards(tree: &Tree) -> Vec<Finding> {
     let rows = table(&file.text);
     let row_of = |name: &str| rows.iter().find(|(_, crates)| crates.contains(&name)).map(|r| r.0);
     let mut findings = Vec::new();
-    for package in tree.workspace.packages.iter().filter(|package| package.name != "xtask") {
+    let inside = |name: &str| !OUTSIDE.contains(&name);
+    for package in tree.workspace.packages.iter().filter(|package| inside(&package.name)) {
         let name = &package.name;
         let Some(row) = row_of(name) else {
             findings.push(file.finding(0, format!("`{name}` has no row: add it to the table")));
@@ -62,11 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn downwards_is_allowed_and_xtask_stands_outside() {
+    fn downwards_is_allowed_and_tasks_and_benches_stand_outside() {
         let found = findings(vec![
             package("panelboard-tower", &["panelboard"]),
             package("panelboard", &[]),
             package("xtask", &["panelboard-tower"]),
+            package("panelboard-bench", &["panelboard-tower"]),
         ]);
         assert_eq!(found, [""; 0]);
     }
@@ -77,6 +82,7 @@ mod tests {
             ("panelboard-tower", "panelboard-store"),
             ("panelboard", "panelboard-tasks"),
             ("panelboard", "panelboard-tower"),
+            ("panelboard", "panelboard-bench"),
         ] {
             let found = findings(vec![package(name, &[member])]);
             assert_eq!(found.len(), 1, "{name} -> {member}");
