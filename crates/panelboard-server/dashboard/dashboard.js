@@ -224,7 +224,8 @@ function addTransition(t, live) {
   const to = make('b', 'to', t.to);
   to.dataset.state = t.to;
   move.append(to, t.reason ? ` · ${reason(t.reason)}` : '');
-  if (t.retry_after_ms) move.append(` · for\u00a0${span(t.retry_after_ms).replaceAll(' ', '\u00a0')}`);
+  const long = t.retry_after_ms ? `for ${span(t.retry_after_ms)}` : '';
+  if (long) move.append(' · ', long.replaceAll(' ', '\u00a0'));
   what.append(make('span', 'key', t.key), move);
   row.append(make('td', 'num', String(t.seq)), what, when);
   if (!insertRow(t.seq, row)) return;
@@ -247,7 +248,8 @@ let heard = [];
 function announce(text) {
   if (heard.push(text) > 1) return;
   setTimeout(() => {
-    const said = heard.length > 3 ? [`${heard.length} transitions. ${$('tally').textContent}`] : heard;
+    const said = heard.length <= 3 ? heard
+      : [`${heard.length} transitions. ${$('tally').textContent}`];
     for (const line of said) $('said').append(make('p', '', line));
     while ($('said').childElementCount > 12) $('said').firstElementChild.remove();
     heard = [];
@@ -328,7 +330,8 @@ class Module {
       fuse: at('.fuse'), burn: at('.fuse i'), error: at('.m-error'), failures: at('.r-failures'),
       flight: at('.r-flight'), ttfb: at('.r-ttfb'), calls: at('.r-calls'),
       rejected: at('.r-rejected'), spark: at('.spark'), ok: at('.s-ok'), bad: at('.s-bad'),
-      lat: at('.s-lat'), scope: at('.scope-text'), trip: at('[data-do=trip]'), reset: at('[data-do=reset]'),
+      lat: at('.s-lat'), scope: at('.scope-text'), trip: at('[data-do=trip]'),
+      reset: at('[data-do=reset]'),
       isolate: at('[data-do=isolate]'), fault: at('[data-do=fault]'),
     };
     this.samples = [];
@@ -356,7 +359,7 @@ class Module {
     this.sample(before, now);
     this.setDeadline(item.state === 'open' ? item.retry_after_ms : null, now);
     this.faultEnds = item.fault ? now + (item.fault.remaining_ms ?? 0) : null;
-    if (!before || before.state !== item.state || before.generation !== item.generation) this.core();
+    if (before?.state !== item.state || before?.generation !== item.generation) this.core();
     set(this.at.why, why(item));
     if (this.near) this.detail();
   }
@@ -459,7 +462,8 @@ class Module {
     const rest = on ? brief(this.faultEnds - now) : '';
     set(at.fault, on ? `${item.fault.kind} · ${rest}` : 'Fault');
     at.fault.classList.toggle('armed', on);
-    attr(at.fault, 'aria-label', `Fault on ${item.key}${on ? `: ${item.fault.kind} for ${rest}` : ''}`);
+    const told = on ? `: ${item.fault.kind} for ${rest}` : '';
+    attr(at.fault, 'aria-label', `Fault on ${item.key}${told}`);
   }
 
   matches(words, only) {
@@ -604,7 +608,9 @@ function question({ title, text, yes, times = null, fault = null, wantsToken = f
   $('ask-for-row').hidden = !times;
   $('ask-for').replaceChildren(...(times ?? []).map(([value, label]) => new Option(label, value)));
   $('ask-faults').hidden = !fault;
-  for (const radio of $('ask-faults').querySelectorAll('input')) radio.checked = radio.value === fault;
+  for (const radio of $('ask-faults').querySelectorAll('input')) {
+    radio.checked = radio.value === fault;
+  }
   $('ask-token-row').hidden = !wantsToken;
   $('ask-token').value = '';
   ask.returnValue = 'no';
@@ -659,7 +665,8 @@ async function act(key, verb) {
 async function injectFault(key) {
   const current = modules.get(key)?.item.fault?.kind;
   const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', times: FOR_FAULT,
-    fault: current ? 'none' : '429', text: 'The pretend provider answers this way to calls with this key.' });
+    fault: current ? 'none' : '429',
+    text: 'The pretend provider answers this way to calls with this key.' });
   if (!chosen?.fault) return;
   const body = { key, fault: chosen.fault };
   if (chosen.fault !== 'none') body.for = chosen.for;

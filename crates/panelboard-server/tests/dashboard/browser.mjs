@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 
-const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const PROGRAM = process.env.CHROMIUM ?? KNOWN.find(existsSync);
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-export const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 30_000;
+const BURSTS = 8;
 
 export async function launch() {
-  if (!existsSync(PROGRAM)) {
-    throw new Error(`no browser at ${PROGRAM}: apt-get install chromium, or set CHROMIUM`);
-  }
+  if (!PROGRAM) throw new Error(`no browser (${KNOWN}): install chromium, or set CHROMIUM`);
   const { chromium } = await import('playwright-core').catch(() => {
     throw new Error('playwright-core is not installed: run `npm ci` in this folder');
   });
@@ -59,8 +59,13 @@ export async function until(page, test, arg, what) {
 export const module = (page, key) => page.locator(`.module[data-key="${key}"]`);
 export const stateOf = (page, key) => module(page, key).getAttribute('data-state');
 export const becomes = (page, key, state) => until(page, ([k, s]) => (
-  [...document.querySelectorAll('.module')].some((m) => m.dataset.key === k && m.dataset.state === s)
+  [...document.querySelectorAll(`.module[data-state=${s}]`)].some((m) => m.dataset.key === k)
 ), [key, state], `${key} ${state}`);
+/** The table of transitions has that many rows. */
+export const reaches = (page, rows) => until(page, (n) => (
+  document.querySelectorAll('#transitions tr').length === n), rows, `${rows} rows`);
+export const burstOver = (page) => until(page, () => (
+  !document.querySelector('#burst').disabled), null, 'the burst is over');
 
 /** One fault, set the way a person does it. */
 export async function setFault(page, key, fault, time = '60s') {
@@ -78,9 +83,15 @@ export async function setFault(page, key, fault, time = '60s') {
 /** Twenty calls from the page's own button, waited for to the last. */
 export async function burst(page) {
   await page.locator('#burst').click();
-  await until(page, () => !document.querySelector('#burst').disabled, null, 'the burst is over');
+  await burstOver(page);
   assert.equal(await page.locator('#answer').getAttribute('data-bad'), null,
     `a call failed: ${await page.locator('#answer-text').textContent()}`);
+}
+
+/** Bursts until the breaker is (or is no longer) in that state; traffic is what moves it. */
+export async function burstUntil(page, key, test) {
+  for (let i = 0; i < BURSTS && !test(await stateOf(page, key)); i += 1) await burst(page);
+  assert.ok(test(await stateOf(page, key)), `${key} is still ${await stateOf(page, key)}`);
 }
 
 /** Each visible text's contrast against what lies behind it; returns those below WCAG AA. */
@@ -128,7 +139,8 @@ export const overflowing = (page) => page.evaluate(() => {
     const box = n.getBoundingClientRect();
     return box.width > 0 && (box.right > width + 0.5 || box.left < -0.5);
   });
-  const wide = [document.documentElement, ...document.querySelectorAll('dialog[open], .module, .card')]
+  const boxes = document.querySelectorAll('dialog[open], .module, .card');
+  const wide = [document.documentElement, ...boxes]
     .filter((n) => n.scrollWidth > n.clientWidth).map((n) => `inside ${n.tagName}.${n.className}`);
   return [...wide, ...out.map((n) => `${n.tagName}.${n.className}`)];
 });

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Mock } from './mock.mjs';
-import { becomes, faint, module, until, visit } from './browser.mjs';
+import { becomes, faint, module, reaches, until, visit } from './browser.mjs';
 
+const OTHER_STATES = ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'];
 const HOSTILE = '<img src=x onerror="globalThis.__owned=1"><b>x</b>';
 
 export function mockChecks(browser, options) {
@@ -40,6 +41,17 @@ export function mockChecks(browser, options) {
       assert.equal(await page.evaluate(() => globalThis.__owned), undefined);
     })],
 
+    ['an event moves the handle before the next reading', staged({}, async (page, mock) => {
+      const answer = mock.route;
+      mock.route = async (request, response) => { // readings of the breakers never come back
+        if (request.url !== '/v1/breakers') await answer.call(mock, request, response);
+      };
+      mock.move(mock.breakers.get('pretend-a/key-2'), 'open', 'rate limited', 60_000);
+      await becomes(page, 'pretend-a/key-2', 'open');
+      const text = await module(page, 'pretend-a/key-2').locator('.m-why').textContent();
+      assert.match(text, /^rate limited probe in/);
+    })],
+
     ['a config that does not load is told', staged({}, async (page, mock) => {
       assert.ok(await page.locator('#config-error').isHidden());
       mock.config.last_error = 'panelboard.toml:7: unknown field `keyz`, did you mean `keys`?';
@@ -55,7 +67,7 @@ export function mockChecks(browser, options) {
       await becomes(page, b.key, 'open');
       mock.skip(7);
       mock.move(b, 'closed', 'reset');
-      await until(page, () => document.querySelectorAll('#transitions tr').length === 3, null, '3 rows');
+      await reaches(page, 3);
       const rows = await page.locator('#transitions tr').allTextContents();
       assert.match(rows[0], /^9pretend-a\/key-1open → closed/);
       assert.equal(rows[1], 'missed 7');
@@ -65,28 +77,30 @@ export function mockChecks(browser, options) {
     ['a stream that drops resumes without a gap', staged({}, async (page, mock) => {
       const b = mock.breakers.get('pretend-b/key-1');
       mock.move(b, 'open', 'rate limited', 60_000);
-      await until(page, () => document.querySelectorAll('#transitions tr').length === 1, null, 'one row');
+      await reaches(page, 1);
       page.offline = true;
       for (const stream of mock.streams) stream.destroy();
-      for (let i = 0; i < 3; i += 1) { mock.move(b, 'closed', 'reset'); mock.move(b, 'open', 'tripped', 9e4); }
-      await until(page, () => document.querySelectorAll('#transitions tr').length === 7, null, 'all rows');
+      for (let i = 0; i < 3; i += 1) {
+        mock.move(b, 'closed', 'reset');
+        mock.move(b, 'open', 'tripped', 90_000);
+      }
+      await reaches(page, 7);
       const numbers = await page.locator('#transitions td:first-child').allTextContents();
       assert.deepEqual(numbers, ['7', '6', '5', '4', '3', '2', '1']);
     })],
 
     ['every state has its own picture and words', staged({}, async (page, mock) => {
       const keys = [...mock.breakers.keys()];
-      ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'].forEach((state, i) => {
+      OTHER_STATES.forEach((state, i) => {
         const b = mock.breakers.get(keys[i]);
         mock.move(b, state, 'rate limited', 45_000);
-        b.lastError = { class: 'rate_limited', status: 429, message: 'slow down', at: new Date().toISOString() };
+        b.lastError = { class: 'rate_limited', status: 429, message: 'slow down',
+          at: new Date().toISOString() };
       });
-      for (const [i, state] of ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'].entries()) {
-        await becomes(page, keys[i], state);
-      }
+      for (const [i, state] of OTHER_STATES.entries()) await becomes(page, keys[i], state);
       const words = await page.locator('.m-why').allTextContents();
       assert.equal(new Set(words).size, 5, words.join(' | '));
-      assert.ok(await module(page, keys[3]).locator('.jumper').isVisible(), 'a jumper when disabled');
+      assert.ok(await module(page, keys[3]).locator('.jumper').isVisible(), 'a jumper');
       for (const scheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme: scheme });
         assert.deepEqual(await faint(page), [], scheme);
@@ -97,15 +111,14 @@ export function mockChecks(browser, options) {
     ['a refused action says why', staged({}, async (page, mock) => {
       mock.route = refuse(mock.route, mock);
       await module(page, 'pretend-a/key-1').getByRole('button', { name: /^Reset/ }).click();
-      await until(page, () => document.querySelector('#toast').textContent.includes('not from there'),
-        null, 'the reason');
+      await page.getByText('not from there').waitFor();
       page.wrong = page.wrong.filter((w) => !w.includes('403')); // the browser logs it by itself
     })],
 
     ['a thousand breakers reuse their nodes and draw only what is seen',
       staged({ breakers: 1000 }, async (page, mock) => {
-        await until(page, () => document.querySelectorAll('.module').length === 1000, null, '1,000');
-        await until(page, () => document.querySelector('.module .r-calls').textContent !== '', null, 'drawn');
+        await until(page, () => document.querySelectorAll('.module').length === 1000
+          && document.querySelector('.module .r-calls').textContent !== '', null, '1,000');
         const drawn = await page.locator('.module').evaluateAll((all) => all
           .filter((m) => m.querySelector('.r-calls').textContent !== '').length);
         assert.ok(drawn < 90, `${drawn} modules are drawn in full`);

@@ -27,7 +27,12 @@ const millis = (text) => {
 
 export class Mock {
   constructor({ breakers = 0, threshold = 5, recoveryMs = 2000, port = 0, config = {} } = {}) {
-    Object.assign(this, { threshold, recoveryMs, port, config });
+    Object.assign(this, { threshold, recoveryMs, port, config, size: breakers });
+    this.reset();
+  }
+
+  /** As a process that has just begun: it remembers nothing. */
+  reset() {
     this.breakers = new Map();
     this.events = [];
     this.seq = 0;
@@ -38,7 +43,7 @@ export class Mock {
     this.totals = { calls: 0, succeeded: 0, failed: 0, failed_over: 0, client_aborts: 0,
       streams_cut: 0 };
     this.providers = [];
-    if (breakers) this.many(breakers);
+    if (this.size) this.many(this.size);
     else { this.provider('pretend-a', ['key-1', 'key-2']); this.provider('pretend-b', ['key-1']); }
   }
 
@@ -142,8 +147,9 @@ export class Mock {
     b.failures += 1;
     b.consecutive += 1;
     const status = FAULT_STATUS[kind] ?? null;
-    b.lastError = { class: kind === '429' ? 'rate_limited' : status ? 'server_error' : 'cut', status,
-      message: `mock fault ${kind}`, at: new Date().toISOString() };
+    const name = kind === '429' ? 'rate_limited' : status ? 'server_error' : 'cut';
+    b.lastError = { class: name, status, message: `mock fault ${kind}`,
+      at: new Date().toISOString() };
     if (b.state === 'half-open') {
       b.step += 1;
       this.move(b, 'open', 'probe-failed', this.recoveryMs * 2 ** b.step);
@@ -236,7 +242,7 @@ export class Mock {
   async stop() {
     this.server.closeAllConnections();
     await new Promise((done) => { this.server.close(done); });
-    this.streams.clear();
+    this.reset();
   }
 
   async route(request, response) {
@@ -291,7 +297,8 @@ export class Mock {
         detail: `no breaker ${key}; the nearest is pretend-a/key-1` });
       return;
     }
-    if (verb === 'trip') this.move(b, 'open', 'tripped', body.for ? millis(body.for) : this.recoveryMs);
+    const ms = body.for ? millis(body.for) : this.recoveryMs;
+    if (verb === 'trip') this.move(b, 'open', 'tripped', ms);
     if (verb === 'reset') this.move(b, 'closed', 'reset');
     if (verb === 'isolate') this.move(b, 'forced-open', 'isolated');
     if (verb === 'release') this.move(b, 'closed', 'released');
@@ -303,7 +310,8 @@ const frame = (e) => `id: ${e.seq}\nevent: transition\ndata: ${JSON.stringify(e)
 
 function reply(response, status, body) {
   const problem = status >= 400 && !body.error;
-  response.writeHead(status, { 'content-type': `application/${problem ? 'problem+json' : 'json'}` });
+  const type = problem ? 'application/problem+json' : 'application/json';
+  response.writeHead(status, { 'content-type': type });
   response.end(JSON.stringify(body));
 }
 
