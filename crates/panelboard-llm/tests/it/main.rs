@@ -1,5 +1,7 @@
 //! Does the crate hold what its documentation promises? One binary, a module a question.
 
 mod retry_after;
+mod rig;
 mod scripted;
+mod serving;
 mod sse;

@@ -1,0 +1,255 @@
+//! Leave to try one key: the permits it holds, and the ways it can end.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use panelboard::{Cause, Handle, OwnedPermit, State};
+use tokio::time::Instant;
+
+use super::{Failure, settle::Rules};
+use crate::{
+    bench::Try,
+    calls::Serving,
+    key::{InFlight, KeyState, Live},
+    observe::{AttemptEnded, Observer},
+    openai::Attempt,
+    routing::Route,
+    verdict::Class,
+};
+
+/// Leave to try one key. Dropping it is a cancelled try: every place is given back, and nothing is
+/// held against anybody.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) route: Route,
+    pub(crate) key: Arc<KeyState>,
+    pub(crate) resend: bool,
+    permits: Permits,
+    _model_try: Option<Try>,
+    clock: panelboard::Clock,
+    begun: Instant,
+    // Last: what was given back is seen before the place is.
+    _in_flight: InFlight,
+}
+
+/// What the breakers gave.
+#[derive(Debug)]
+pub(super) enum Permits {
+    Given {
+        key: OwnedPermit,
+        provider: OwnedPermit,
+    },
+    /// Let through before its time, past breakers that would have rejected it.
+    Early(Early),
+}
+
+impl Permits {
+    /// Nothing is held against anybody.
+    pub(super) fn ignore(self) {
+        if let Self::Given { key, provider } = self {
+            key.ignore();
+            provider.ignore();
+        }
+    }
+}
+
+/// A probe before its time: the pool is empty, and the wait is a later step of the back-off.
+#[derive(Debug)]
+pub(crate) struct Early {
+    live: Arc<Live>,
+    /// The open breakers, with the generation that they were found in.
+    open: Vec<(Handle, u64)>,
+}
+
+impl Early {
+    /// Leave for an early probe, if the open breakers allow it and none is under way.
+    ///
+    /// Only breakers that failures opened for at least the second time in a row, and only when half
+    /// of that open time has passed: the provider's own word, a person's, and a first trip hold.
+    pub(crate) fn enter(route: &Route, key: &KeyState) -> Option<Self> {
+        let mut open = Vec::new();
+        for breaker in [&route.provider.breaker, &key.breaker] {
+            if breaker.would_admit() {
+                continue;
+            }
+            let seen = breaker.snapshot();
+            let failing = matches!(
+                seen.cause,
+                Some(Cause::Failures | Cause::FailureRate | Cause::ProbeFailed)
+            );
+            let half = seen.since? >= seen.retry_after?;
+            if seen.state != State::Open || !failing || seen.backoff_step < 2 || !half {
+                return None;
+            }
+            open.push((breaker.clone(), seen.generation));
+        }
+        let live = &key.live;
+        if open.is_empty() || live.early.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(Self { live: Arc::clone(live), open })
+    }
+
+    /// The key is well: its breakers close, unless somebody else has moved them meanwhile.
+    fn success(self) {
+        for (breaker, generation) in &self.open {
+            if breaker.snapshot().generation == *generation {
+                breaker.reset();
+            }
+        }
+    }
+}
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.live.early.store(false, Ordering::Release);
+    }
+}
+
+impl Admitted {
+    pub(crate) fn new(
+        route: &Route,
+        key: &Arc<KeyState>,
+        permits: (OwnedPermit, OwnedPermit),
+        model_try: Option<Try>,
+        clock: &panelboard::Clock,
+    ) -> Self {
+        let (key_permit, provider) = permits;
+        Self::with(route, key, Permits::Given { key: key_permit, provider }, model_try, clock)
+    }
+
+    pub(crate) fn early(
+        route: &Route,
+        key: &Arc<KeyState>,
+        early: Early,
+        clock: &panelboard::Clock,
+    ) -> Self {
+        Self::with(route, key, Permits::Early(early), None, clock)
+    }
+
+    fn with(
+        route: &Route,
+        key: &Arc<KeyState>,
+        permits: Permits,
+        model_try: Option<Try>,
+        clock: &panelboard::Clock,
+    ) -> Self {
+        Self {
+            _in_flight: InFlight::enter(&key.live, &route.provider.live),
+            route: route.clone(),
+            key: Arc::clone(key),
+            resend: false,
+            permits,
+            _model_try: model_try,
+            clock: clock.clone(),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(crate) fn serving(&self) -> Serving {
+        Serving {
+            provider: Arc::clone(&self.route.provider.name),
+            key: Arc::clone(&self.key.name),
+            model: Arc::clone(&self.route.model),
+        }
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        self.key.settings.secret.expose()
+    }
+
+    /// The body without the key, should the provider have repeated it.
+    pub(crate) fn without_secret(&self, body: Bytes) -> Bytes {
+        let secret = self.secret().as_bytes();
+        if secret.is_empty() || memchr::memmem::find(&body, secret).is_none() {
+            return body;
+        }
+        let text = String::from_utf8_lossy(&body).replace(self.secret(), "[hidden]");
+        text.into()
+    }
+
+    /// The first byte of an answer is there.
+    pub(crate) fn heard(&self) {
+        self.key.live.answered(self.age(), self.clock.now());
+    }
+
+    /// The answer is whole.
+    pub(crate) fn success(self, observer: &dyn Observer, status: u16) {
+        self.tell(observer, Class::Success, Some(status));
+        self.key.live.succeeded();
+        self.route.provider.live.succeeded();
+        self.key.live.benches.served(&self.route.model);
+        match self.permits {
+            Permits::Given { key, provider } => {
+                key.success();
+                provider.success();
+            }
+            Permits::Early(early) => early.success(),
+        }
+    }
+
+    /// The answer is about the request, or its client has left: nobody's fault.
+    pub(crate) fn neutral(self, observer: &dyn Observer, class: Class, status: Option<u16>) {
+        self.tell(observer, class, status);
+        self.permits.ignore();
+    }
+
+    /// There is no answer. `counted` are the classes that this call has already held against a key.
+    pub(crate) fn fail(
+        self,
+        observer: &dyn Observer,
+        failure: &Failure,
+        counted: &mut Vec<Class>,
+    ) -> Attempt {
+        let class = failure.verdict.class;
+        let attempt = Attempt {
+            provider: Arc::clone(&self.route.provider.name),
+            key: Arc::clone(&self.key.name),
+            outcome: class,
+            status: failure.status,
+            took: self.age(),
+        };
+        self.tell(observer, class, failure.status);
+        if failure.out_of_time || self.key.live.retired.load(Ordering::Acquire) {
+            self.permits.ignore();
+            return attempt;
+        }
+        self.note(failure);
+        let rules = Rules { route: &self.route, key: &self.key, now: self.clock.now() };
+        rules.hold_against(self.permits, &failure.verdict, counted);
+        attempt
+    }
+
+    fn tell(&self, observer: &dyn Observer, outcome: Class, status: Option<u16>) {
+        observer.attempt(&AttemptEnded {
+            provider: &self.route.provider.name,
+            key: &self.key.name,
+            model: &self.route.model,
+            outcome,
+            status,
+            took: self.age(),
+            resend: self.resend,
+        });
+    }
+
+    fn note(&self, failure: &Failure) {
+        let live = &self.key.live;
+        live.error(&failure.verdict, failure.status);
+        match failure.verdict.class {
+            Class::Connect | Class::Overloaded => {
+                self.route.provider.live.error(&failure.verdict, failure.status)
+            }
+            Class::Server | Class::Timeout | Class::Cut | Class::Garbage => {
+                live.failed(self.age(), self.clock.now())
+            }
+            _ => {}
+        }
+    }
+}

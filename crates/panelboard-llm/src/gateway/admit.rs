@@ -1,0 +1,204 @@
+//! Which key takes the call next? Targets in order, keys by load, and never past a breaker.
+
+use std::{sync::Arc, time::Duration};
+
+use panelboard::{Cause, State};
+
+use super::{Shared, refuse::PROBE, sooner};
+use crate::{
+    attempt::{Admitted, Early, settle},
+    choose,
+    key::KeyState,
+    routing::Route,
+};
+
+/// What one call has tried. A pair of target and key is tried once, until the call has waited.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    pairs: Vec<(usize, Arc<str>)>,
+    /// Providers that are unreachable or full: their other keys come last.
+    last: Vec<Arc<str>>,
+}
+
+impl Tried {
+    pub(super) fn put_last(&mut self, provider: &Arc<str>) {
+        if !self.last.contains(provider) {
+            self.last.push(Arc::clone(provider));
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn has(&self, target: usize, key: &KeyState) -> bool {
+        self.pairs.iter().any(|(index, name)| *index == target && **name == *key.breaker_name)
+    }
+}
+
+impl Shared {
+    /// Leave to try the next key, if there is one.
+    pub(super) fn admit(&self, routes: &[Route], tried: &mut Tried) -> Option<Admitted> {
+        let last = |route: &Route, tried: &Tried| tried.last.contains(&route.provider.name);
+        for now_last in [false, true] {
+            for (target, route) in routes.iter().enumerate() {
+                if last(route, tried) == now_last
+                    && let Some(admitted) = self.admit_at(route, target, tried)
+                {
+                    return Some(admitted);
+                }
+            }
+        }
+        None
+    }
+
+    fn admit_at(&self, route: &Route, target: usize, tried: &mut Tried) -> Option<Admitted> {
+        while route.provider.breaker.would_admit() {
+            let key = self.choose(route, target, tried)?;
+            tried.pairs.push((target, Arc::clone(&key.breaker_name)));
+            // Each of the three may have changed since it was looked at: then the next key.
+            let Ok(key_permit) = key.breaker.acquire_owned() else { continue };
+            let Ok(model_try) = key.live.benches.enter(&route.model, self.clock.now()) else {
+                continue;
+            };
+            let Ok(provider_permit) = route.provider.breaker.acquire_owned() else { return None };
+            let permits = (key_permit, provider_permit);
+            return Some(Admitted::new(route, key, permits, model_try, &self.clock));
+        }
+        None
+    }
+
+    fn choose<'a>(
+        &self,
+        route: &'a Route,
+        target: usize,
+        tried: &Tried,
+    ) -> Option<&'a Arc<KeyState>> {
+        let now = self.clock.now();
+        let free = |key: &&Arc<KeyState>| !tried.has(target, key) && key.would_admit(route, now);
+        let keys: Vec<&Arc<KeyState>> = route.provider.keys.iter().filter(free).collect();
+        // One call finds out whether a key is back. If it is not, the call goes on to the next key.
+        if let Some(probe) = keys.iter().find(|key| key.breaker.state() == State::HalfOpen) {
+            return Some(probe);
+        }
+        let candidates: Vec<_> = keys.iter().map(|key| key.candidate()).collect();
+        choose::pick(&candidates, now, |n| fastrand::usize(..n)).map(|index| keys[index])
+    }
+
+    /// Leave to probe the nearest key early. Only for a call that no key has admitted.
+    pub(super) fn admit_early(&self, routes: &[Route]) -> Option<Admitted> {
+        let mut closed: Vec<(Duration, &Route, &Arc<KeyState>)> = Vec::new();
+        for route in routes {
+            for key in &route.provider.keys {
+                let waits = [&route.provider.breaker, &key.breaker]
+                    .map(|breaker| breaker.snapshot().retry_after);
+                closed.push((waits.into_iter().flatten().max().unwrap_or_default(), route, key));
+            }
+        }
+        closed.sort_by_key(|(wait, ..)| *wait);
+        closed.into_iter().find_map(|(_, route, key)| {
+            let early = Early::enter(route, key)?;
+            Some(Admitted::early(route, key, early, &self.clock))
+        })
+    }
+}
+
+impl KeyState {
+    fn would_admit(&self, route: &Route, now: Duration) -> bool {
+        self.breaker.would_admit() && !self.live.benches.is_out(&route.model, now)
+    }
+}
+
+impl Route {
+    pub(super) fn would_admit(&self, now: Duration) -> bool {
+        self.provider.breaker.would_admit()
+            && self.provider.keys.iter().any(|key| key.would_admit(self, now))
+    }
+}
+
+/// Why a key can not take the call now.
+#[derive(Debug)]
+pub(super) struct Blocked {
+    /// The breaker's name: the key's, or the provider's for all its keys.
+    pub(super) breaker: Arc<str>,
+    pub(super) why: Why,
+    /// In the panel's words.
+    pub(super) reason: &'static str,
+    /// Until it may take a call; none if only a person can tell.
+    pub(super) wait: Option<Duration>,
+}
+
+/// What stands behind a block, as far as the client's answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The provider asked to be left alone: 429.
+    Cooling,
+    /// It is not well, full, set apart, or just being probed: 503.
+    Open,
+    /// Our credentials are not accepted: 502.
+    Credentials,
+}
+
+/// Why none of the keys can take a call now. Keys that could are not in it.
+pub(super) fn blocked(routes: &[Route], now: Duration) -> Vec<Blocked> {
+    let mut blocked = Vec::new();
+    for route in routes {
+        if let Some(block) = Blocked::by(&route.provider.name, &route.provider.breaker) {
+            blocked.push(block);
+            continue;
+        }
+        for key in &route.provider.keys {
+            let by_breaker = Blocked::by(&key.breaker_name, &key.breaker);
+            blocked.extend(by_breaker.or_else(|| Blocked::by_bench(key, route, now)));
+        }
+    }
+    blocked
+}
+
+/// The earliest time at which one of them may take a call.
+pub(super) fn earliest(blocked: &[Blocked]) -> Option<Duration> {
+    blocked.iter().fold(None, |earliest, block| sooner(earliest, block.wait))
+}
+
+impl Blocked {
+    fn by(name: &Arc<str>, breaker: &panelboard::Breaker) -> Option<Self> {
+        if breaker.would_admit() {
+            return None;
+        }
+        let seen = breaker.snapshot();
+        let cause = seen.cause.filter(|_| seen.state == State::Open);
+        let (why, reason) = match (seen.state, cause) {
+            (State::HalfOpen, _) => (Why::Open, PROBE),
+            (State::ForcedOpen, _) => (Why::Open, "isolated"),
+            (_, Some(Cause::OpenFor(reason))) => (why(reason), reason),
+            (_, cause) => (Why::Open, cause.map_or("open", Cause::as_str)),
+        };
+        // A probe's end is not known; asking again in a second is cheap for all.
+        let wait = match seen.state {
+            State::HalfOpen => Some(Duration::from_secs(1)),
+            _ => seen.retry_after,
+        };
+        Some(Self { breaker: Arc::clone(name), why, reason, wait })
+    }
+
+    fn by_bench(key: &KeyState, route: &Route, now: Duration) -> Option<Self> {
+        let wait = key.live.benches.wait(&route.model, now)?;
+        let breaker = Arc::clone(&key.breaker_name);
+        Some(Self { breaker, why: Why::Credentials, reason: settle::NOT_ALLOWED, wait: Some(wait) })
+    }
+}
+
+fn why(reason: &str) -> Why {
+    match reason {
+        settle::RATE_LIMITED | settle::OUT_OF_QUOTA => Why::Cooling,
+        settle::NO_CREDENTIALS | settle::NOT_ALLOWED => Why::Credentials,
+        _ => Why::Open,
+    }
+}
+
+impl From<&Blocked> for serde_json::Value {
+    fn from(blocked: &Blocked) -> Self {
+        let wait = blocked.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        serde_json::json!({ "key": &*blocked.breaker, "reason": blocked.reason, "retry_after_ms": wait })
+    }
+}

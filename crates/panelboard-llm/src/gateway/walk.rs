@@ -1,0 +1,261 @@
+//! One call's way past the keys, until one of them answers or none is left.
+//!
+//! Walking on costs nothing where the last key did no work: it was out, cooling, not allowed or not
+//! to be reached. After a server's failure the call is sent again only if the budget, the number of
+//! re-sends and the call's own time allow it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, response::Parts};
+use panelboard::State;
+use tokio::time::Instant;
+
+use super::{
+    Shared,
+    admit::{self, Tried},
+    refuse,
+};
+use crate::{
+    answer::{self, Answer, AnswerBody},
+    attempt::{self, Admitted, Errand, Failure, Reply},
+    calls::{CallGuard, Stage},
+    observe::{Outcome, Usage},
+    openai::Attempt,
+    request::{Ask, Endpoint},
+    routing::{Route, Routing},
+    stream::{AnswerStream, Begin, Held, Source},
+    verdict::{Class, Verdict},
+};
+
+/// A waiting call looks again at least so often: a probe may have ended without a transition.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A call on its way.
+pub(super) struct Walk<'a> {
+    shared: &'a Arc<Shared>,
+    routing: &'a Routing,
+    routes: &'a [Route],
+    errand: Errand<'a>,
+    call: CallGuard,
+    begun: Instant,
+    tried: Tried,
+    attempts: Vec<Attempt>,
+    /// The classes of failure that this call has already held against a key.
+    counted: Vec<Class>,
+    resends: u32,
+    last: Option<Failure>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        routing: &'a Routing,
+        ask: &'a Ask,
+        endpoint: Endpoint,
+        call: CallGuard,
+        time: Duration,
+    ) -> Self {
+        let begun = Instant::now();
+        let limits = &routing.settings.limits;
+        Self {
+            shared,
+            routing,
+            routes: routing.routes(&ask.model).unwrap_or(&[]),
+            errand: Errand { ask, endpoint, limits, deadline: begun + time },
+            call,
+            begun,
+            tried: Tried::default(),
+            attempts: Vec::new(),
+            counted: Vec::new(),
+            resends: 0,
+            last: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Answer {
+        loop {
+            let Some(mut admitted) = self.next_key().await else { return self.give_up() };
+            if self.needs_budget() {
+                if !self.may_resend(&admitted) {
+                    drop(admitted); // its places are free before the client hears of it
+                    return self.give_up();
+                }
+                self.resends += 1;
+                admitted.resend = true;
+            }
+            self.call.attempt(admitted.serving());
+            let begun = Instant::now();
+            let outcome = attempt::run(&self.errand, &admitted, &self.call).await;
+            self.call.spent(begun.elapsed());
+            match outcome {
+                Ok(reply) => return self.answer(admitted, reply),
+                Err(failure) => self.fail(admitted, failure),
+            }
+            if self.errand.deadline <= Instant::now() {
+                return self.give_up();
+            }
+        }
+    }
+
+    async fn next_key(&mut self) -> Option<Admitted> {
+        loop {
+            if let Some(admitted) = self.shared.admit(self.routes, &mut self.tried) {
+                return Some(admitted);
+            }
+            if self.attempts.is_empty()
+                && let Some(admitted) = self.shared.admit_early(self.routes)
+            {
+                return Some(admitted);
+            }
+            if !self.wait().await {
+                return None;
+            }
+            self.tried.forget();
+        }
+    }
+
+    /// Waits for the earliest key, if the settings and the call's time allow it; false if not.
+    async fn wait(&self) -> bool {
+        let Some(up_to) = self.routing.settings.wait_up_to else { return false };
+        let end = (self.begun + up_to).min(self.errand.deadline);
+        let changed = self.shared.changed.notified();
+        let blocked = admit::blocked(self.routes, self.shared.clock.now());
+        let Some(earliest) = admit::earliest(&blocked) else { return false };
+        let now = Instant::now();
+        let probing = blocked.iter().any(|block| block.reason == refuse::PROBE);
+        if now >= end || (now + earliest > end && !probing) {
+            return false;
+        }
+        self.call.stage(Stage::Waiting);
+        let at = if probing { now + LOOK_AGAIN } else { now + earliest };
+        // Its end is either the time or a change of some breaker: in both cases look again.
+        drop(tokio::time::timeout_at(at.min(end), changed).await);
+        true
+    }
+
+    /// Whether the last attempt failed at a server that may have worked on the call.
+    fn needs_budget(&self) -> bool {
+        let class = self.last.as_ref().map(|failure| failure.verdict.class);
+        matches!(
+            class,
+            Some(Class::Server | Class::Timeout | Class::Cut | Class::Garbage | Class::Overloaded)
+        )
+    }
+
+    fn may_resend(&self, next: &Admitted) -> bool {
+        let left = self.errand.deadline.saturating_duration_since(Instant::now());
+        let expected = next.key.live.ttfb().filter(|_| next.key.breaker.state() == State::Closed);
+        self.resends < self.errand.limits.max_resends
+            && left > expected.unwrap_or_default().min(next.route.provider.timeouts.first_byte)
+            && self.shared.budget.try_resend(self.errand.limits, self.shared.clock.now())
+    }
+
+    fn fail(&mut self, admitted: Admitted, failure: Failure) {
+        if matches!(failure.verdict.class, Class::Connect | Class::Overloaded) {
+            self.tried.put_last(&admitted.route.provider.name);
+        }
+        let observer = self.shared.register.observer();
+        self.attempts.push(admitted.fail(observer, &failure, &mut self.counted));
+        self.last = Some(failure);
+    }
+
+    fn give_up(self) -> Answer {
+        let blocked = admit::blocked(self.routes, self.shared.clock.now());
+        refuse::call(self.call, &self.errand.ask.model, self.attempts, self.last.as_ref(), &blocked)
+    }
+
+    fn answer(self, admitted: Admitted, reply: Reply) -> Answer {
+        match reply {
+            Reply::Whole { head, body, usage } => self.whole(admitted, &head, body, usage),
+            Reply::RequestFault { head, body, verdict } => {
+                self.request_fault(admitted, &head, body, &verdict)
+            }
+            Reply::Stream { head, source, held } => self.stream(admitted, &head, source, held),
+        }
+    }
+
+    fn whole(
+        mut self,
+        admitted: Admitted,
+        head: &Parts,
+        body: Bytes,
+        usage: Option<Usage>,
+    ) -> Answer {
+        let frame = self.frame(&admitted, head, Class::Success);
+        // Every place is free before the client sees the answer.
+        admitted.success(self.shared.register.observer(), head.status.as_u16());
+        self.call.usage(usage);
+        self.call.end(Outcome::Succeeded);
+        frame.answer(AnswerBody::Whole(body), self.attempts)
+    }
+
+    /// A 4xx about the request goes to the client as it is.
+    fn request_fault(
+        mut self,
+        admitted: Admitted,
+        head: &Parts,
+        body: Bytes,
+        verdict: &Verdict,
+    ) -> Answer {
+        let frame = self.frame(&admitted, head, verdict.class);
+        admitted.neutral(
+            self.shared.register.observer(),
+            verdict.class,
+            Some(head.status.as_u16()),
+        );
+        self.call.end(Outcome::RequestFault);
+        frame.answer(AnswerBody::Whole(body), self.attempts)
+    }
+
+    fn stream(mut self, admitted: Admitted, head: &Parts, source: Source, held: Held) -> Answer {
+        let mut frame = self.frame(&admitted, head, Class::Success);
+        answer::event_stream(&mut frame.headers);
+        self.call.stage(Stage::Streaming);
+        self.call.first_chunk();
+        let stream = AnswerStream::new(Begin {
+            source,
+            held,
+            admitted,
+            call: self.call,
+            register: Arc::clone(&self.shared.register),
+            attempts: self.attempts[..self.attempts.len() - 1].to_vec(),
+            status: head.status.as_u16(),
+            deadline: self.errand.deadline,
+            counted: self.counted,
+        });
+        frame.answer(AnswerBody::Stream(stream), self.attempts)
+    }
+
+    /// Enters the last attempt, and makes the answer's head.
+    fn frame(&mut self, admitted: &Admitted, head: &Parts, class: Class) -> Frame {
+        let (provider, key) = (&admitted.route.provider.name, &admitted.key.name);
+        self.attempts.push(Attempt {
+            provider: Arc::clone(provider),
+            key: Arc::clone(key),
+            outcome: class,
+            status: Some(head.status.as_u16()),
+            took: admitted.age(),
+        });
+        self.call.status(head.status.as_u16());
+        let mut headers = answer::headers(&self.call, self.attempts.len());
+        answer::served_by(&mut headers, provider, key);
+        answer::pass_on(&mut headers, &head.headers);
+        Frame { status: head.status, headers, provider: Arc::clone(provider), key: Arc::clone(key) }
+    }
+}
+
+/// An answer without its body.
+struct Frame {
+    status: StatusCode,
+    headers: HeaderMap,
+    provider: Arc<str>,
+    key: Arc<str>,
+}
+
+impl Frame {
+    fn answer(self, body: AnswerBody, attempts: Vec<Attempt>) -> Answer {
+        let Self { status, headers, provider, key } = self;
+        Answer { status, headers, body, provider: Some(provider), key: Some(key), attempts }
+    }
+}

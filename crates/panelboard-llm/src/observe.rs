@@ -1,0 +1,110 @@
+//! What is told to metrics and logs: the end of each attempt and of each call, exactly once.
+
+use std::time::Duration;
+
+use crate::{request::Endpoint, verdict::Class};
+
+/// Who wants to know. Called outside every lock, on the call's own task: it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// An attempt has its verdict. For a stream that is when it has ended, not when it began.
+    fn attempt(&self, _ended: &AttemptEnded<'_>) {}
+
+    /// A call is over: answered, refused, or its client has left. Exactly one for each call.
+    fn call(&self, _ended: &CallEnded<'_>) {}
+}
+
+/// The end of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptEnded<'a> {
+    /// The provider's name.
+    pub provider: &'a str,
+    /// The key's name.
+    pub key: &'a str,
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// How it ended.
+    pub outcome: Class,
+    /// The answer's status, if there was an answer.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it was sent again after a server's failure, at the cost of the budget.
+    pub resend: bool,
+}
+
+/// The end of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct CallEnded<'a> {
+    /// What the client calls it.
+    pub request_id: &'a str,
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// The name that the client asked for; empty where the body could not be read.
+    pub model: &'a str,
+    /// Who answered, or was asked last.
+    pub provider: Option<&'a str>,
+    /// With which key.
+    pub key: Option<&'a str>,
+    /// The model's name at the provider.
+    pub upstream_model: Option<&'a str>,
+    /// The status that the client got; 499 where it left before.
+    pub status: u16,
+    /// Whether it asked for a stream.
+    pub stream: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From the call's begin to its end; for a stream to its last byte.
+    pub took: Duration,
+    /// Of it: spent on providers.
+    pub upstream: Duration,
+    /// To the first output of a stream.
+    pub first_chunk: Option<Duration>,
+    /// Tokens, if the provider said.
+    pub usage: Option<Usage>,
+    /// How many attempts there were.
+    pub attempts: u32,
+}
+
+/// How a call ended for its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// With an answer, whole.
+    Succeeded,
+    /// With a 4xx about the request, the provider's or our own.
+    RequestFault,
+    /// With an error.
+    Failed,
+    /// The client left before the end.
+    ClientGone,
+    /// With an error inside a stream that had begun.
+    Cut,
+}
+
+impl Outcome {
+    /// Its name in metrics and logs: `succeeded`, `request_fault`, `failed`, `client_gone`, `cut`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::RequestFault => "request_fault",
+            Self::Failed => "failed",
+            Self::ClientGone => "client_gone",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// Tokens of one call, as the provider counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the prompt.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
+}
+
+/// Nobody wants to know.
+#[derive(Debug)]
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {}

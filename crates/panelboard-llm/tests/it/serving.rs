@@ -1,0 +1,96 @@
+//! Does a call come through, whole and as a stream, and does a second key hide the first one's fault?
+
+use panelboard::State;
+
+use crate::{
+    rig::{Rig, body, one, provider, read, settings},
+    scripted::{Reply, Scripted},
+};
+
+#[tokio::test]
+async fn a_whole_answer_comes_through_unchanged() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::chat("hello"));
+    let rig = one(server.base_url(), &["k1"]);
+    let answer = rig.whole().await;
+    assert_eq!((answer.status, answer.said().as_str()), (200, "hello"));
+    assert_eq!(answer.header("x-panelboard-provider"), "a");
+    assert_eq!(answer.header("x-panelboard-key"), "k1");
+    assert_eq!(answer.header("x-panelboard-attempts"), "1");
+    assert!(answer.header("x-request-id").starts_with("req-"));
+    assert!(answer.header("server-timing").starts_with("upstream;dur="));
+    assert_eq!(answer.header("content-type"), "application/json");
+    rig.at_rest();
+}
+
+#[tokio::test]
+async fn a_stream_comes_through_byte_for_byte() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::stream_of(&["one", " two"]));
+    let rig = one(server.base_url(), &["k1"]);
+    let answer = rig.streamed().await;
+    assert_eq!((answer.status, answer.words().as_str(), answer.is_done()), (200, "one two", true));
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    rig.at_rest();
+}
+
+#[tokio::test]
+async fn only_the_models_name_changes_on_the_way() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::chat("hello"));
+    let rig = one(server.base_url(), &["k1"]);
+    let mut sent = body(false);
+    sent["unknown"] = serde_json::json!({"b": 1, "a": [1.5, null]});
+    rig.ask(&sent).await;
+    let got = server.stats("k1").last().json();
+    sent["model"] = "m".into();
+    assert_eq!(got.to_string(), sent.to_string(), "also in the same order");
+}
+
+#[tokio::test]
+async fn the_second_key_hides_the_first_ones_fault() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::error(500, "server_error", "no"));
+    server.always("k2", Reply::chat("hello"));
+    let rig = one(server.base_url(), &["k1", "k2"]);
+    for _ in 0..12 {
+        assert_eq!(rig.whole().await.said(), "hello");
+    }
+    assert!(server.stats("k1").hits <= 3, "{}", server.stats("k1").hits);
+}
+
+#[tokio::test]
+async fn a_second_provider_takes_over_and_the_first_comes_back() {
+    let (one, two) = (Scripted::start().await, Scripted::start().await);
+    one.always("k1", Reply::error(500, "server_error", "no"));
+    two.always("k2", Reply::chat("two"));
+    let rig = Rig::new(settings(vec![
+        provider("a", one.base_url(), &["k1"]),
+        provider("b", two.base_url(), &["k2"]),
+    ]));
+    for _ in 0..5 {
+        assert_eq!(rig.whole().await.said(), "two");
+    }
+    assert_eq!(one.stats("k1").hits, 3, "it trips at the third failure");
+    assert_eq!(rig.state("a/k1"), State::Open);
+    one.always("k1", Reply::chat("one"));
+    rig.hand.advance(std::time::Duration::from_secs(10));
+    assert_eq!(rig.whole().await.said(), "one");
+    assert_eq!(rig.state("a/k1"), State::Closed);
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::chat("hello"));
+    let rig = one(server.base_url(), &["k1"]);
+    for _ in 0..20 {
+        read(rig.ask(&body(false)).await).await;
+    }
+    assert_eq!(server.connections(), 1);
+    server.always("k1", Reply::stream_of(&["a"]));
+    for _ in 0..20 {
+        assert!(rig.streamed().await.is_done());
+    }
+    assert!(server.connections() <= 3, "{}", server.connections());
+}
