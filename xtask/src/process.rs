@@ -231,3 +231,63 @@ fn cannot_start(command: &Command, error: &std::io::Error) -> String {
     let program = PathBuf::from(command.get_program());
     format!("cannot start {}: {error}", program.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn exists(id: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // A process that has ended and that nobody has asked about is a zombie.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    }
+
+    #[test]
+    fn what_a_program_writes_and_how_it_ends_is_kept() {
+        let ended = run(shell("echo out; echo err >&2; exit 3"), LONG, false).unwrap();
+        let mut lines = ended.lines.clone();
+        lines.sort();
+        assert_eq!(lines, ["err", "out"]);
+        assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
+        assert!(!ended.success());
+    }
+
+    #[test]
+    fn at_its_time_limit_a_program_ends_with_all_that_it_started() {
+        let ended = run(shell("sleep 600 & echo $!; sleep 600"), Duration::from_millis(300), false)
+            .unwrap();
+        assert!(ended.status.is_none() && ended.how().contains("time"), "{}", ended.how());
+        assert!(clock::wait_until(LONG, || !exists(&ended.lines[0])), "the child's child lives");
+    }
+
+    #[test]
+    fn a_running_program_ends_when_it_is_dropped_even_if_it_is_stopped() {
+        let running = Running::start("sleeper", shell("exec sleep 600")).unwrap();
+        let id = running.id().to_string();
+        running.signal(Signal::STOP).unwrap();
+        assert!(exists(&id));
+        drop(running);
+        assert!(!exists(&id));
+    }
+
+    #[test]
+    fn a_program_that_watches_its_input_ends_by_it() {
+        let mut running = Running::start("cat", Command::new("cat")).unwrap();
+        assert!(running.alive());
+        assert!(running.finish(LONG));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run(Command::new("no-such-program"), LONG, false).map(|_| ()).unwrap_err();
+        assert!(error.contains("no-such-program"), "{error}");
+    }
+}
