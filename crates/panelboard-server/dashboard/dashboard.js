@@ -67,21 +67,30 @@ const POSITION = { 'open': 'open', 'forced-open': 'open', 'half-open': 'half-ope
 
 // ---- talking to the server ---------------------------------------------------------------------
 
-let token = null;
+let token = null; // what the person gave, if the server asked for one
+class NoToken extends Error {}
 
-/** Sends, and asks once for a token if the server wants one. Throws what the server said. */
-async function send(path, body, signal) {
-  for (let again = true; ; again = false) {
+/** Fetches; asks for a token if the server wants one. Throws what the server said. */
+async function ask(path, options) {
+  for (;;) {
+    const used = token;
     const headers = { 'content-type': 'application/json' };
-    if (token) headers.authorization = `Bearer ${token}`;
-    const answer = await fetch(path, {
-      method: 'POST', headers, body: JSON.stringify(body ?? {}), signal,
-    });
+    if (used) headers.authorization = `Bearer ${used}`;
+    const answer = await fetch(path, { ...options, headers, signal: options.signal?.() });
     if (answer.ok) return answer;
-    if (answer.status === 401 && again && await askToken()) continue;
-    throw new Error(await complaint(answer));
+    if (answer.status !== 401) throw new Error(await complaint(answer));
+    // Another request may have got a token while this one was under way.
+    if (token === used && !await askToken()) throw new NoToken(await complaint(answer));
   }
 }
+
+const send = (path, body, signal) => ask(path, {
+  method: 'POST', body: JSON.stringify(body ?? {}), signal: () => signal,
+});
+const read = async (path) => (await ask(path, {
+  cache: 'no-store', signal: () => AbortSignal.timeout(READ_MS),
+})).json();
+const READ_MS = 5000;
 
 async function complaint(answer) {
   const text = await answer.text().catch(() => '');
@@ -91,12 +100,6 @@ async function complaint(answer) {
     if (said) return `${answer.status}: ${said}`;
   } catch { /* not JSON: fall through to the bare status */ }
   return `${answer.status} ${answer.statusText}`.trim();
-}
-
-async function read(path) {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(5000), cache: 'no-store' });
-  if (!answer.ok) throw new Error(await complaint(answer));
-  return answer.json();
 }
 
 // ---- the link ----------------------------------------------------------------------------------
@@ -129,12 +132,14 @@ async function poll() {
       read('/v1/breakers'), read('/v1/calls'), read('/status'),
     ]);
     link.poll = true;
+    if (token) await catchUp(true); else if (!source) listen();
     showStatus(status, calls.items.length);
     showBreakers(breakers.items);
     showCalls(calls.items);
   } catch (error) {
-    if (!(error instanceof TypeError) && error.name !== 'TimeoutError') console.warn(error.message);
     link.poll = false;
+    if (error instanceof NoToken) { lock(); return; }
+    if (!(error instanceof TypeError) && error.name !== 'TimeoutError') console.warn(error.message);
   }
   polling = false;
   showLink();
@@ -142,6 +147,13 @@ async function poll() {
   soon = 0;
   timer = setTimeout(poll, wait);
 }
+/** Without its token there is nothing to see here. */
+function lock() {
+  set($('link-text'), 'locked');
+  $('lost').hidden = false;
+  set($('lost'), 'This server shows its panel only with its token. Reload to give it.');
+}
+
 /** Something happened: do not wait for the next second. */
 function pollSoon() {
   if (polling) { soon = 1; return; }
@@ -158,9 +170,11 @@ let lastSeq = 0;
 /** First what was, then what comes: what is replayed on the stream would be told as news. */
 async function listen() {
   source?.close();
-  await catchUp();
+  const mine = source = { close() {} }; // a later call takes the place of this one
+  await catchUp(false);
+  if (source !== mine) return;
   source = new EventSource(`/v1/events?after=${lastSeq}`);
-  source.onopen = () => { link.stream = true; showLink(); catchUp(); };
+  source.onopen = () => { link.stream = true; showLink(); };
   source.onerror = () => {
     link.stream = false;
     showLink();
@@ -170,20 +184,21 @@ async function listen() {
   source.addEventListener('transition', (e) => {
     const t = JSON.parse(e.data);
     addTransition(t, true);
-    const module = modules.get(t.key);
-    if (module) module.flip(t);
+    modules.get(t.key)?.flip(t);
     pollSoon();
   });
   source.addEventListener('missed', (e) => addGap(lastSeq + 0.5, JSON.parse(e.data).missed));
 }
 
-/** What happened before the stream began, or while it was down. */
-async function catchUp() {
+/** What is new since the last number. Beside a token the only way: a stream can not carry one. */
+async function catchUp(live) {
   try {
     const { items, missed } = await read(`/v1/events?format=json&after=${lastSeq}`);
     if (missed && items.length) addGap(items[0].seq - 0.5, missed);
-    for (const t of items) addTransition(t, false);
-  } catch { /* the next reconnect tries again */ }
+    const news = live && lastSeq > 0;
+    for (const t of items) addTransition(t, news);
+    if (live) link.stream = true;
+  } catch { /* the next reading tries again */ }
 }
 
 const KEPT = 256;
@@ -241,7 +256,7 @@ function forgetEvents() {
   set($('transitions-count'), '0');
   $('transitions-empty').hidden = false;
   link.stream = false;
-  listen();
+  if (!token) listen();
 }
 
 let heard = [];
@@ -358,7 +373,7 @@ class Module {
     const now = performance.now();
     this.sample(before, now);
     this.setDeadline(item.state === 'open' ? item.retry_after_ms : null, now);
-    this.faultEnds = item.fault ? now + (item.fault.remaining_ms ?? 0) : null;
+    this.faultEnds = item.fault ? now + (item.fault.remaining_ms ?? Infinity) : null;
     if (before?.state !== item.state || before?.generation !== item.generation) this.core();
     set(this.at.why, why(item));
     if (this.near) this.detail();
@@ -459,8 +474,9 @@ class Module {
     }
     if (at.fault.hidden) return;
     const on = this.faultEnds !== null && this.faultEnds > now;
-    const rest = on ? brief(this.faultEnds - now) : '';
-    set(at.fault, on ? `${item.fault.kind} · ${rest}` : 'Fault');
+    const ends = on && this.faultEnds < Infinity; // else until it is taken away
+    const rest = ends ? brief(this.faultEnds - now) : 'good';
+    set(at.fault, on ? `${item.fault.kind}${ends ? ` · ${rest}` : ''}` : 'Fault');
     at.fault.classList.toggle('armed', on);
     const told = on ? `: ${item.fault.kind} for ${rest}` : '';
     attr(at.fault, 'aria-label', `Fault on ${item.key}${told}`);
@@ -590,18 +606,18 @@ for (const [name, meaning] of FAULTS) {
 }
 
 let answer = null;
-const ask = $('ask');
-ask.addEventListener('close', () => {
-  const yes = ask.returnValue === 'yes';
+const dialog = $('ask');
+dialog.addEventListener('close', () => {
+  const yes = dialog.returnValue === 'yes';
   const chosen = $('ask-faults').querySelector('input:checked')?.value;
   answer?.(yes ? { for: $('ask-for').value, fault: chosen, token: $('ask-token').value } : null);
   answer = null;
 });
-$('ask-no').addEventListener('click', () => ask.close('no'));
+$('ask-no').addEventListener('click', () => dialog.close('no'));
 
 /** One question at a time; the promise holds what was chosen, or null. */
 function question({ title, text, yes, times = null, fault = null, wantsToken = false }) {
-  if (ask.open) return Promise.resolve(null);
+  if (dialog.open) return Promise.resolve(null);
   set($('ask-title'), title);
   set($('ask-text'), text);
   set($('ask-yes'), yes);
@@ -613,19 +629,25 @@ function question({ title, text, yes, times = null, fault = null, wantsToken = f
   }
   $('ask-token-row').hidden = !wantsToken;
   $('ask-token').value = '';
-  ask.returnValue = 'no';
-  ask.showModal();
+  dialog.returnValue = 'no';
+  dialog.showModal();
   if (fault) $('ask-faults').querySelector('input:checked')?.focus();
   else if (wantsToken) $('ask-token').focus();
   else $('ask-yes').focus();
   return new Promise((done) => { answer = done; });
 }
 
-async function askToken() {
-  const chosen = await question({ title: 'A token is needed', yes: 'Go on', wantsToken: true,
-    text: 'This server wants a token for that. It is kept until the page is left.' });
-  token = chosen?.token || null;
-  return token !== null;
+let asking = null; // all requests that were refused wait for the one question
+function askToken() {
+  asking ??= question({ title: 'A token is needed', yes: 'Go on', wantsToken: true,
+    text: token ? 'The server did not take that token.'
+      : 'The server wants its token. It is kept until this page is left.' }).then((chosen) => {
+    token = chosen?.token || null;
+    asking = null;
+    if (token) source?.close();
+    return token !== null;
+  });
+  return asking;
 }
 
 let toastTimer = 0;
@@ -729,7 +751,7 @@ function move(node, key) {
 }
 
 document.addEventListener('keydown', (e) => {
-  if (e.key !== '/' || ask.open || e.target.closest('input, select, textarea')) return;
+  if (e.key !== '/' || dialog.open || e.target.closest('input, select, textarea')) return;
   e.preventDefault();
   $('filter').focus();
 });
@@ -947,6 +969,5 @@ function tick() {
 }
 
 showCurl();
-listen();
 poll();
 tick();

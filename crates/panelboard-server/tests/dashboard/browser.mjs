@@ -20,6 +20,17 @@ export async function launch() {
 
 /** A page that remembers each console error, each exception and each breach of the policy. */
 export async function visit(browser, url, options = {}) {
+  const page = await arrive(browser, url, options);
+  await live(page);
+  return page;
+}
+
+export const live = (page) => until(page, () => (
+  document.querySelector('#link').dataset.link === 'live' && !!document.querySelector('.module')
+), null, 'the page is live');
+
+/** As `visit`, without waiting for the panel. */
+export async function arrive(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 },
     permissions: ['clipboard-read', 'clipboard-write'], ...options });
   const page = await context.newPage();
@@ -39,8 +50,6 @@ export async function visit(browser, url, options = {}) {
   });
   const answer = await page.goto(url);
   page.policy = answer.headers()['content-security-policy'] ?? '';
-  await until(page, () => document.querySelector('#link').dataset.link === 'live'
-    && document.querySelector('.module'), null, 'the page is live');
   return page;
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Mock } from './mock.mjs';
-import { becomes, faint, module, reaches, until, visit } from './browser.mjs';
+import { arrive, becomes, faint, live, module, reaches, until, visit } from './browser.mjs';
 
 const OTHER_STATES = ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'];
 const HOSTILE = '<img src=x onerror="globalThis.__owned=1"><b>x</b>';
@@ -107,6 +107,31 @@ export function mockChecks(browser, options) {
         await shot(page, `states-${scheme}`);
       }
     })],
+
+    ['asks for a token where the server wants one', async () => {
+      const mock = await new Mock({ token: 'right' }).start();
+      const page = await arrive(browser, mock.url);
+      try {
+        await page.getByText('The server wants its token').waitFor();
+        await page.locator('#ask-token').fill('wrong');
+        await page.locator('#ask-token').press('Enter');
+        await page.getByText('did not take that token').waitFor();
+        await page.locator('#ask-token').fill('right');
+        await page.locator('#ask-token').press('Enter');
+        await live(page);
+        await module(page, 'pretend-a/key-1').getByRole('button', { name: /^Trip/ }).click();
+        await page.locator('#ask-yes').click();
+        await becomes(page, 'pretend-a/key-1', 'open');
+        await reaches(page, 1);
+        const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
+        assert.ok(!kept.includes('right'), 'the token is not stored');
+        // The browser itself logs each 401.
+        assert.deepEqual(page.wrong.filter((w) => !w.includes('status of 401')), []);
+      } finally {
+        await page.context().close();
+        await mock.stop();
+      }
+    }],
 
     ['a refused action says why', staged({}, async (page, mock) => {
       mock.route = refuse(mock.route, mock);

@@ -11,7 +11,7 @@ const FILES = {
   '/dashboard.js': ['dashboard.js', 'text/javascript'],
 };
 // As strict as a server could be: also no string ever becomes markup.
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
   + "require-trusted-types-for 'script'; trusted-types 'none'";
 const KEPT = 256;
@@ -26,8 +26,10 @@ const millis = (text) => {
 };
 
 export class Mock {
-  constructor({ breakers = 0, threshold = 5, recoveryMs = 2000, port = 0, config = {} } = {}) {
-    Object.assign(this, { threshold, recoveryMs, port, config, size: breakers });
+  constructor({
+    breakers = 0, threshold = 5, recoveryMs = 2000, port = 0, config = {}, token = null,
+  } = {}) {
+    Object.assign(this, { threshold, recoveryMs, port, config, token, size: breakers });
     this.reset();
   }
 
@@ -253,6 +255,8 @@ export class Mock {
       response.writeHead(200, { 'content-type': `${type}; charset=utf-8`,
         'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' });
       response.end(readFileSync(new URL(file, PAGE)));
+    } else if (this.token && request.headers.authorization !== `Bearer ${this.token}`) {
+      reply(response, 401, { title: 'unauthorized', status: 401, detail: 'no such token' });
     } else if (pathname === '/v1/breakers') {
       reply(response, 200, { items: [...this.breakers.values()].map((b) => this.item(b)),
         next: null });
