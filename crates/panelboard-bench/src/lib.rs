@@ -1,0 +1,150 @@
+//! The runner of the benchmarks: contestants side by side in one run, as ratios.
+//!
+//! It does not decide what is measured: the scenario tables stand at the head of
+//! `benches/core/main.rs` and `benches/panel/main.rs`.
+//!
+//! # How the time is measured
+//! A round takes one sample of each contestant of each row, with one thread and with two on the same
+//! object, in shuffled order. A sample is some milliseconds of calls in a loop; its warm-up is not
+//! timed. With two threads each is kept on a processor of its own, they start together, the one that
+//! is done first goes on calling until the other is done, and the slower one counts. What is told is
+//! the median over the rounds; a ratio is the median of the ratios within each round, so a machine
+//! that is slow for a while is slow for both sides.
+//!
+//! # How instructions and locked operations are counted
+//! Under callgrind, on `x86_64`, in a process for each contestant: only the calls' loop is counted,
+//! after a warm-up, and divided by the number of calls. callgrind tells how often each instruction
+//! ran; objdump tells which of them are locked: those with a `lock` prefix, `xchg` with memory, and
+//! `mfence`. The loop itself is included: the bare call beside it shows how much that is. These
+//! columns do not depend on the machine or on its load.
+//!
+//! # What it prints
+//! First the goals with what was reached, then a table for each row. Nothing fails for being slow.
+//!
+//! | option          | what it does                                                 |
+//! | --------------- | ------------------------------------------------------------ |
+//! | `--markdown`    | tables in Markdown                                           |
+//! | `--quick`       | 5 rounds instead of 41                                       |
+//! | `--rounds N`    | N rounds                                                     |
+//! | `--row NAME`    | only the rows whose name contains NAME; may be repeated      |
+//! | `--against NAME`| ratios to that contestant instead of ours                    |
+//! | `--no-counts`   | leaves callgrind out                                         |
+//! | `--list`        | names the rows and their contestants, and ends               |
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks to a terminal")]
+
+mod arguments;
+mod callgrind;
+mod clock;
+mod contestant;
+mod goal;
+mod pin;
+mod private_work;
+mod report;
+mod rounds;
+mod stats;
+mod table;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Mode};
+
+pub use contestant::{Calls, Contestant, Work};
+pub use goal::Bar;
+
+/// A program of benchmarks: its rows, and who stands in its summary.
+#[derive(Debug)]
+pub struct Bench {
+    /// What is measured, for the heading.
+    pub title: &'static str,
+    /// The contestant that the goals are about, and that ratios are taken to.
+    pub ours: &'static str,
+    /// The contestants whose ratios the summary shows, in this order.
+    pub peers: &'static [&'static str],
+    /// The scenario table.
+    pub rows: Vec<Row>,
+}
+
+/// What a call must do, by several contestants.
+#[derive(Debug)]
+pub struct Row {
+    /// A short name, for the command line.
+    pub name: &'static str,
+    /// What the call must do.
+    pub what: &'static str,
+    /// What is asked of ours.
+    pub goal: Vec<Bar>,
+    /// Calls in one stretch, for work that has to be prepared again after so many.
+    pub stretch: Option<usize>,
+    /// True if the row is about what a second thread adds to a call.
+    pub added: bool,
+    /// Who takes part.
+    pub contestants: Vec<Contestant>,
+}
+
+/// Does what the command line asks for. Never fails for a figure.
+pub fn run(mut bench: Bench) -> ExitCode {
+    end_with_a_panic();
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    bench.rows.retain(|row| arguments.wants(row.name));
+    let result = match &arguments.mode {
+        Mode::List => {
+            list(&bench);
+            Ok(())
+        }
+        Mode::Counted { row, contestant, calls } => counted(&bench, row, contestant, *calls),
+        Mode::Measure => measure(&bench, &arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A contestant that panics ends the program: another thread may be waiting for it.
+fn end_with_a_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::exit(101);
+    }));
+}
+
+fn list(bench: &Bench) {
+    for row in &bench.rows {
+        let names: Vec<_> = row.contestants.iter().map(|contestant| contestant.name).collect();
+        println!("{}: {}", row.name, names.join(" "));
+    }
+}
+
+/// The part of a count that runs within callgrind.
+fn counted(bench: &Bench, row: &str, contestant: &str, calls: usize) -> Result<(), String> {
+    let row = bench.rows.iter().find(|it| it.name == row).ok_or("no such row")?;
+    let found = row.contestants.iter().find(|it| it.name == contestant);
+    callgrind::inside(&(found.ok_or("no such contestant")?.make)(), row.stretch, calls);
+    Ok(())
+}
+
+fn measure(bench: &Bench, arguments: &Arguments) -> Result<(), String> {
+    eprintln!("{} rounds, {} rows", arguments.rounds, bench.rows.len());
+    let mut results = rounds::measure(&bench.rows, arguments.rounds)?;
+    let mut notes = Vec::new();
+    if arguments.counts
+        && let Err(why) = callgrind::count_all(&bench.rows, &mut results)
+    {
+        notes.push(format!("instructions and locked operations were not counted: {why}"));
+    }
+    if pin::processors().len() < 2 {
+        notes.push("one processor only: nothing was measured with two threads".into());
+    }
+    report::print(bench, &results, arguments, &notes);
+    Ok(())
+}
