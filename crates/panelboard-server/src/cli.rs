@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use panelboard_llm::pretend::Fault;
 
 /// The program's exit codes.
 pub mod exit {
@@ -142,62 +144,15 @@ pub struct Break {
     /// The key, as PROVIDER/KEY.
     #[arg(value_name = "PROVIDER/KEY")]
     pub key: String,
-    /// The fault.
-    pub fault: Fault,
+    /// The fault: a status, or what else goes wrong; none ends it.
+    #[arg(value_parser = PossibleValuesParser::new(Fault::ALL.map(Fault::as_str)))]
+    pub fault: String,
     /// For how long, such as 20s. Without it until the fault is set to none.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub lasting: Option<Duration>,
     /// Where the server is.
     #[command(flatten)]
     pub server: Server,
-}
-
-/// What a pretend provider can be told to do to every call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Fault {
-    /// Too many requests, with Retry-After.
-    #[value(name = "429")]
-    RateLimited,
-    /// Internal error.
-    #[value(name = "500")]
-    Internal,
-    /// Overloaded, the whole provider.
-    #[value(name = "529")]
-    Overloaded,
-    /// Unavailable, the whole provider.
-    #[value(name = "503")]
-    Unavailable,
-    /// Key rejected.
-    #[value(name = "401")]
-    Unauthorized,
-    /// Accepts and never answers.
-    Hang,
-    /// Closes the connection in the middle of an answer.
-    Cut,
-    /// Answers, slowly.
-    Slow,
-    /// Closes the connection at once.
-    Refuse,
-    /// No fault.
-    None,
-}
-
-impl Fault {
-    /// The fault as the API names it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Fault::RateLimited => "429",
-            Fault::Internal => "500",
-            Fault::Overloaded => "529",
-            Fault::Unavailable => "503",
-            Fault::Unauthorized => "401",
-            Fault::Hang => "hang",
-            Fault::Cut => "cut",
-            Fault::Slow => "slow",
-            Fault::Refuse => "refuse",
-            Fault::None => "none",
-        }
-    }
 }
 
 /// `panelboard trip`

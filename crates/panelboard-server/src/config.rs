@@ -25,7 +25,9 @@ mod values;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use build::LISTEN;
 pub use build::{Config, Server};
+pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;
 pub(crate) use mistake::nearest;

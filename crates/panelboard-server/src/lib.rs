@@ -2,8 +2,52 @@
 //!
 //! It does not decide when a breaker trips (that is `panelboard`) or which key serves a call (that
 //! is `panelboard-llm`); it reads configurations, speaks HTTP, and tells people what happens.
+//!
+//! # Where is what
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what can be typed, and with which exit codes does it end | [`cli`], [`commands`] |
+//! | what does a configuration mean, and what is wrong with it | [`config`] |
+//! | how does the server start, run and stop | [`serve`] |
+//! | who may ask | `guard` |
+//! | which answer does each refusal get | `error` |
+//! | which paths are there | `routes` |
+//! | how does news leave the panel | `events` |
+//! | what is counted | `metrics` |
+//!
+//! # Bounds
+//!
+//! | what | bound | at the bound |
+//! | --- | --- | --- |
+//! | connections | `server.max_connections`, 16,384 | new ones wait in the system's backlog |
+//! | head of a request | `server.max_header_bytes`, 64 KiB; 100 headers | 431 |
+//! | time for a head, and idle | `server.header_timeout`, 1 min | disconnected |
+//! | body of a call | `gateway.max_body_bytes`, 32 MiB; `max_depth`, 128 | 413; 400 |
+//! | body elsewhere | 16 KiB | 413 |
+//! | time for a body | `server.body_timeout`, 1 min | 408 |
+//! | streams of events | `server.max_event_streams`, 64 | 503 |
+//! | events kept | 1,024 | a slower reader is told how many it missed |
+//! | events of one JSON answer | 256 | the newest; the rest counts as missed |
+//! | tripping and breaking by hand | 1 day | 400 |
+//! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |
+//! | configuration file | 1 MiB | refused |
+//! | lines of log that wait for a slow reader | 8,192 | the newest are left out and counted |
 
+mod app;
+mod body;
 pub mod cli;
+mod clock;
 pub mod commands;
 pub mod config;
+mod error;
+mod events;
+mod guard;
+mod metrics;
+mod pretend;
+mod reload;
+mod routes;
+pub mod serve;
 pub mod token;
+
+pub use reload::Reload;

@@ -48,7 +48,7 @@ pub struct Server {
     pub max_connections: usize,
     /// Longest head of a request, in bytes.
     pub max_header_bytes: usize,
-    /// How long a client may take to send a head.
+    /// How long a client may take to send a head, or stay idle.
     pub header_timeout: Duration,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
@@ -59,7 +59,7 @@ pub struct Server {
 }
 
 /// Where the server listens if nobody says otherwise.
-const LISTEN: SocketAddr =
+pub(crate) const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
@@ -117,7 +117,7 @@ impl Builder<'_> {
             allowed_origins: lower("allowed_origins"),
             max_connections: table.size("max_connections").unwrap_or(16_384),
             max_header_bytes: table.size("max_header_bytes").unwrap_or(64 << 10),
-            header_timeout: table.duration("header_timeout").unwrap_or(Duration::from_secs(15)),
+            header_timeout: table.duration("header_timeout").unwrap_or(Duration::from_secs(60)),
             body_timeout: table.duration("body_timeout").unwrap_or(Duration::from_secs(60)),
             max_event_streams: table.size("max_event_streams").unwrap_or(64),
             stop_within: table.duration("stop_within").unwrap_or(Duration::from_secs(10)),

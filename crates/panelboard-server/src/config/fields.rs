@@ -164,8 +164,8 @@ static SERVER: Section = Section {
         field(
             "header_timeout",
             Kind::Duration { min: ms(100), max: ms(600_000) },
-            Some("\"15s\""),
-            "How long a client may take to send a head. Later the connection is closed.",
+            Some("\"1m\""),
+            "How long a client may take to send a head, or stay idle. Then it is disconnected.",
         ),
         field(
             "body_timeout",

@@ -1,0 +1,98 @@
+//! What do all requests share?
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use panelboard::{Handle, IsolateGuard};
+use panelboard_llm::Gateway;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Calendar;
+use crate::config::Config;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::pretend::Pretenders;
+
+/// The server's state, one for the process.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) gateway: Gateway,
+    pub(crate) events: Events,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) calendar: Calendar,
+    /// Where it listens, with the port that it got.
+    pub(crate) listen: SocketAddr,
+    pub(crate) pretend: Pretenders,
+    /// Isolations made over HTTP, at most one for each breaker. Held for one map operation; guards
+    /// are dropped outside.
+    pub(crate) isolated: Mutex<HashMap<Arc<str>, IsolateGuard<Handle>>>,
+    pub(crate) stop: Stop,
+    /// The configuration that holds, swapped whole. Held to clone or to replace the `Arc`.
+    config: RwLock<Arc<Config>>,
+    /// What came of reloads. Held for one field operation.
+    reloads: Mutex<Reloads>,
+}
+
+/// The two steps of a stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// No new connections, no new calls; event streams end.
+    pub(crate) begun: CancellationToken,
+    /// The budget is over: what still runs is told so and ends.
+    pub(crate) over: CancellationToken,
+}
+
+/// What came of reloads.
+#[derive(Clone, Debug)]
+pub(crate) struct Reloads {
+    /// How many were taken over.
+    pub(crate) done: u64,
+    /// What was wrong with the last one, if it was not taken over.
+    pub(crate) last_error: Option<String>,
+    /// When the configuration that holds was loaded.
+    pub(crate) loaded_at: String,
+}
+
+impl App {
+    pub(crate) fn new(
+        gateway: Gateway,
+        metrics: Arc<Metrics>,
+        pretend: Pretenders,
+        config: Config,
+        listen: SocketAddr,
+    ) -> Self {
+        let calendar = Calendar::new(gateway.panel().clock().clone());
+        let streams = config.server.max_event_streams;
+        let events = Events::new(gateway.panel().clone(), calendar.clone(), streams);
+        metrics.stirs(events.stir());
+        let loaded_at = calendar.started();
+        Self {
+            gateway,
+            events,
+            metrics,
+            calendar,
+            listen,
+            pretend,
+            isolated: Mutex::default(),
+            stop: Stop::default(),
+            config: RwLock::new(Arc::new(config)),
+            reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),
+        }
+    }
+
+    /// The configuration that holds now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes `config` the one that holds.
+    pub(crate) fn swap(&self, config: Config) {
+        let config = Arc::new(config);
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    pub(crate) fn reloads(&self) -> MutexGuard<'_, Reloads> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,207 @@
+//! Which answer does each refusal get?
+//!
+//! Handlers return an [`Error`]; the outermost layer turns it into a response, since only that
+//! knows the path (and so the shape) and the request's id. There is one `match` for all of them.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use panelboard_llm::error_body;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Why a request was not done. None of them touches a breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// No such path.
+    NoSuchPath,
+    /// The path is there, the method is not.
+    NoSuchMethod,
+    /// No such breaker; perhaps that one was meant.
+    NoSuchBreaker { key: String, nearest: Option<String> },
+    /// No such model.
+    NoSuchModel { model: String },
+    /// The breaker's key is not one of a pretend provider.
+    NotPretend { key: String },
+    /// The body is longer than this.
+    BodyTooLong { limit: usize },
+    /// The body did not come in time.
+    BodyTooSlow { limit: Duration },
+    /// The connection broke within the body.
+    BodyBroken,
+    /// The body, or a parameter, is not what it must be.
+    BadRequest { what: String },
+    /// The request came from a page of another origin.
+    ForeignOrigin,
+    /// The request was sent to a name that is not ours.
+    ForeignHost,
+    /// No token, or not the right one.
+    Unauthorized,
+    /// As many streams of events as there may be.
+    TooManyStreams { limit: usize },
+    /// The server is stopping.
+    Stopping,
+}
+
+/// An error's answer, before it has a shape.
+struct Answer {
+    status: StatusCode,
+    /// OpenAI's `code`, and the last part of the problem's `type`.
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after: Option<u64>,
+}
+
+/// The body of an error outside the gateway's paths, after RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Which kind of problem: `urn:panelboard:problem:...`.
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    request_id: String,
+}
+
+impl Error {
+    fn answer(&self) -> Answer {
+        use StatusCode as S;
+        let (status, code, title, detail) = match self {
+            Self::NoSuchPath => {
+                let detail = "there is no such path here, see /openapi.json".to_owned();
+                (S::NOT_FOUND, "not_found", "no such path", detail)
+            }
+            Self::NoSuchMethod => (
+                S::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "no such method",
+                "the path does not take this method, see /openapi.json".to_owned(),
+            ),
+            Self::NoSuchBreaker { key, nearest } => {
+                let meant = nearest.as_ref().map(|n| format!(", did you mean `{n}`?"));
+                let detail = format!("there is no breaker `{key}`{}", meant.unwrap_or_default());
+                (S::NOT_FOUND, "no_such_breaker", "no such breaker", detail)
+            }
+            Self::NoSuchModel { model } => {
+                let detail = format!("the model `{model}` does not exist here, see /v1/models");
+                (S::NOT_FOUND, "model_not_found", "no such model", detail)
+            }
+            Self::NotPretend { key } => {
+                let detail = format!(
+                    "`{key}` is no key of a pretend provider: only those can be told to fail"
+                );
+                (S::CONFLICT, "not_pretend", "not a pretend provider", detail)
+            }
+            Self::BodyTooLong { limit } => {
+                let detail = format!("the body is longer than {limit} bytes");
+                (S::PAYLOAD_TOO_LARGE, "body_too_long", "body too long", detail)
+            }
+            Self::BodyTooSlow { limit } => {
+                let limit = humantime::format_duration(*limit);
+                let detail = format!("the body did not come within {limit}");
+                (S::REQUEST_TIMEOUT, "body_too_slow", "body too slow", detail)
+            }
+            Self::BodyBroken => {
+                let detail = "the body could not be read to its end".to_owned();
+                (S::BAD_REQUEST, "body_broken", "broken body", detail)
+            }
+            Self::BadRequest { what } => {
+                (S::BAD_REQUEST, "bad_request", "bad request", what.clone())
+            }
+            Self::ForeignOrigin => (
+                S::FORBIDDEN,
+                "foreign_origin",
+                "foreign origin",
+                "pages of other origins may not do this, see server.allowed_origins".to_owned(),
+            ),
+            Self::ForeignHost => (
+                S::FORBIDDEN,
+                "foreign_host",
+                "foreign host",
+                "requests to this name are not taken, see server.allowed_hosts".to_owned(),
+            ),
+            Self::Unauthorized => (
+                S::UNAUTHORIZED,
+                "invalid_api_key",
+                "not authorized",
+                "a valid token is needed: `authorization: Bearer ...`".to_owned(),
+            ),
+            Self::TooManyStreams { limit } => {
+                let detail = format!("there are {limit} streams of events already");
+                (S::SERVICE_UNAVAILABLE, "too_many_streams", "too many streams", detail)
+            }
+            Self::Stopping => {
+                let detail = "the gateway is stopping".to_owned();
+                (S::SERVICE_UNAVAILABLE, "gateway_stopping", "stopping", detail)
+            }
+        };
+        let retry_after = matches!(self, Self::TooManyStreams { .. } | Self::Stopping).then_some(1);
+        Answer { status, code, title, detail, retry_after }
+    }
+
+    /// The response: OpenAI's shape under the gateway's paths, RFC 9457 elsewhere.
+    pub(crate) fn respond(&self, gateway: bool, request_id: &str) -> Response {
+        let answer = self.answer();
+        let mut response = if gateway { answer.openai() } else { answer.problem(request_id) };
+        let headers = response.headers_mut();
+        if let Some(seconds) = answer.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if *self == Self::Unauthorized {
+            // Browsers answer Basic with a prompt, and then send it with every request of the
+            // dashboard, its event stream included.
+            let basic = HeaderValue::from_static("Basic realm=\"panelboard\", charset=\"UTF-8\"");
+            headers.insert(WWW_AUTHENTICATE, basic);
+        }
+        if *self == Self::NoSuchMethod && !headers.contains_key(ALLOW) {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        response
+    }
+
+    /// The error as an event within a stream of the gateway.
+    pub(crate) fn stream_event(&self) -> bytes::Bytes {
+        let answer = self.answer();
+        let body =
+            error_body(answer.status.as_u16(), "server_error", answer.code, &answer.detail, None);
+        [b"data: ".as_slice(), &body, b"\n\n"].concat().into()
+    }
+}
+
+impl Answer {
+    fn openai(&self) -> Response {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            400..=499 => "invalid_request_error",
+            _ => "server_error",
+        };
+        let body = error_body(self.status.as_u16(), kind, self.code, &self.detail, None);
+        (self.status, [(CONTENT_TYPE, "application/json")], body).into_response()
+    }
+
+    fn problem(&self, request_id: &str) -> Response {
+        let problem = Problem {
+            r#type: format!("urn:panelboard:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+        };
+        let json = [(CONTENT_TYPE, "application/problem+json")];
+        (self.status, json, Json(problem)).into_response()
+    }
+}
+
+/// Leaves the error in the response for the outermost layer to shape.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.answer().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,42 @@
+//! The description of the API, generated from the handlers and their types.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{breakers, calls, events, faults, gateway, process};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "panelboard", description = "A gateway to LLM providers that survives them."),
+    paths(
+        gateway::chat_completions,
+        gateway::completions,
+        gateway::embeddings,
+        gateway::models,
+        gateway::model,
+        breakers::list,
+        breakers::one,
+        breakers::by_hand,
+        faults::set,
+        events::events,
+        calls::list,
+        process::health,
+        process::ready,
+        process::status,
+        process::metrics,
+        document,
+    ),
+    tags(
+        (name = "gateway", description = "OpenAI's API"),
+        (name = "panel", description = "The breakers and what goes through them"),
+        (name = "process", description = "The process itself"),
+    )
+)]
+struct Api;
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "process",
+    responses((status = 200, body = Object)))]
+pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Api::openapi())
+}

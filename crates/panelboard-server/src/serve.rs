@@ -1,0 +1,184 @@
+//! How does the server start, run and stop?
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use panelboard::Clock;
+use panelboard_llm::{Gateway, SettingsError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::app::App;
+use crate::config::{Config, Server};
+use crate::metrics::Metrics;
+use crate::pretend::Pretenders;
+use crate::reload::Reload;
+use crate::{reload, routes};
+
+/// What a server can be given beside its configuration.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The clock of all breakers. Default: the system's.
+    pub clock: Option<Clock>,
+    /// Where reloads come from. Default: there are none.
+    pub reload: Option<Reload>,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The pretend providers found no port.
+    Pretend(io::Error),
+    /// The engine refused the settings.
+    Settings(SettingsError),
+    /// The listener is broken.
+    Listener(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pretend(error) => write!(f, "the pretend providers cannot start: {error}"),
+            Self::Settings(error) => write!(f, "the engine refused the settings: {error}"),
+            Self::Listener(error) => write!(f, "the listener is broken: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// How long those who were told to end have to do so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to wait after the system refused a connection, for want of file descriptors mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves on `listener` until `shutdown`, then stops within `server.stop_within` and a second.
+///
+/// The stop has two steps. First no new connection and no new call is taken, streams of events end
+/// and idle connections are closed, while calls in flight go on. When `stop_within` is over, streams
+/// are told by an error event and whole calls by a 503, and what is left is dropped.
+///
+/// Dropping the future stops everything at once.
+///
+/// # Errors
+///
+/// If it can not start. Nothing that happens later ends it.
+pub async fn run(
+    listener: TcpListener,
+    mut config: Config,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let listen = listener.local_addr().map_err(ServeError::Listener)?;
+    let pretend = Pretenders::default();
+    pretend.fill(&mut config.llm).await.map_err(ServeError::Pretend)?;
+    let metrics = Arc::new(Metrics::new());
+    let gateway = Gateway::builder(config.llm.clone())
+        .clock(options.clock.unwrap_or_else(Clock::system))
+        .observer(Arc::clone(&metrics) as Arc<_>)
+        .build()
+        .map_err(ServeError::Settings)?;
+    let server = config.server.clone();
+    let app = Arc::new(App::new(gateway, metrics, pretend, config, listen));
+
+    // Aborted when this future ends or is dropped.
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn({
+        let app = Arc::clone(&app);
+        async move { app.events.pump(&app.metrics, app.stop.over.clone()).await }
+    });
+    if let Some(reload) = options.reload {
+        tasks.spawn(reload::watch(reload, Arc::clone(&app)));
+    }
+    serve(listener, &app, &server, shutdown).await;
+    app.stop.over.cancel();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn serve(
+    listener: TcpListener,
+    app: &Arc<App>,
+    server: &Server,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = GracefulShutdown::new();
+    let open =
+        Open { router: routes::router(Arc::clone(app)), http: http(server), app: Arc::clone(app) };
+    tokio::select! {
+        () = accept(listener, server.max_connections, &open, &connections) => {}
+        () = shutdown => {}
+    }
+    let budget = app.config().server.stop_within;
+    tracing::info!(budget_ms = crate::clock::ms(budget), "stopping");
+    app.stop.begun.cancel();
+    drop(open);
+    let ended = connections.shutdown();
+    tokio::pin!(ended);
+    if tokio::time::timeout(budget, &mut ended).await.is_ok() {
+        return;
+    }
+    app.stop.over.cancel();
+    if tokio::time::timeout(LAST_WORDS, ended).await.is_err() {
+        tracing::warn!("connections were dropped that did not end in time");
+    }
+}
+
+/// What every connection needs.
+struct Open {
+    router: Router,
+    http: http1::Builder,
+    app: Arc<App>,
+}
+
+fn http(server: &Server) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(server.header_timeout)
+        .max_buf_size(server.max_header_bytes);
+    http
+}
+
+/// Accepts for ever. At the limit of connections it stops accepting until one ends.
+async fn accept(listener: TcpListener, limit: usize, open: &Open, connections: &GracefulShutdown) {
+    let places = Arc::new(Semaphore::new(limit));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => open.spawn(stream, place, connections),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Open {
+    fn spawn(&self, stream: TcpStream, place: OwnedSemaphorePermit, all: &GracefulShutdown) {
+        // Without it small chunks of a stream wait for the client's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let connection = all.watch(connection);
+        let app = Arc::clone(&self.app);
+        tokio::spawn(async move {
+            app.metrics.connections().inc();
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+            app.metrics.connections().dec();
+            drop(place);
+        });
+    }
+}
