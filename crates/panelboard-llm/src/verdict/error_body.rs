@@ -103,7 +103,7 @@ pub(super) fn is_error(body: &[u8]) -> bool {
         object: Option<&'a serde_json::value::RawValue>,
     }
     let is_error = |top: Top<'_>| {
-        top.error.is_some_and(|error| !matches!(error.get(), "null" | "false"))
+        top.error.is_some_and(|error| error.get() != "false")
             || top.object.is_some_and(|object| object.get() == "\"error\"")
     };
     if body.len() > BODY_BYTES_MAX || memchr::memmem::find(body, b"\"error\"").is_none() {

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use panelboard_llm::pretend::{Fault, Pretend, UnknownKey};
 use panelboard_llm::sse::Reader;
 use panelboard_llm::verdict::{Class, of_status};
-use panelboard_llm::{retry_after, settings::Kind};
+use panelboard_llm::{Kind, retry_after};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 

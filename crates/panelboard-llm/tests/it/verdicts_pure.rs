@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
-use panelboard_llm::settings::Kind;
+use panelboard_llm::Kind;
 use panelboard_llm::sse::Reader;
 use panelboard_llm::verdict::{
     Class, MESSAGE_CHARS_MAX, Verdict, of_event, of_status, of_stream_error,
