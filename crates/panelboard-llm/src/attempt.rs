@@ -13,8 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::admitted::{Admitted, Early};
 use crate::{
+    anthropic::{self, StreamTranslator},
     calls::{CallGuard, Stage},
     observe::Usage,
+    openai::Refusal,
     request::{Ask, Endpoint},
     settings::{Kind, Limits},
     stream::{Held, Source},
@@ -38,6 +40,8 @@ pub(crate) enum Reply {
     Whole { head: Parts, body: Bytes, usage: Option<Usage> },
     /// A stream whose first output is there.
     Stream { head: Parts, source: Source, held: Held },
+    /// The provider's API has no words for the request: nothing was sent.
+    Unsupported(Refusal),
     /// A 4xx about the request, to be passed on as it is.
     RequestFault { head: Parts, body: Bytes, verdict: Verdict },
 }
@@ -100,7 +104,10 @@ pub(crate) async fn run(
     call: &CallGuard,
 ) -> Result<Reply, Failure> {
     let timeouts = &admitted.route.provider.timeouts;
-    let body = read::outgoing(errand, admitted)?;
+    let body = match read::outgoing(errand, admitted) {
+        Ok(body) => body,
+        Err(refusal) => return Ok(Reply::Unsupported(refusal)),
+    };
     let sent = send(errand, admitted, call, body).await?;
     let status = sent.head.status.as_u16();
     let verdict_of_head = (200..300).contains(&status);
@@ -224,7 +231,10 @@ impl Reading<'_> {
         match (verdict.class, cut) {
             (_, Some(failure)) if failure.out_of_time => Err(failure),
             (Class::RequestFault, Some(failure)) => Err(failure.status(status)),
-            (Class::RequestFault, None) => Ok(Reply::RequestFault { head, body, verdict }),
+            (Class::RequestFault, None) => {
+                let body = read::incoming_error(self.admitted, body);
+                Ok(Reply::RequestFault { head, body, verdict })
+            }
             _ => Err(Failure { verdict, status: Some(status), out_of_time: false }),
         }
     }
@@ -239,7 +249,7 @@ impl Reading<'_> {
             return Err(Failure { verdict, status: Some(status), out_of_time: false });
         }
         let answer =
-            read::incoming(self.admitted, &body).map_err(|failure| failure.status(status))?;
+            read::incoming(self.admitted, body).map_err(|failure| failure.status(status))?;
         if self.errand.ask.stream {
             let message = "it answered a request for a stream with one that is none";
             return Err(Failure::new(Class::Garbage, message).status(status));
@@ -252,7 +262,7 @@ impl Reading<'_> {
         let Sent { head, body } = sent;
         let status = head.status.as_u16();
         let provider = &self.admitted.route.provider;
-        let mut source = Source::new(body, provider.kind, &self.admitted.route.model);
+        let mut source = Source::new(body, provider.kind, self.translator());
         let first =
             Until::new("event of the stream", provider.timeouts.first_byte, self.errand.deadline);
         let held = Held::until_output(&mut source, self.errand, first, self.idle).await;
@@ -263,6 +273,17 @@ impl Reading<'_> {
                 Err(failure.status(status))
             }
         }
+    }
+
+    /// For a provider whose streams have another shape.
+    fn translator(&self) -> Option<StreamTranslator> {
+        if self.admitted.route.provider.kind != Kind::Anthropic {
+            return None;
+        }
+        let wants_usage =
+            self.errand.ask.parsed().is_some_and(|body| anthropic::wants_usage(&body));
+        let (model, created) = (&self.admitted.route.model, crate::clock::created());
+        Some(StreamTranslator::new(model, created, wants_usage))
     }
 
     fn judge(&self, head: &Parts, body: &[u8]) -> Verdict {

@@ -10,3 +10,8 @@ use std::time::SystemTime;
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
+
+/// Seconds since 1970, for the `created` of answers that a provider does not date itself.
+pub(crate) fn created() -> u64 {
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -49,6 +49,7 @@
 //! | idle connections | 64 a provider, 50 s | closed |
 //! | re-sends | 3 a call; 20 % of the calls of 10 s, at least 3 a second | the error goes to the client |
 
+pub mod anthropic;
 mod answer;
 mod attempt;
 mod bench;

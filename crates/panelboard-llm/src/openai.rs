@@ -28,7 +28,7 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) param: Option<&'static str>,
+    pub(crate) param: Option<String>,
 }
 
 impl Refusal {
@@ -36,13 +36,19 @@ impl Refusal {
         Self { status, code, message: message.into(), param: None }
     }
 
-    pub(crate) fn param(mut self, param: &'static str) -> Self {
-        self.param = Some(param);
+    pub(crate) fn param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
         self
     }
 
     pub(crate) fn body(&self) -> Bytes {
-        error_body(self.status, "invalid_request_error", self.code, &self.message, self.param)
+        error_body(
+            self.status,
+            "invalid_request_error",
+            self.code,
+            &self.message,
+            self.param.as_deref(),
+        )
     }
 }
 

@@ -244,7 +244,7 @@ mod tests {
     use super::{Ask, Endpoint};
     use crate::settings::Limits;
 
-    fn read(body: &str) -> Result<Ask, (u16, Option<&'static str>)> {
+    fn read(body: &str) -> Result<Ask, (u16, Option<String>)> {
         let limits = Limits { max_depth: 8, max_body_bytes: 1000, ..Limits::default() };
         Ask::read(Bytes::copy_from_slice(body.as_bytes()), Endpoint::ChatCompletions, &limits)
             .map_err(|refusal| (refusal.status, refusal.param))
@@ -262,7 +262,8 @@ mod tests {
 
     #[track_caller]
     fn refused(body: &str, status: u16, param: Option<&'static str>) {
-        assert_eq!(read(body).expect_err("it must be refused"), (status, param), "{body}");
+        let refusal = read(body).expect_err("it must be refused");
+        assert_eq!((refusal.0, refusal.1.as_deref()), (status, param), "{body}");
     }
 
     #[test]

@@ -4,24 +4,57 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{Admitted, Errand, Failure};
-use crate::{observe::Usage, verdict::Class};
+use crate::{
+    anthropic, observe::Usage, openai::Refusal, request::Endpoint, settings::Kind, verdict::Class,
+};
 
 /// The body that goes to the provider.
-pub(super) fn outgoing(errand: &Errand<'_>, admitted: &Admitted) -> Result<Bytes, Failure> {
-    Ok(errand.ask.body_for(&admitted.route.model))
+///
+/// # Errors
+/// The request can not be said in the provider's API. Nothing was sent.
+pub(super) fn outgoing(errand: &Errand<'_>, admitted: &Admitted) -> Result<Bytes, Refusal> {
+    let model = &admitted.route.model;
+    if admitted.route.provider.kind != Kind::Anthropic {
+        return Ok(errand.ask.body_for(model));
+    }
+    if errand.endpoint != Endpoint::ChatCompletions {
+        let message = format!("{:?} does not serve {}", errand.ask.model, errand.endpoint.as_str());
+        return Err(Refusal::new(404, "unsupported_endpoint", message).param("model"));
+    }
+    let body = errand.ask.parsed().ok_or_else(|| {
+        Refusal::new(400, "invalid_json", "the body can not be read as a JSON object")
+    })?;
+    match anthropic::request(&body, model) {
+        Ok(body) => Ok(body.to_string().into()),
+        Err(fault) => Err(Refusal::new(400, "unsupported_value", fault.message).param(fault.param)),
+    }
 }
 
 /// The body that goes to the client, with the tokens that it counts.
 pub(super) fn incoming(
-    _admitted: &Admitted,
-    body: &Bytes,
+    admitted: &Admitted,
+    body: Bytes,
 ) -> Result<(Bytes, Option<Usage>), Failure> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Failure::new(Class::Garbage, "the answer is not UTF-8"))?;
-    let counted: Counted = serde_json::from_str(text).map_err(|error| {
-        Failure::new(Class::Garbage, &format!("the answer is not a JSON object: {error}"))
-    })?;
-    Ok((body.clone(), counted.usage.map(Usage::from)))
+    let garbage = |message: &str| Failure::new(Class::Garbage, message);
+    let body = match admitted.route.provider.kind {
+        Kind::Anthropic => {
+            let answer = anthropic::response(&body, &admitted.route.model, crate::clock::created());
+            answer.map_err(|error| garbage(&error.to_string()))?.to_string().into()
+        }
+        _ => body,
+    };
+    let text = std::str::from_utf8(&body).map_err(|_| garbage("the answer is not UTF-8"))?;
+    let counted: Counted = serde_json::from_str(text)
+        .map_err(|error| garbage(&format!("the answer is not a JSON object: {error}")))?;
+    Ok((body, counted.usage.map(Usage::from)))
+}
+
+/// An error body about the request, in OpenAI's shape.
+pub(super) fn incoming_error(admitted: &Admitted, body: Bytes) -> Bytes {
+    match admitted.route.provider.kind {
+        Kind::Anthropic => anthropic::error(&body).map_or(body, |error| error.to_string().into()),
+        _ => body,
+    }
 }
 
 /// The part of an answer that is read.

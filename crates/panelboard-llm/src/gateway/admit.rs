@@ -18,6 +18,8 @@ pub(super) struct Tried {
     pairs: Vec<(usize, Arc<str>)>,
     /// Providers that are unreachable or full: their other keys come last.
     last: Vec<Arc<str>>,
+    /// Providers whose API has no words for the request.
+    skip: Vec<Arc<str>>,
 }
 
 impl Tried {
@@ -27,8 +29,18 @@ impl Tried {
         }
     }
 
+    pub(super) fn skip(&mut self, provider: &Arc<str>) {
+        self.skip.push(Arc::clone(provider));
+    }
+
+    pub(super) fn skips_all(&self, routes: &[Route]) -> bool {
+        routes.iter().all(|route| self.skip.contains(&route.provider.name))
+    }
+
+    /// The call has waited: what it tried may be tried again.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        self.pairs.clear();
+        self.last.clear();
     }
 
     fn has(&self, target: usize, key: &KeyState) -> bool {
@@ -43,6 +55,7 @@ impl Shared {
         for now_last in [false, true] {
             for (target, route) in routes.iter().enumerate() {
                 if last(route, tried) == now_last
+                    && !tried.skip.contains(&route.provider.name)
                     && let Some(admitted) = self.admit_at(route, target, tried)
                 {
                     return Some(admitted);

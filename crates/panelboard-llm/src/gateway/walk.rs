@@ -21,7 +21,7 @@ use crate::{
     attempt::{self, Admitted, Errand, Failure, Reply},
     calls::{CallGuard, Stage},
     observe::{Outcome, Usage},
-    openai::Attempt,
+    openai::{Attempt, Refusal},
     request::{Ask, Endpoint},
     routing::{Route, Routing},
     stream::{AnswerStream, Begin, Held, Source},
@@ -45,6 +45,7 @@ pub(super) struct Walk<'a> {
     counted: Vec<Class>,
     resends: u32,
     last: Option<Failure>,
+    unsupported: Option<Refusal>,
 }
 
 impl<'a> Walk<'a> {
@@ -70,6 +71,7 @@ impl<'a> Walk<'a> {
             counted: Vec::new(),
             resends: 0,
             last: None,
+            unsupported: None,
         }
     }
 
@@ -89,6 +91,7 @@ impl<'a> Walk<'a> {
             let outcome = attempt::run(&self.errand, &admitted, &self.call).await;
             self.call.spent(begun.elapsed());
             match outcome {
+                Ok(Reply::Unsupported(refusal)) => self.skip(admitted, refusal),
                 Ok(reply) => return self.answer(admitted, reply),
                 Err(failure) => self.fail(admitted, failure),
             }
@@ -160,13 +163,23 @@ impl<'a> Walk<'a> {
         self.last = Some(failure);
     }
 
+    /// The provider's API has no words for this request. Another one's may have.
+    fn skip(&mut self, admitted: Admitted, refusal: Refusal) {
+        self.tried.skip(&admitted.route.provider.name);
+        self.unsupported = Some(refusal);
+    }
+
     fn give_up(self) -> Answer {
+        if let Some(refusal) = self.unsupported.filter(|_| self.tried.skips_all(self.routes)) {
+            return refuse::request(self.call, &refusal);
+        }
         let blocked = admit::blocked(self.routes, self.shared.clock.now());
         refuse::call(self.call, &self.errand.ask.model, self.attempts, self.last.as_ref(), &blocked)
     }
 
     fn answer(self, admitted: Admitted, reply: Reply) -> Answer {
         match reply {
+            Reply::Unsupported(refusal) => refuse::request(self.call, &refusal),
             Reply::Whole { head, body, usage } => self.whole(admitted, &head, body, usage),
             Reply::RequestFault { head, body, verdict } => {
                 self.request_fault(admitted, &head, body, &verdict)

@@ -54,7 +54,7 @@ impl Held {
                     return Err(Failure { verdict, status: None, out_of_time: false });
                 }
                 Piece::Failed(_) => {}
-                Piece::Done(_) => ready = true,
+                Piece::Done { .. } => ready = true,
                 Piece::Pass { bytes, output, .. } => {
                     self.bytes += bytes.len();
                     ready |= output;

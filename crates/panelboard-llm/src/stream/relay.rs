@@ -133,7 +133,10 @@ impl Relay {
                     }
                     out.push(bytes);
                 }
-                Piece::Done(bytes) => {
+                Piece::Done { bytes, usage } => {
+                    if let Some(running) = &mut self.running {
+                        running.call.usage(usage);
+                    }
                     out.push(bytes);
                     self.finish();
                     break;

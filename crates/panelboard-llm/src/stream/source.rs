@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::look::{Look, look};
 use crate::{
+    anthropic::StreamTranslator,
     observe::Usage,
     settings::Kind,
     sse::{Event, Reader},
@@ -19,7 +20,7 @@ pub(super) enum Piece {
     /// To be passed on. `output` says whether it holds the first real output.
     Pass { bytes: Bytes, output: bool, usage: Option<Usage> },
     /// The provider's own end mark.
-    Done(Bytes),
+    Done { bytes: Bytes, usage: Option<Usage> },
     /// The stream is over, and not well.
     Failed(Verdict),
 }
@@ -30,14 +31,15 @@ pub(crate) struct Source {
     body: Body,
     reader: Reader,
     kind: Kind,
+    translator: Option<StreamTranslator>,
     /// Output has been found: it is looked for no more.
     found: bool,
     over: bool,
 }
 
 impl Source {
-    pub(crate) fn new(body: Body, kind: Kind, _model: &str) -> Self {
-        Self { body, reader: Reader::new(), kind, found: false, over: false }
+    pub(crate) fn new(body: Body, kind: Kind, translator: Option<StreamTranslator>) -> Self {
+        Self { body, reader: Reader::new(), kind, translator, found: false, over: false }
     }
 
     /// The pieces that the next bytes of the body bring; none, if they end no event. After `Done` or
@@ -84,12 +86,31 @@ impl Source {
         if event.event.as_deref() == Some(b"error") {
             return self.error(&event.data, pieces);
         }
+        match &mut self.translator {
+            None => self.chunk(event, pieces),
+            Some(translator) => {
+                if let Some(verdict) = verdict::of_event(self.kind, &event) {
+                    self.over = true;
+                    return pieces.push(Piece::Failed(verdict));
+                }
+                match translator.event(&event) {
+                    Ok(chunks) => chunks.into_iter().for_each(|chunk| self.chunk(chunk, pieces)),
+                    Err(error) => self.fail(pieces, Class::Garbage, &error.to_string()),
+                }
+            }
+        }
+    }
+
+    /// An event in OpenAI's shape.
+    fn chunk(&mut self, event: Event, pieces: &mut Vec<Piece>) {
         match look(&event.data, !self.found) {
             Err(message) => self.fail(pieces, Class::Garbage, &message),
             Ok(Look { error: true, .. }) => self.error(&event.data, pieces),
             Ok(Look { done: true, .. }) => {
                 self.over = true;
-                pieces.push(Piece::Done(event.raw));
+                let usage = self.translator.as_ref().map(|translator| translator.tokens());
+                let usage = usage.map(|(input, output)| Usage { input, output });
+                pieces.push(Piece::Done { bytes: event.raw, usage });
             }
             Ok(Look { output, usage, .. }) => {
                 self.found |= output;
@@ -100,9 +121,10 @@ impl Source {
 
     /// The connection has ended. Some providers leave out the blank line after the end mark.
     fn end(&mut self, pieces: &mut Vec<Piece>) {
-        if self.reader.rest().is_some_and(|rest| rest.is_done()) {
+        if self.translator.is_none() && self.reader.rest().is_some_and(|rest| rest.is_done()) {
             self.over = true;
-            pieces.push(Piece::Done(Bytes::from_static(b"data: [DONE]\n\n")));
+            let bytes = Bytes::from_static(b"data: [DONE]\n\n");
+            pieces.push(Piece::Done { bytes, usage: None });
         } else {
             self.fail(pieces, Class::Cut, "the stream ended without its end mark");
         }
