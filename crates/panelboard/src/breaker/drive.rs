@@ -10,7 +10,7 @@ use crate::{
     snapshot::Note,
     state::{Answer, Event, Given, Step, named, step},
     sync::Ordering,
-    transition::{State, Transition},
+    transition::{Cause, State, Transition},
     word::{self, Body, Override, Word},
 };
 
@@ -69,13 +69,14 @@ impl Breaker {
         self.hot.word.compare_exchange(seen, next, success, Ordering::Relaxed).is_ok()
     }
 
-    pub(super) fn given(&self, now: Duration) -> Given {
-        Given {
-            now,
-            limits: self.hot.limits.load(),
-            // Relaxed: ordered by the word's Acquire, if the word was read before.
-            newest_probe_ms: self.hot.newest_probe_ms.load(Ordering::Relaxed),
-        }
+    /// What is given beside `word`, which was read before.
+    pub(super) fn given(&self, word: Word, now: Duration) -> Given {
+        let newest_probe_ms = match word.body {
+            // Relaxed: ordered by the word's Acquire.
+            Body::HalfOpen { .. } => self.hot.newest_probe_ms.load(Ordering::Relaxed),
+            _ => 0,
+        };
+        Given { now, limits: self.hot.limits.load(), newest_probe_ms }
     }
 
     /// Runs an event of a permit of generation `own`, and tells of its transition.
@@ -118,7 +119,7 @@ impl Breaker {
                 return None;
             }
             let word = Word::unpack(bits);
-            let step = step(word, event, &self.given(now));
+            let step = step(word, event, &self.given(word, now));
             let step = if fault::OVERRIDE_LOST && step.cause.is_some() && own.is_some() {
                 Step { next: Word { over: Override::None, ..step.next }, ..step }
             } else {
@@ -151,7 +152,7 @@ impl Breaker {
         }
         if step.cause.is_some() {
             self.hot.near.fetch_max(generation, Ordering::Relaxed);
-            if matches!(step.next.body, Body::Closed { .. }) {
+            if matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Reset)) {
                 self.hot.closed_at_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
             }
         }
@@ -190,7 +191,9 @@ fn transition(before: Word, step: &Step, generation: u64, now: Duration) -> Opti
         Override::MetricsOnly => State::MetricsOnly,
     };
     let retry_after = match next.body {
-        Body::Open { until_ms } => Some(Duration::from_millis(until_ms).saturating_sub(now)),
+        Body::Open { until_ms } if label(next) == State::Open => {
+            Some(Duration::from_millis(until_ms).saturating_sub(now))
+        }
         _ => None,
     };
     Some(Transition {
