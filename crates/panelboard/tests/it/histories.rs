@@ -1,0 +1,262 @@
+//! What do threads see of one breaker? Histories of real races, recorded and checked to be an
+//! order of calls on the reference (`linear.rs`). `PANELBOARD_HISTORIES` says how many.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use panelboard::{Breaker, Clock, IsolateGuard, ManualClock, Outcome, Permit, TimeSource};
+
+use crate::{
+    linear::{Call, Entry, Seen, linearisable},
+    observed::config,
+    reference::{Asked, Change, Kind, Over, Rules, Ticket, Told},
+    support::{Gate, from_environment, ms},
+};
+
+/// Phases of a history. The clock stands still within each, so that every call has one time.
+const PHASES: usize = 3;
+const CALLS_IN_A_PHASE: usize = 5;
+
+#[test]
+fn what_threads_saw_is_an_order_of_calls_on_the_reference() {
+    let histories = from_environment("PANELBOARD_HISTORIES", 3_000);
+    let (mut overlapping, mut changed) = (0, 0);
+    for seed in 0..histories {
+        let threads = 2 + (seed % 3) as usize;
+        let rules = rules(seed);
+        let history = record(seed, threads, &rules);
+        overlapping += u64::from(overlaps(&history) > 0);
+        assert!(linearisable(&rules, &history), "seed {seed}, {rules:#?}: {history:#?}");
+        // What the checker would say of a breaker that answers a little differently.
+        if seed.is_multiple_of(5)
+            && let Some(wrong) = spoiled(&history, seed)
+        {
+            assert!(!linearisable(&rules, &wrong), "seed {seed}: a wrong answer went unseen");
+            changed += 1;
+        }
+    }
+    println!("{histories} histories, {overlapping} with calls that overlapped");
+    assert!(overlapping * 2 > histories, "calls overlapped in {overlapping} of {histories} only");
+    assert!(changed * 10 > histories, "only {changed} histories could be spoiled");
+}
+
+fn rules(seed: u64) -> Rules {
+    Rules {
+        threshold: 1 + (seed / 3 % 3) as u32,
+        rate: None,
+        open: (100, 2, 1_000),
+        back_off_reset: 500,
+        probes: 1 + (seed / 7 % 2) as u32,
+        successes: 1 + (seed / 11 % 2) as u32,
+        lease: 160,
+    }
+}
+
+/// A clock that now and then lets the other threads go first, in the middle of a call: calls
+/// overlap though there may be fewer cores than threads.
+#[derive(Debug)]
+struct MakesWay {
+    hand: ManualClock,
+    readings: AtomicU64,
+}
+
+impl TimeSource for MakesWay {
+    fn now(&self) -> Duration {
+        let now = self.hand.now();
+        if self.readings.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            thread::yield_now();
+        }
+        now
+    }
+}
+
+/// One thread's part.
+struct Recorder<'a> {
+    breaker: &'a Breaker,
+    hand: &'a ManualClock,
+    time: &'a AtomicU64,
+    /// With the entry of its admission.
+    permits: Vec<(Permit<&'a Breaker>, usize)>,
+    guards: Vec<IsolateGuard<&'a Breaker>>,
+    chance: u64,
+    entries: Vec<Entry>,
+}
+
+fn record(seed: u64, threads: usize, rules: &Rules) -> Vec<Entry> {
+    let (_, hand) = Clock::manual();
+    let clock =
+        Clock::custom(Arc::new(MakesWay { hand: hand.clone(), readings: AtomicU64::new(0) }));
+    let breaker = Breaker::with_clock(config(rules, 0.0), clock);
+    let (time, gate) = (AtomicU64::new(0), Gate::new(threads));
+    let all = Mutex::new(vec![]);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let (breaker, hand, time, gate, all) = (&breaker, &hand, &time, &gate, &all);
+            scope.spawn(move || {
+                let chance = seed.wrapping_mul(31).wrapping_add(thread as u64);
+                let (permits, guards, entries) = (vec![], vec![], vec![]);
+                let mut own = Recorder { breaker, hand, time, permits, guards, chance, entries };
+                for phase in 0..PHASES {
+                    gate.wait();
+                    (0..CALLS_IN_A_PHASE).for_each(|_| own.call());
+                    gate.wait();
+                    if thread == 0 {
+                        hand.advance(ms([100, 200, 40][(seed as usize + phase) % 3]));
+                    }
+                }
+                own.name_what_is_held();
+                own.guards.into_iter().for_each(mem::forget);
+                all.lock().expect("no panic").extend(own.entries);
+            });
+        }
+    });
+    all.into_inner().expect("no panic")
+}
+
+impl Recorder<'_> {
+    fn call(&mut self) {
+        let choice = self.draw(32);
+        let pick = self.draw(self.permits.len().max(1) as u64) as usize;
+        let (began, now) = (self.tick(), self.hand.now());
+        let call = match choice {
+            0..12 => self.acquire(),
+            12..23 if !self.permits.is_empty() => self.end(pick, choice),
+            12..23 => Call::State(self.breaker.state()),
+            23..25 => Call::Snapshot(self.snapshot()),
+            25 => Call::Trip(self.breaker.trip().as_ref().map(Change::from)),
+            26 => Call::Reset(Some(Change::from(&self.breaker.reset()))),
+            27 | 28 => self.set(pick as u64 + began),
+            29 => {
+                let time = ms(50 + 100 * (began % 3));
+                Call::OpenFor(time, (&self.breaker.open_for(time, "test")).into())
+            }
+            _ => match self.guards.pop() {
+                Some(guard) => {
+                    drop(guard);
+                    Call::Release
+                }
+                None => {
+                    self.guards.push(self.breaker.isolate());
+                    Call::Isolate
+                }
+            },
+        };
+        let ended = self.tick();
+        self.entries.push(Entry { began, ended, now, call });
+    }
+
+    fn acquire(&mut self) -> Call {
+        Call::Acquire(match self.breaker.acquire() {
+            Ok(permit) => {
+                let kind = if permit.is_probe() { Kind::Probe } else { Kind::Plain };
+                let generation = permit.generation();
+                self.permits.push((permit, self.entries.len()));
+                Asked::Admitted(Ticket { generation, kind })
+            }
+            Err(rejected) => Asked::Rejected {
+                state: rejected.state,
+                retry_after: rejected.retry_after,
+                generation: rejected.generation,
+            },
+        })
+    }
+
+    fn end(&mut self, pick: usize, choice: u64) -> Call {
+        let (permit, admission) = self.permits.swap_remove(pick);
+        let outcome = match choice {
+            12..18 => Outcome::Failure,
+            18..21 => Outcome::Success,
+            21 => Outcome::Ignored,
+            _ => Outcome::Cancelled,
+        };
+        let told = Told::from(&permit.end(outcome));
+        Call::End(self.ticket(admission, told), outcome, told)
+    }
+
+    /// That a permit is one whose outcome is not recorded, it tells at its end only; then it stands
+    /// at its admission, too.
+    fn ticket(&mut self, admission: usize, told: Told) -> Ticket {
+        let Call::Acquire(Asked::Admitted(ticket)) = &mut self.entries[admission].call else {
+            unreachable!("a permit comes from an admission")
+        };
+        if told == Told::Unrecorded {
+            ticket.kind = Kind::Unrecorded;
+        }
+        *ticket
+    }
+
+    /// After the history: what kinds the permits are that are still held.
+    fn name_what_is_held(&mut self) {
+        for (permit, admission) in mem::take(&mut self.permits) {
+            let told = Told::from(&permit.ignore());
+            self.ticket(admission, told);
+        }
+    }
+
+    fn set(&self, draw: u64) -> Call {
+        let (over, made) = match draw % 4 {
+            0 => (Over::ForcedOpen, self.breaker.force_open()),
+            1 => (Over::Disabled, self.breaker.disable()),
+            2 => (Over::MetricsOnly, self.breaker.metrics_only()),
+            _ => (Over::None, self.breaker.automatic()),
+        };
+        Call::Set(over, made.as_ref().map(Change::from))
+    }
+
+    fn snapshot(&self) -> Seen {
+        let seen = self.breaker.snapshot();
+        Seen {
+            generation: seen.generation,
+            state: seen.state,
+            automatic: seen.automatic,
+            failures: seen.consecutive_failures,
+            probes: seen.probes_in_flight,
+            successes: seen.probe_successes,
+            step: seen.backoff_step,
+        }
+    }
+
+    fn tick(&self) -> u64 {
+        self.time.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// A number below `below`, by SplitMix64.
+    fn draw(&mut self, below: u64) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// The same history with one answer changed to one that no order explains; none if it has no
+/// answer that can be.
+fn spoiled(history: &[Entry], seed: u64) -> Option<Vec<Entry>> {
+    let mut wrong = history.to_vec();
+    let start = seed as usize % wrong.len();
+    let index = (0..wrong.len()).map(|step| (start + step) % wrong.len()).find(|index| {
+        matches!(wrong[*index].call, Call::Acquire(_) | Call::Snapshot(_) | Call::Reset(Some(_)))
+    })?;
+    match &mut wrong[index].call {
+        Call::Acquire(Asked::Admitted(ticket)) => ticket.generation += 100,
+        Call::Acquire(Asked::Rejected { generation, .. }) => *generation += 100,
+        Call::Snapshot(seen) => seen.step = 31 - seen.step,
+        Call::Reset(Some(change)) => change.overridden = !change.overridden,
+        _ => return None,
+    }
+    Some(wrong)
+}
+
+/// How many calls began while one of another thread ran.
+fn overlaps(history: &[Entry]) -> usize {
+    let within = |a: &Entry, b: &Entry| a.began > b.began && a.began < b.ended;
+    history.iter().filter(|a| history.iter().any(|b| within(a, b))).count()
+}

@@ -1,0 +1,22 @@
+//! Does the breaker do what it says? The tests of the core from outside, one module for each part.
+
+mod attribution;
+mod back_off;
+mod callbacks;
+mod clocks;
+mod events;
+mod eviction;
+mod histories;
+mod linear;
+mod memory;
+mod observed;
+mod overrides;
+mod pair;
+mod panel;
+mod permits;
+mod publication;
+mod reference;
+mod script;
+mod support;
+mod timeline;
+mod windows;
