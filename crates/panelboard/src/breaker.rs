@@ -36,7 +36,7 @@ use crate::{
     permit::{Admission, Permit, Recorded, Rejected},
     snapshot::{Note, Snapshot},
     state::{self, Answer, Event, Opening, step},
-    sync::{AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering, QuietMutex},
     transition::{State, Transition},
     window::Window,
     word::{self, Body, NO_FAILURES_MASK, ONE_FAILURE, Override, PLAIN_CLOSED_MASK, Word},
@@ -66,12 +66,12 @@ pub struct Breaker {
     clock: Clock,
     seed: u64,
     /// Protects which settings hold. Held to clone or to swap an `Arc`.
-    settings: Mutex<Arc<Settings>>,
+    settings: QuietMutex<Arc<Settings>>,
     /// Protects what people have set, and that the word's override bits say the same: held for the
     /// exchange of those bits too. No other lock is taken and no user code runs under it.
     overrides: Mutex<Overrides>,
     /// Protects what the last transition was. Held to copy it.
-    note: Mutex<Note>,
+    note: QuietMutex<Note>,
     announce: Option<Box<dyn Announce>>,
 }
 
@@ -128,9 +128,9 @@ impl Breaker {
             window: OnceLock::new(),
             clock,
             seed: settings.seed.unwrap_or_else(backoff::fresh_seed),
-            settings: Mutex::new(Arc::clone(settings)),
+            settings: QuietMutex::new(Arc::clone(settings)),
             overrides: Mutex::new(Overrides::default()),
-            note: Mutex::new(Note::default()),
+            note: QuietMutex::new(Note::default()),
             announce,
         };
         if let Some(rule) = settings.rule {
@@ -198,7 +198,10 @@ impl Breaker {
         if bits & PLAIN_CLOSED_MASK == 0 && self.is_current(bits, admission.generation) {
             let limits = self.hot.limits.load();
             let nothing_pending = bits & NO_FAILURES_MASK == 0 && !limits.windowed();
-            if outcome == Outcome::Success && nothing_pending && !fault::CLOSED_PATH_WRITES {
+            if outcome == Outcome::Success && nothing_pending {
+                if fault::CLOSED_PATH_WRITES {
+                    self.exchange(bits, bits);
+                }
                 return Recorded::Counted;
             }
             let below = word::failures(bits) + 1 < limits.failure_threshold;
@@ -290,33 +293,29 @@ impl Breaker {
     #[must_use]
     pub fn would_admit(&self) -> bool {
         let word = Word::unpack(self.load());
-        let given = self.given(self.clock.now());
+        let given = self.given(word, self.clock.now());
         !matches!(step(word, Event::Acquire, &given).answer, Answer::Rejected { .. })
     }
 
-    /// What there is to see, all of one generation.
+    /// What there is to see, all of one generation: that of the one word that is read. What stands
+    /// beside the word is shown if it belongs to the same generation or closed life.
     ///
-    /// Copies under one short lock; retries when a transition falls into the reading.
+    /// Copies the last transition's note under a short lock.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
-        loop {
-            let bits = self.load();
-            let word = Word::unpack(bits);
-            let generation = self.full(bits);
-            let window = match (self.window.get(), word.body) {
-                (Some(window), Body::Closed { life, .. }) if self.hot.limits.load().windowed() => {
-                    Some(window.counts(now, life))
-                }
-                _ => None,
-            };
-            let note = *self.note.lock();
-            let counts = self.counts.read(generation);
-            if self.is_current(self.load(), generation) || fault::SNAPSHOT_TORN {
-                let limits = self.hot.limits.load();
-                return Snapshot::of(word, generation, now, limits, window, note, counts);
+        let bits = self.load();
+        let (word, generation) = (Word::unpack(bits), self.full(bits));
+        let limits = self.hot.limits.load();
+        let window = match (self.window.get(), word.body) {
+            (Some(window), Body::Closed { life, .. }) if limits.windowed() => {
+                Some(window.counts(now, life))
             }
-        }
+            _ => None,
+        };
+        let note = *self.note.lock();
+        let counts = self.counts.read(generation);
+        Snapshot::of(word, generation, now, limits, window, note, counts)
     }
 
     pub(crate) fn settings(&self) -> Arc<Settings> {

@@ -1,6 +1,6 @@
 //! How often what happened: counters for people and for metrics, which decide nothing.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Ordering, QuietU64};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) struct Counters {
 
 /// Carries only itself: Relaxed throughout.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub(crate) struct Counter(QuietU64);
 
 impl Counter {
     #[inline]

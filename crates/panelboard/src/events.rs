@@ -20,7 +20,7 @@ use std::{
 use crate::{
     breaker::Announce,
     fault,
-    sync::{AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering, QuietU64},
     transition::Transition,
 };
 
@@ -49,7 +49,7 @@ pub(crate) struct Hub<K> {
     stream: Mutex<Stream<K>>,
     listeners: Vec<Listener<K>>,
     /// Listeners that panicked. Carries only itself.
-    panics: AtomicU64,
+    panics: QuietU64,
 }
 
 struct Stream<K> {
@@ -189,7 +189,7 @@ impl<K> Hub<K> {
             outbox: VecDeque::new(),
             delivering: false,
         };
-        Self { stream: Mutex::new(stream), listeners, panics: AtomicU64::new(0) }
+        Self { stream: Mutex::new(stream), listeners, panics: QuietU64::new(0) }
     }
 
     /// Calls the listeners, one event after the other, until none is left. Events that arrive

@@ -40,7 +40,7 @@ faults! {
     RETIRES_IN_TWO_STEPS = "retires-in-two-steps";
     /// B9: an entry is removed by its key alone.
     REMOVES_BY_KEY = "removes-by-key";
-    /// B10: a snapshot does not look whether the word moved while it read.
+    /// B10: a snapshot shows the last transition whatever generation its word is of.
     SNAPSHOT_TORN = "snapshot-torn";
     /// B11: the panel takes more keys than its bound.
     PANEL_UNBOUNDED = "panel-unbounded";

@@ -71,6 +71,8 @@ mod events;
 mod fault;
 mod isolate;
 mod limits;
+#[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+mod models;
 mod panel;
 mod permit;
 mod snapshot;

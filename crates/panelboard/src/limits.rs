@@ -1,7 +1,7 @@
 //! The limits that a call may have to look at, in one word, so that a reconfiguration swaps them
 //! whole and nobody ever acts on half of an old set.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Ordering, QuietU64};
 
 /// The most failures in a row that can be counted: 23 bits.
 pub(crate) const MAX_FAILURES: u32 = (1 << 23) - 1;
@@ -41,11 +41,11 @@ impl Limits {
 /// | 30..37 | `success_threshold`                          |
 /// | 37..64 | `probe_timeout_ms`, in units of 16 ms        |
 #[derive(Debug)]
-pub(crate) struct AtomicLimits(AtomicU64);
+pub(crate) struct AtomicLimits(QuietU64);
 
 impl AtomicLimits {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self(AtomicU64::new(pack(limits)))
+        Self(QuietU64::new(pack(limits)))
     }
 
     // Relaxed, both: the word carries only itself. A call that runs beside a reconfiguration is

@@ -18,7 +18,7 @@ use crate::{
     isolate::IsolateGuard,
     permit::{Permit, Rejected},
     snapshot::Snapshot,
-    sync::{AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Ordering, QuietMutex, QuietU64},
 };
 use creation::{Creation, Turn};
 use life::Life;
@@ -51,18 +51,21 @@ struct Inner<K> {
     hasher: Hasher,
     creation: Creation,
     /// Protects which configurations new breakers get. Held to clone or to swap an `Arc`.
-    plan: Mutex<Arc<Plan<K>>>,
+    plan: QuietMutex<Arc<Plan<K>>>,
     clock: Clock,
     hub: Arc<Hub<K>>,
     max_breakers: usize,
     /// Serves the keys that do not fit, where that was asked for.
     overflow: Option<Arc<Entry>>,
+    /// Rows of the map, and places that are reserved for rows to come: what the bound holds for.
+    /// Carries only itself.
+    rows: AtomicU64,
     /// Number of the next breaker. Carries only itself.
-    next_id: AtomicU64,
+    next_id: QuietU64,
     /// Number of the current sweep. Carries only itself.
     sweep: AtomicU64,
     /// Breakers evicted so far. Carries only itself.
-    evicted: AtomicU64,
+    evicted: QuietU64,
 }
 
 /// Which configuration a key gets.
@@ -174,7 +177,7 @@ impl<K: Key> Panel<K> {
         Q: Hash + Eq + ?Sized,
     {
         let entry = self.inner.map.with(key, Arc::clone);
-        entry.is_some_and(|entry| entry.life.retire() && self.inner.map.remove(key, &entry))
+        entry.is_some_and(|entry| entry.life.retire() && self.inner.remove(key, &entry))
     }
 
     /// Visits every breaker. Those made or removed meanwhile are visited or not; the others are,
@@ -268,11 +271,24 @@ impl<K: Key> Inner<K> {
         self.hasher.hash_one(key)
     }
 
+    /// Removes the row of `key` if it still leads to `entry`, which is retired.
+    fn remove<Q>(&self, key: &Q, entry: &Arc<Entry>) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let removed = self.map.remove(key, entry);
+        if removed {
+            self.rows.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
+    }
+
     /// Makes the breaker of `key`, which this thread alone is making.
     fn make(&self, key: K) -> Result<Handle, PanelError> {
         let plan = Arc::clone(&self.plan.lock());
         let config = plan.config(&key);
-        if !self.make_room() {
+        if !self.reserve() {
             let shared = self.overflow.as_ref().and_then(|entry| entry.hold(self.sweep()));
             return shared.ok_or(PanelError::Full { max_breakers: self.max_breakers });
         }
@@ -282,7 +298,10 @@ impl<K: Key> Inner<K> {
         let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)));
         let entry = Arc::new(Entry { breaker, life: Life::new(self.sweep()) });
         let handle = entry.hold(self.sweep());
-        self.map.insert(key, entry);
+        if self.map.insert(key, entry) {
+            // The row of a retired entry, whose own removal will find this one in its place.
+            self.rows.fetch_sub(1, Ordering::Relaxed);
+        }
         handle.ok_or(PanelError::Full { max_breakers: self.max_breakers })
     }
 }

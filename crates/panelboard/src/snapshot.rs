@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     counts::Counts,
+    fault,
     limits::Limits,
     state::{automatic, effective},
     transition::{Cause, State},
@@ -66,7 +67,8 @@ impl Snapshot {
         note: Note,
         counts: Counts,
     ) -> Self {
-        let noted = note.generation == generation && note.cause.is_some();
+        let same = note.generation == generation || fault::SNAPSHOT_TORN;
+        let noted = same && note.cause.is_some();
         let (failures, probes, successes) = match word.body {
             Body::Closed { failures, .. } => (failures, 0, 0),
             Body::Open { .. } => (0, 0, 0),

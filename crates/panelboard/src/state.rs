@@ -326,3 +326,6 @@ pub(crate) fn named(word: Word) -> State {
         Body::HalfOpen { .. } => State::HalfOpen,
     }
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests;

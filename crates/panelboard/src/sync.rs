@@ -3,16 +3,6 @@
 //! Nothing else in the crate names `std::sync::atomic` or a lock type, so a model checker sees every
 //! shared access of the shipped code.
 
-#[cfg(panelboard_loom)]
-pub(crate) use loom::{
-    sync::atomic::{AtomicU64, Ordering},
-    thread::{self, ThreadId},
-};
-#[cfg(panelboard_shuttle)]
-pub(crate) use shuttle::{
-    sync::atomic::{AtomicU64, Ordering},
-    thread::{self, ThreadId},
-};
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -22,8 +12,18 @@ pub(crate) use std::{
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
+#[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) use modelled::WRITES;
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{Condvar, Mutex, MutexGuard, wait};
+pub(crate) use modelled::{AtomicU64, Condvar, Mutex, Ordering, ThreadId, thread, wait};
+
+/// Counts and settings: words and locks whose order decides nothing, so that no model takes steps for
+/// them, and the searches stay finite.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) use {AtomicU64 as QuietU64, Mutex as QuietMutex};
+
+#[cfg(any(panelboard_loom, panelboard_shuttle))]
+pub(crate) use modelled::{QuietMutex, QuietU64};
 
 /// Gives the lock back, waits for a notification and takes it again.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
@@ -32,30 +32,121 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> Mu
     guard
 }
 
-/// The checkers' locks with `parking_lot`'s face, so that the code above reads the same.
+/// The checkers' atomics and locks with the faces of the real ones, so that the code above reads the
+/// same. Writes are counted, so that a model can say that a path makes none.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 mod modelled {
     #[cfg(panelboard_loom)]
-    use loom::sync as model;
+    use loom as checker;
     #[cfg(panelboard_shuttle)]
-    use shuttle::sync as model;
+    use shuttle as checker;
 
-    use std::sync::PoisonError;
+    use std::{cell::Cell, sync::PoisonError};
+
+    pub(crate) use checker::{
+        sync::{Condvar, MutexGuard, atomic::Ordering},
+        thread::{self, ThreadId},
+    };
+
+    std::thread_local! {
+        /// Writes to atomics, and lockings, made by this operating-system thread.
+        pub(crate) static WRITES: Cell<u64> = const { Cell::new(0) };
+    }
+
+    fn count_write() {
+        WRITES.with(|writes| writes.set(writes.get() + 1));
+    }
+
+    macro_rules! written {
+        ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+            $(pub(crate) fn $name(&self, $($argument: $type),*) -> $answer {
+                count_write();
+                self.0.$name($($argument),*)
+            })*
+        };
+    }
+
+    macro_rules! atomic {
+        ($outer:ident, $inner:ty) => {
+            #[derive(Debug)]
+            pub(crate) struct $outer($inner);
+
+            #[allow(dead_code, reason = "one face for both")]
+            impl $outer {
+                pub(crate) fn new(value: u64) -> Self {
+                    Self(<$inner>::new(value))
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> u64 {
+                    self.0.load(order)
+                }
+
+                written! {
+                    store(value: u64, order: Ordering) -> ();
+                    swap(value: u64, order: Ordering) -> u64;
+                    fetch_add(value: u64, order: Ordering) -> u64;
+                    fetch_sub(value: u64, order: Ordering) -> u64;
+                    fetch_or(value: u64, order: Ordering) -> u64;
+                    fetch_max(value: u64, order: Ordering) -> u64;
+                    compare_exchange(seen: u64, next: u64, success: Ordering, failure: Ordering)
+                        -> Result<u64, u64>;
+                }
+
+                /// Without spurious failures: they would only add the same path again.
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    seen: u64,
+                    next: u64,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<u64, u64> {
+                    self.compare_exchange(seen, next, success, failure)
+                }
+
+                pub(crate) fn fetch_update(
+                    &self,
+                    success: Ordering,
+                    failure: Ordering,
+                    mut next: impl FnMut(u64) -> Option<u64>,
+                ) -> Result<u64, u64> {
+                    let mut seen = self.load(failure);
+                    while let Some(to) = next(seen) {
+                        match self.compare_exchange(seen, to, success, failure) {
+                            Ok(before) => return Ok(before),
+                            Err(newer) => seen = newer,
+                        }
+                    }
+                    Err(seen)
+                }
+            }
+
+            impl Default for $outer {
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicU64, checker::sync::atomic::AtomicU64);
+
+    // The real ones, with the writes counted.
+    atomic!(QuietU64, std::sync::atomic::AtomicU64);
+    pub(crate) use parking_lot::Mutex as QuietMutex;
 
     #[derive(Debug)]
-    pub(crate) struct Mutex<T>(model::Mutex<T>);
+    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(model::Mutex::new(value))
+            Self(checker::sync::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> model::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            count_write();
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
-
-    pub(crate) use model::{Condvar, MutexGuard};
 
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::Config,
     events::{Event, Hub, Listener},
-    sync::{AtomicU64, Mutex},
+    sync::{AtomicU64, QuietMutex, QuietU64},
 };
 
 /// What happens to a key that does not fit.
@@ -114,14 +114,15 @@ impl<K: Key> PanelBuilder<K> {
                 map: Map::new(hasher.clone()),
                 hasher,
                 creation: Creation::new(),
-                plan: Mutex::new(Arc::new(plan)),
+                plan: QuietMutex::new(Arc::new(plan)),
                 clock: self.clock,
                 hub: Arc::new(Hub::new(self.events_capacity, self.listeners)),
                 max_breakers: self.max_breakers,
                 overflow,
-                next_id: AtomicU64::new(0),
+                rows: AtomicU64::new(0),
+                next_id: QuietU64::new(0),
                 sweep: AtomicU64::new(1),
-                evicted: AtomicU64::new(0),
+                evicted: QuietU64::new(0),
             }),
         }
     }

@@ -29,17 +29,22 @@ impl<K: Key> Panel<K> {
 }
 
 impl<K: Key> Inner<K> {
-    /// True if there is room for one more breaker.
-    ///
-    /// Several threads may find the last place at once, so the bound can be passed by the number of
-    /// threads that are making breakers at that moment.
-    pub(super) fn make_room(&self) -> bool {
-        if self.map.len() < self.max_breakers || fault::PANEL_UNBOUNDED {
-            return true;
-        }
+    /// Takes the place of one more row; false if there is none and none can be made.
+    pub(super) fn reserve(&self) -> bool {
         let batch = (self.max_breakers / BATCH).max(1);
-        // All were used since the last sweep: a sweep begins, and those not in use right now may go.
-        self.evict(batch) > 0 || self.evict(batch) > 0 || self.map.len() < self.max_breakers
+        // When all were used since the last sweep the first eviction only begins a sweep, and the
+        // second one finds those that are not in use right now.
+        self.take_row()
+            || (self.evict(batch) > 0 && self.take_row())
+            || (self.evict(batch) > 0 && self.take_row())
+            || self.take_row()
+    }
+
+    fn take_row(&self) -> bool {
+        let bound = self.max_breakers as u64;
+        // Relaxed: a number that carries only itself.
+        let more = |rows| (rows < bound || fault::PANEL_UNBOUNDED).then_some(rows + 1);
+        self.rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Evicts up to `most`, the least recently used first, and begins the next sweep.
@@ -68,7 +73,7 @@ impl<K: Key> Inner<K> {
     fn retire(&self, key: &K, entry: &Arc<Entry>, sweep: u32) -> bool {
         let retired = entry.life.retire_unused(sweep);
         if retired {
-            self.map.remove(key, entry);
+            self.remove(key, entry);
         }
         retired
     }

@@ -28,8 +28,9 @@ impl<K: Hash + Eq> Map<K> {
         self.0.pin().get(key).map(look)
     }
 
-    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) {
-        self.0.pin().insert(key, entry);
+    /// True if `key` led to another entry until now.
+    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) -> bool {
+        self.0.pin().insert(key, entry).is_some()
     }
 
     /// Removes `key` if `entry` is still what it leads to: another one made since stays.
@@ -82,10 +83,12 @@ impl<K: Hash + Eq> Map<K> {
         self.0.lock().iter().find(|row| row.0.borrow() == key).map(|row| Arc::clone(&row.1))
     }
 
-    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) {
+    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) -> bool {
         let mut rows = self.0.lock();
+        let before = rows.len();
         rows.retain(|row| row.0 != key);
         rows.push((key, entry));
+        rows.len() == before
     }
 
     pub(crate) fn remove<Q>(&self, key: &Q, entry: &Arc<Entry>) -> bool

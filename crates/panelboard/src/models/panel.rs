@@ -1,0 +1,153 @@
+//! The panel: one breaker for a key, eviction, the bound, and the order of events (B3, B9, B11).
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{explore::explore_long, plain};
+use crate::{Handle, Panel, PanelError};
+
+/// A panel and the handles that its threads keep.
+struct Board {
+    panel: Panel<u32>,
+    kept: Mutex<Vec<Handle>>,
+}
+
+impl Board {
+    fn new(max_breakers: usize) -> Self {
+        let config = plain().failure_threshold(1).build().expect("in range");
+        let panel = Panel::builder().defaults(config).max_breakers(max_breakers).build();
+        Self { panel, kept: Mutex::new(Vec::new()) }
+    }
+
+    /// With an idle breaker for key 7: closed, held by nobody, not used in this sweep.
+    fn with_an_idle_one() -> Self {
+        let board = Self::new(4);
+        drop(board.panel.breaker(&7));
+        board.panel.evict_idle();
+        board
+    }
+
+    fn keep(&self, handle: Result<Handle, PanelError>) -> String {
+        match handle {
+            Ok(handle) => {
+                self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+                "kept".into()
+            }
+            Err(PanelError::Full { .. }) => "full".into(),
+            Err(PanelError::Circle) => "circle".into(),
+        }
+    }
+
+    /// Whether all handles of key 7 lead to the breaker that the panel holds.
+    fn agree(&self) -> String {
+        let live = self.panel.get(&7);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = kept.iter().all(|kept| live.as_ref().is_some_and(|live| live.same_as(kept)));
+        format!("{} of them, same: {same}", self.panel.len())
+    }
+}
+
+#[test]
+fn b9_two_first_callers_of_a_key_get_the_same_breaker() {
+    explore_long(
+        || Board::new(4),
+        &[|b: &Board| b.keep(b.panel.breaker(&7)), |b: &Board| b.keep(b.panel.breaker(&7))],
+        Board::agree,
+        &["kept, kept | 1 of them, same: true"],
+    );
+}
+
+#[test]
+fn b9_a_breaker_that_is_looked_up_is_not_evicted_from_under_its_caller() {
+    explore_long(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| b.keep(b.panel.breaker(&7)),
+            |b: &Board| format!("evicted {}", b.panel.evict_idle()),
+        ],
+        Board::agree,
+        &["kept, evicted 0 | 1 of them, same: true", "kept, evicted 1 | 1 of them, same: true"],
+    );
+}
+
+#[test]
+fn b9_two_sweeps_evict_a_breaker_once() {
+    explore_long(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| format!("evicted {}", b.panel.evict_idle()),
+            |b: &Board| format!("evicted {}", b.panel.evict_idle()),
+        ],
+        Board::agree,
+        &[
+            "evicted 1, evicted 0 | 0 of them, same: true",
+            "evicted 0, evicted 1 | 0 of them, same: true",
+        ],
+    );
+}
+
+#[test]
+fn b9_a_borrowed_use_keeps_a_breaker_for_a_sweep() {
+    explore_long(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| {
+                let used = b.panel.with(&7, |breaker| breaker.state().as_str());
+                used.unwrap_or("none").into()
+            },
+            |b: &Board| format!("evicted {}", b.panel.evict_idle()),
+        ],
+        Board::agree,
+        &[
+            "closed, evicted 0 | 1 of them, same: true",
+            // Evicted first, and made anew by the use.
+            "closed, evicted 1 | 1 of them, same: true",
+        ],
+    );
+}
+
+#[test]
+fn b11_two_keys_race_for_the_last_place() {
+    explore_long(
+        || Board::new(1),
+        &[|b: &Board| b.keep(b.panel.breaker(&1)), |b: &Board| b.keep(b.panel.breaker(&2))],
+        |b: &Board| b.panel.len().to_string(),
+        &["kept, full | 1", "full, kept | 1"],
+    );
+}
+
+#[test]
+fn b3_events_come_in_the_order_of_their_generations() {
+    explore_long(
+        || {
+            let board = Board::new(4);
+            board.keep(board.panel.breaker(&7));
+            board
+        },
+        &[
+            |b: &Board| {
+                b.panel
+                    .with(&7, |breaker| breaker.trip().is_some())
+                    .map_or_else(|_| "none".into(), |tripped| format!("tripped {tripped}"))
+            },
+            |b: &Board| {
+                b.panel
+                    .with(&7, |breaker| breaker.reset().generation)
+                    .map_or_else(|_| "none".into(), |generation| format!("reset#{generation}"))
+            },
+        ],
+        |b: &Board| {
+            let mut events = b.panel.subscribe_from(1);
+            let mut told = String::new();
+            while let Some(Ok(event)) = events.next() {
+                let transition = event.transition;
+                told +=
+                    &format!("{}:{}>{} ", transition.generation, transition.from, transition.to);
+            }
+            told
+        },
+        &[
+            "tripped true, reset#2 | 1:closed>open 2:open>closed ",
+            "tripped true, reset#1 | 1:closed>closed 2:closed>open ",
+        ],
+    );
+}

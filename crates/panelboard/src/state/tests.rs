@@ -1,0 +1,428 @@
+//! Does `step` hold its promises for every state, override and event, with small counters and with
+//! times around each deadline?
+//!
+//! No expected answers but properties: each is a sentence of the documentation. At the end, the
+//! transitions that were seen are those of the table, all of them and no others.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::word::GENERATION_BITS;
+
+const OVERS: [Override; 4] =
+    [Override::None, Override::ForcedOpen, Override::Disabled, Override::MetricsOnly];
+
+/// The deadline in most words, and what lies around it.
+const DEADLINE: u64 = 100;
+const LEASE: u64 = 16;
+const MOST_FAILURES: u32 = (1 << 23) - 1;
+
+fn bodies() -> Vec<Body> {
+    let mut bodies = vec![];
+    for failures in [0, 1, 2, MOST_FAILURES - 1] {
+        bodies.extend([0, 1, 16_383].map(|life| Body::Closed { failures, life }));
+    }
+    let deadlines = [0, 1, DEADLINE - 1, DEADLINE, DEADLINE + 1, LONGEST_MS - 1, LONGEST_MS];
+    bodies.extend(deadlines.map(|until_ms| Body::Open { until_ms }));
+    for in_flight in [0, 1, 2, 3, 126, 127] {
+        for successes in [0, 1, 2, 126] {
+            let admissions = if in_flight == 1 { ADMISSIONS } else { u32::from(in_flight) };
+            bodies.push(Body::HalfOpen { in_flight, successes, admissions });
+        }
+    }
+    bodies
+}
+
+fn words() -> Vec<Word> {
+    let mut words = vec![];
+    for body in bodies() {
+        for over in OVERS {
+            for (generation, step) in [(0, 0), (1, 1), ((1 << GENERATION_BITS) - 1, 31)] {
+                words.push(Word { body, over, generation, step });
+            }
+        }
+    }
+    words
+}
+
+fn givens() -> Vec<Given> {
+    let nanos = |ms: u64, nanos| Duration::from_millis(ms) + Duration::from_nanos(nanos);
+    let times = [
+        Duration::ZERO,
+        nanos(DEADLINE - 1, 999_999),
+        nanos(DEADLINE, 0),
+        nanos(DEADLINE, 1),
+        nanos(DEADLINE + 1, 0),
+        nanos(LONGEST_MS + 7, 0),
+        Duration::MAX,
+    ];
+    let newest = [0, DEADLINE - LEASE, DEADLINE - LEASE + 1];
+    let limits = [(1, 1, 1), (2, 2, 2), (MOST_FAILURES, 127, 127), (0, 3, 1)];
+    let mut givens = vec![];
+    for now in times {
+        for newest_probe_ms in newest {
+            for (failure_threshold, half_open_max_calls, success_threshold) in limits {
+                let limits = Limits {
+                    failure_threshold,
+                    half_open_max_calls,
+                    success_threshold,
+                    probe_timeout_ms: LEASE,
+                };
+                givens.push(Given { now, limits, newest_probe_ms });
+            }
+        }
+    }
+    givens
+}
+
+fn events<'a>(opening: &'a Opening<'a>) -> Vec<Event<'a>> {
+    let mut events = vec![
+        Event::Acquire,
+        Event::Success,
+        Event::Failure(opening),
+        Event::WindowFailing(opening),
+        Event::Released,
+        Event::Trip(opening),
+    ];
+    let deadlines = [DEADLINE - 1, DEADLINE, DEADLINE + 1, LONGEST_MS];
+    events.extend(deadlines.map(|until_ms| Event::OpenFor(until_ms, "stated")));
+    events.extend(OVERS.map(|over| Event::Reset { over }));
+    events.extend(OVERS.map(|over| Event::Set(over, Cause::Automatic)));
+    events
+}
+
+/// Open times of 10 ms, doubling to a second; the back-off starts again after 50 ms closed.
+fn times() -> OpenTimes {
+    let ms = Duration::from_millis;
+    OpenTimes::exponential(ms(10), 2.0, ms(1_000)).with_reset(ms(50))
+}
+
+/// One case: what was there, what happened, what came of it.
+struct Case<'a> {
+    word: Word,
+    event: Event<'a>,
+    given: Given,
+    step: Step,
+}
+
+fn each_case(mut check: impl FnMut(&Case<'_>)) -> u64 {
+    let times = times();
+    let (givens, words) = (givens(), words());
+    let mut cases = 0;
+    for closed_at_ms in [0, DEADLINE - 50, DEADLINE - 49] {
+        let opening = Opening { times: &times, draw: 0, closed_at_ms };
+        for event in events(&opening) {
+            let knows_closing =
+                matches!(event, Event::Failure(_) | Event::WindowFailing(_) | Event::Trip(_));
+            if closed_at_ms > 0 && !knows_closing {
+                continue;
+            }
+            for given in &givens {
+                for word in &words {
+                    let step = step(*word, event, given);
+                    check(&Case { word: *word, event, given: *given, step });
+                    cases += 1;
+                }
+            }
+        }
+    }
+    cases
+}
+
+impl Case<'_> {
+    fn holds(&self, claim: &str, holds: bool) {
+        let Self { word, event, given, step } = self;
+        assert!(holds, "{claim}: {word:?}\n{event:?}\n{given:?}\n{step:?}");
+    }
+
+    fn is_override(&self) -> bool {
+        matches!(self.event, Event::Set(..) | Event::Reset { .. })
+    }
+
+    /// B3: a cause is one generation, and nothing else is. The word can hold what comes.
+    fn the_generation_rises_by_one_with_a_cause(&self) {
+        let by = u32::from(self.step.cause.is_some());
+        let next = (self.word.generation + by) & ((1 << GENERATION_BITS) - 1);
+        self.holds("generation + 1 if and only if cause", self.step.next.generation == next);
+        let kept = Word::unpack(self.step.next.pack()) == self.step.next;
+        self.holds("what comes fits the word", kept);
+    }
+
+    fn only_people_write_the_override(&self) {
+        let over = match self.event {
+            Event::Set(over, _) | Event::Reset { over } => over,
+            _ => self.word.over,
+        };
+        self.holds("the override is as people set it", self.step.next.over == over);
+    }
+
+    /// B1, B5: a place is taken by an admitted probe and given back by its end.
+    fn places_are_taken_and_given_back(&self) {
+        let out = |word: Word| match word.body {
+            Body::HalfOpen { in_flight, .. } => u32::from(in_flight),
+            _ => 0,
+        };
+        let (before, after) = (out(self.word), out(self.step.next));
+        let probe = self.step.answer == Answer::Admitted { probe: true };
+        let expected = match (self.step.cause, probe) {
+            (Some(Cause::DeadlinePassed | Cause::LeaseExpired), true) => 1,
+            (Some(_), false) => 0,
+            (None, true) => before + 1,
+            (None, false) => match self.event {
+                Event::Released | Event::Success => before.saturating_sub(1),
+                _ => before,
+            },
+            (Some(_), true) => u32::MAX,
+        };
+        self.holds("places: taken by probes, given back by their ends", after == expected);
+        let limit = u32::from(self.given.limits.half_open_max_calls);
+        self.holds("never more probes than places", after <= limit.max(before));
+        self.holds("a probe has a place", !probe || (1..=limit).contains(&after));
+    }
+
+    /// B6: open is open until its deadline, and not a moment longer.
+    fn the_deadline_is_kept(&self) {
+        let now_ms = floor_ms(self.given.now);
+        if let (Event::Acquire, Override::None, Body::Open { until_ms }) =
+            (self.event, self.word.over, self.word.body)
+        {
+            let probes = self.step.answer == Answer::Admitted { probe: true };
+            self.holds("admitted exactly from the deadline on", probes == (now_ms >= until_ms));
+            if let Answer::Rejected { retry_after } = self.step.answer {
+                let wait = Duration::from_millis(until_ms) - self.given.now;
+                self.holds("told to wait until the deadline", retry_after == Some(wait));
+            }
+        }
+        if let (Body::Open { until_ms: before }, Body::Open { until_ms: after }) =
+            (self.word.body, self.step.next.body)
+        {
+            self.holds("a deadline never shrinks but by hand", after >= before.min(LONGEST_MS));
+        }
+    }
+
+    /// B8: half-open with all places taken is over when the newest probe's lease is.
+    fn the_lease_is_kept(&self) {
+        let (Event::Acquire, Override::None) = (self.event, self.word.over) else { return };
+        let Body::HalfOpen { in_flight, .. } = self.word.body else { return };
+        let lease_ms = self.given.newest_probe_ms + LEASE;
+        let over = floor_ms(self.given.now) >= lease_ms;
+        match self.step.answer {
+            Answer::Admitted { probe: true } if self.step.cause.is_none() => {
+                let room = in_flight < self.given.limits.half_open_max_calls;
+                self.holds("a probe of this generation had room", room);
+            }
+            Answer::Admitted { probe: true } => {
+                let full = in_flight >= self.given.limits.half_open_max_calls;
+                self.holds("torn down only if full and its lease is over", full && over);
+            }
+            Answer::Rejected { retry_after } => {
+                let wait = Duration::from_millis(lease_ms).saturating_sub(self.given.now);
+                self.holds("rejected within the lease, and told", !over);
+                self.holds("told the rest of the lease", retry_after == Some(wait));
+            }
+            _ => self.holds("half-open admits probes or rejects", false),
+        }
+    }
+
+    /// B4, and the ways out of half-open.
+    fn counts_lead_where_they_must(&self) {
+        let limits = self.given.limits;
+        match (self.event, self.word.body) {
+            (Event::Failure(_), Body::Closed { failures, life }) => {
+                let trips = !limits.windowed() && failures + 1 >= limits.failure_threshold;
+                self.holds("the n-th trips", trips == (self.step.cause == Some(Cause::Failures)));
+                let failures = if limits.windowed() { failures } else { failures + 1 };
+                let counted = self.step.next.body == Body::Closed { failures, life };
+                self.holds("one below it counts one", trips || counted);
+            }
+            (Event::Success, Body::Closed { life, .. }) => {
+                let body = Body::Closed { failures: 0, life };
+                self.holds("a success ends the row", self.step.next == Word { body, ..self.word });
+            }
+            (Event::Success, Body::HalfOpen { successes, .. }) => {
+                let closes = successes + 1 >= limits.success_threshold;
+                let closed = self.step.cause == Some(Cause::ProbeSucceeded);
+                self.holds("the last success needed closes", closes == closed);
+            }
+            (Event::Failure(_), Body::HalfOpen { .. }) => {
+                self.holds("a failure reopens", self.step.cause == Some(Cause::ProbeFailed));
+            }
+            (Event::Success | Event::Failure(_) | Event::Released, Body::Open { .. })
+            | (Event::Released, Body::Closed { .. })
+            | (Event::WindowFailing(_), Body::Open { .. } | Body::HalfOpen { .. }) => {
+                self.holds("changes nothing", self.step.next == self.word);
+            }
+            _ => {}
+        }
+    }
+
+    /// A trip opens for its step's time and moves the step on; after long enough closed that is the
+    /// first one.
+    fn a_trip_takes_its_steps_time(&self) {
+        let (Event::Failure(opening) | Event::WindowFailing(opening) | Event::Trip(opening)) =
+            self.event
+        else {
+            return;
+        };
+        let Body::Open { until_ms } = self.step.next.body else { return };
+        if self.step.next == self.word {
+            return;
+        }
+        let now = self.given.now;
+        let closed = matches!(self.word.body, Body::Closed { .. });
+        let closed_for = floor_ms(now).saturating_sub(opening.closed_at_ms);
+        let taken = if closed && closed_for >= 50 { 0 } else { self.word.step };
+        let open = Duration::from_millis((10 << taken.min(20)).min(1_000));
+        let least = now.saturating_add(open).min(Duration::from_millis(LONGEST_MS));
+        let until = Duration::from_millis(until_ms);
+        self.holds("open for the step's time, at least", until >= least);
+        self.holds("and a millisecond longer at most", until < least + Duration::from_millis(1));
+        self.holds("the next trip takes the next step", self.step.next.step == (taken + 1).min(31));
+    }
+
+    fn a_new_state_begins_with_nothing(&self) {
+        let next = self.step.next;
+        match (self.step.cause, next.body) {
+            (Some(Cause::DeadlinePassed | Cause::LeaseExpired), body) => {
+                let first = Body::HalfOpen { in_flight: 1, successes: 0, admissions: 1 };
+                self.holds("half-open begins with its first probe", body == first);
+            }
+            (Some(Cause::ProbeSucceeded | Cause::Reset), body) => {
+                let life = next.life();
+                self.holds("closed begins anew", body == Body::Closed { failures: 0, life });
+            }
+            _ => {}
+        }
+        let reset = matches!(self.event, Event::Reset { .. });
+        self.holds("a reset is a transition", !reset || self.step.cause == Some(Cause::Reset));
+        self.holds("a reset forgets the back-off", !reset || next.step == 0);
+        let trips = matches!(
+            self.event,
+            Event::Failure(_) | Event::WindowFailing(_) | Event::Trip(_) | Event::Reset { .. }
+        );
+        self.holds("nothing else moves the back-off", trips || next.step == self.word.step);
+    }
+
+    /// What people have set decides what a caller gets, and nothing but that.
+    fn an_override_decides_for_callers(&self) {
+        let Event::Acquire = self.event else {
+            let asked = matches!(self.step.answer, Answer::Done | Answer::Extended);
+            return self.holds("only who asks is admitted or rejected", asked);
+        };
+        let answer = self.step.answer;
+        match self.word.over {
+            Override::ForcedOpen => {
+                let rejected = answer == Answer::Rejected { retry_after: None };
+                self.holds("forced open rejects", rejected && self.step.next == self.word);
+            }
+            Override::Disabled => {
+                let aside = answer == Answer::AdmittedUnrecorded;
+                self.holds("disabled admits aside", aside && self.step.next == self.word);
+            }
+            Override::MetricsOnly | Override::None => {
+                let plain = Word { over: Override::None, ..self.word };
+                let free = step(plain, Event::Acquire, &self.given);
+                let moved = Word { over: self.word.over, ..free.next } == self.step.next;
+                self.holds("moves as without an override", moved && free.cause == self.step.cause);
+                let same = match (self.word.over, free.answer) {
+                    (Override::MetricsOnly, Answer::Rejected { .. }) => {
+                        answer == Answer::AdmittedUnrecorded
+                    }
+                    (_, free) => answer == free,
+                };
+                self.holds("metrics-only admits whom it would reject", same);
+            }
+        }
+    }
+
+    fn setting_an_override_leaves_the_state(&self) {
+        let Event::Set(over, _) = self.event else { return };
+        let changes = over != self.word.over;
+        self.holds("a change is a transition", changes == self.step.cause.is_some());
+        let body = match self.word.body {
+            Body::HalfOpen { successes, admissions, .. } if changes => {
+                Body::HalfOpen { in_flight: 0, successes, admissions }
+            }
+            body => body,
+        };
+        self.holds("the state beneath stays; its places are free", self.step.next.body == body);
+    }
+
+    /// The row of the table that this transition belongs to.
+    fn row(&self) -> Option<String> {
+        let cause = self.step.cause.filter(|_| !matches!(self.event, Event::Set(..)))?;
+        let (from, to) = (named(self.word), named(self.step.next));
+        let label = match cause {
+            Cause::Failures | Cause::FailureRate => "failures reach the policy",
+            Cause::OpenFor(_) | Cause::Tripped => "open_for, trip",
+            Cause::DeadlinePassed => "first acquire after the deadline",
+            Cause::ProbeSucceeded => "success_threshold successes",
+            Cause::ProbeFailed => "a counted failure",
+            Cause::LeaseExpired => "lease of the newest probe over",
+            Cause::Reset => return Some(format!("{from} | any -- reset --> {to}")),
+            other => panic!("{other:?} is not of the automatic states"),
+        };
+        Some(format!("{from} -- {label} --> {to}"))
+    }
+}
+
+#[test]
+fn every_step_keeps_its_promises() {
+    let cases = each_case(|case| {
+        case.the_generation_rises_by_one_with_a_cause();
+        case.only_people_write_the_override();
+        case.places_are_taken_and_given_back();
+        case.the_deadline_is_kept();
+        case.the_lease_is_kept();
+        case.counts_lead_where_they_must();
+        case.a_trip_takes_its_steps_time();
+        case.a_new_state_begins_with_nothing();
+        case.an_override_decides_for_callers();
+        case.setting_an_override_leaves_the_state();
+        let automatic = case.step.cause.is_some() && !case.is_override();
+        case.holds("what moves has moved", !automatic || case.step.next != case.word);
+    });
+    assert!(cases > 1_000_000, "{cases} cases");
+}
+
+/// The rows between the code fences after a table's first line, with single spaces.
+fn table(source: &str) -> BTreeSet<String> {
+    let start = source.find("closed    -- failures").expect("the table is there");
+    let rows = source[start..].lines().take_while(|line| !line.contains("```"));
+    let words =
+        |row: &str| row.trim_start_matches("//!").split_whitespace().collect::<Vec<_>>().join(" ");
+    rows.map(words).collect()
+}
+
+#[test]
+fn the_transitions_are_those_of_the_table_and_no_others() {
+    let written = table(include_str!("../state.rs"));
+    assert_eq!(written, table(include_str!("../lib.rs")), "state.rs and lib.rs tell the same");
+    let (mut seen, mut causes, mut reset) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    each_case(|case| {
+        let Some(row) = case.row() else { return };
+        causes.insert((named(case.word).as_str(), case.step.cause.map(Cause::as_str)));
+        match row.split_once(" | ") {
+            Some((from, any)) => {
+                reset.insert(from.to_owned());
+                seen.insert(any.to_owned());
+            }
+            None => {
+                seen.insert(row);
+            }
+        }
+    });
+    assert_eq!(seen, written);
+    assert_eq!(reset.len(), 3, "a reset from any state: {reset:?}");
+    let both = [
+        ("closed", "failures"),
+        ("closed", "failure-rate"),
+        ("closed", "stated"),
+        ("closed", "tripped"),
+        ("half-open", "stated"),
+        ("half-open", "tripped"),
+    ];
+    for (from, cause) in both {
+        assert!(causes.contains(&(from, Some(cause))), "{from} by {cause}");
+    }
+}
