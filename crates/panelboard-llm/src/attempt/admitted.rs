@@ -195,6 +195,11 @@ impl Admitted {
         }
     }
 
+    /// The try is not made after all.
+    pub(crate) fn give_back(self) {
+        self.permits.ignore();
+    }
+
     /// The answer is about the request, or its client has left: nobody's fault.
     pub(crate) fn neutral(self, observer: &dyn Observer, class: Class, status: Option<u16>) {
         self.tell(observer, class, status);

@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             let Some(mut admitted) = self.next_key().await else { return self.give_up() };
             if self.needs_budget() {
                 if !self.may_resend(&admitted) {
-                    drop(admitted); // its places are free before the client hears of it
+                    admitted.give_back();
                     return self.give_up();
                 }
                 self.resends += 1;
@@ -166,6 +166,7 @@ impl<'a> Walk<'a> {
     /// The provider's API has no words for this request. Another one's may have.
     fn skip(&mut self, admitted: Admitted, refusal: Refusal) {
         self.tried.skip(&admitted.route.provider.name);
+        admitted.give_back();
         self.unsupported = Some(refusal);
     }
 

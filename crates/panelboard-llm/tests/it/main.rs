@@ -1,7 +1,11 @@
 //! Does the crate hold what its documentation promises? One binary, a module a question.
 
+mod faults_breaker;
+mod faults_leave;
 mod means;
 mod anthropic;
+mod faults_fuzz;
+mod faults_protocol;
 mod pretend;
 mod retry_after;
 mod rig;
