@@ -104,7 +104,7 @@ impl Events {
 
     /// Whoever is ahead of us has read the events of a process before this one: from the start.
     fn from(&self, after: u64) -> Subscription<Arc<str>> {
-        let behind = after <= self.panel.subscribe().position() - 1;
+        let behind = after < self.panel.subscribe().position();
         self.panel.subscribe_from(if behind { after + 1 } else { 1 })
     }
 

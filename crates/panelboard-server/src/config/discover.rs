@@ -27,11 +27,19 @@ pub fn discover(listen: SocketAddr, env: &Environment) -> (String, Source) {
     let mut found: Vec<Provider> = KEYS.iter().filter_map(|known| known.in_env(env)).collect();
     found.extend(env.local_servers().iter().filter_map(|(name, at)| local(name, *at, listen)));
     if found.is_empty() {
-        (text(listen, &pretend()), Source::BuiltIn)
+        (text(listen, &pretend()) + DEMONSTRATION, Source::BuiltIn)
     } else {
         (text(listen, &found), Source::Environment)
     }
 }
+
+/// Breakers that show themselves: the pretend providers are there to be broken and watched.
+const DEMONSTRATION: &str = "
+[breaker]
+failure_threshold = 1
+recovery_timeout = \"3s\"
+max_recovery_timeout = \"30s\"
+";
 
 struct Provider {
     name: String,

@@ -12,7 +12,7 @@ use futures_util::stream;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::{Error, Problem};
@@ -24,8 +24,7 @@ const PING: Duration = Duration::from_secs(15);
 const MAX_ITEMS: usize = 256;
 
 /// What to read of the events.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Range {
     /// `json` for one answer instead of a stream.
     format: Option<String>,
@@ -47,7 +46,10 @@ pub(super) struct Page {
 ///
 /// `event: transition` with the event's number as `id`; `event: missed` says how many events a
 /// reader was too slow for. A comment every 15 s. With `format=json` one page instead.
-#[utoipa::path(get, path = "/v1/events", tag = "panel", params(super::events::Range),
+#[utoipa::path(get, path = "/v1/events", tag = "panel", params(
+    ("format" = Option<String>, Query, description = "`json` for one page instead of a stream"),
+    ("after" = Option<u64>, Query, description = "the number of the last event known already"),
+    ("last-event-id" = Option<u64>, Header, description = "as `after`, which it overrules")),
     responses((status = 200, body = Page), (status = 400, body = Problem),
         (status = 503, description = "as many streams as there may be", body = Problem)))]
 pub(super) async fn events(

@@ -1,3 +1,17 @@
 //! Does the program do what its documentation says, seen from outside?
 
+mod bad_input;
+mod canary;
+mod cli;
+mod config_fields;
 mod config_table;
+mod discovery;
+mod endpoints;
+mod events;
+mod first_contact;
+mod guard;
+mod http;
+mod limits;
+mod program;
+mod reload;
+mod stop;

@@ -1,0 +1,101 @@
+//! Do the table of fields, the schema and what is built from them agree?
+
+use panelboard_server::config::{self, Environment, Source};
+use serde_json::Value;
+
+const REST: &str = r#"
+[[provider]]
+name = "a"
+kind = "openai-compatible"
+base_url = "http://127.0.0.1:1/v1"
+keys = [{ name = "one", secret = "env:KEY" }]
+
+[[model]]
+name = "fast"
+targets = ["a/gpt"]
+"#;
+
+/// What a text means, as one string; the window of a rate shows in the engine's own `Debug`.
+fn meaning(text: &str) -> String {
+    let env = Environment::empty().with("KEY", "sk-1");
+    match config::parse(text, Source::BuiltIn, None, &env) {
+        Ok(config) => format!("{config:?}"),
+        Err(wrong) => panic!("{wrong}\n{text}"),
+    }
+}
+
+/// A value that the schema allows and that is not the default.
+fn other_value(name: &str, field: &Value) -> String {
+    match name {
+        // May not be above its neighbour.
+        "recovery_timeout" => return "\"7s\"".to_owned(),
+        "listen" => return "\"127.0.0.1:9\"".to_owned(),
+        "allowed_hosts" => return "[\"example.com\"]".to_owned(),
+        "allowed_origins" => return "[\"https://example.com\"]".to_owned(),
+        "client_keys" => return "[\"env:KEY\"]".to_owned(),
+        "admin_token" => return "\"env:KEY\"".to_owned(),
+        _ => {}
+    }
+    let number = field["anyOf"].get(0).unwrap_or(field);
+    match number["type"].as_str() {
+        Some("integer") => (number["minimum"].as_u64().unwrap().max(8) + 1).to_string(),
+        Some("number") => {
+            let (min, max) =
+                (number["minimum"].as_f64().unwrap(), number["maximum"].as_f64().unwrap());
+            format!("{:?}", (min + max.min(10.0)) / 2.0 + 0.015)
+        }
+        Some("string") => "\"6m 7s\"".to_owned(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_field_changes_the_outcome() {
+    let schema = config::schema();
+    let mut seen = 0;
+    for (section, table) in schema["properties"].as_object().unwrap() {
+        if table["type"] != "object" {
+            continue;
+        }
+        for (name, field) in table["properties"].as_object().unwrap() {
+            // These two say nothing without a rate.
+            let with_rate = matches!(name.as_str(), "window" | "minimum_calls");
+            let rate = if with_rate { "failure_rate = 0.4\n" } else { "" };
+            let head = format!("[{section}]\n{rate}");
+            let value = other_value(name, field);
+            let (without, with) =
+                (format!("{head}{REST}"), format!("{head}{name} = {value}\n{REST}"));
+            assert_ne!(
+                meaning(&without),
+                meaning(&with),
+                "{section}.{name} = {value} does nothing"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 35, "{seen} fields");
+}
+
+#[test]
+fn every_default_is_the_value_that_holds() {
+    let schema = config::schema();
+    for (section, table) in schema["properties"].as_object().unwrap() {
+        for (name, field) in table["properties"].as_object().into_iter().flatten() {
+            if let Some(default) = field.get("default") {
+                let with = format!("[{section}]\n{name} = {default}\n{REST}");
+                assert_eq!(meaning(REST), meaning(&with), "{section}.{name} = {default}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_knows_the_fields_of_providers_and_models() {
+    let schema = config::schema();
+    let provider = &schema["properties"]["provider"]["items"];
+    assert_eq!(provider["required"], serde_json::json!(["name", "kind"]));
+    assert_eq!(provider["additionalProperties"], false);
+    assert!(provider["properties"]["keys"]["items"]["properties"]["quota_group"].is_object());
+    let kinds = &provider["properties"]["kind"]["enum"];
+    assert_eq!(kinds.as_array().unwrap().len(), 4);
+}
