@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::word::GENERATION_BITS;
 
 const OVERS: [Override; 4] =
     [Override::None, Override::ForcedOpen, Override::Disabled, Override::MetricsOnly];
@@ -15,6 +14,8 @@ const OVERS: [Override; 4] =
 /// The deadline in most words, and what lies around it.
 const DEADLINE: u64 = 100;
 const LEASE: u64 = 16;
+/// What the word keeps of the generation.
+const GENERATION_BITS: u32 = 18;
 const MOST_FAILURES: u32 = (1 << 23) - 1;
 
 fn bodies() -> Vec<Body> {
