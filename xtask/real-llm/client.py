@@ -52,7 +52,9 @@ def call(client, model, kind):
     except Exception as error:  # What a client sees, whatever it is, is what we report.
         said |= {"ok": False, "error": f"{type(error).__name__}: {error}"[:500]}
     said["ms"] = round((time.monotonic() - start) * 1000)
-    print(json.dumps(said), flush=True)
+    # In one piece: the workers share the output.
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
     return said["ok"]
 
 

@@ -52,7 +52,7 @@ fn all(extent: Extent) -> Result<bool, String> {
     let minutes = |n: u64| Duration::from_secs(60 * n);
 
     report.command("fmt", cargo(&["fmt", "--all", "--check"]), minutes(2));
-    let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let lints = ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"];
     report.command("clippy", cargo(&lints), minutes(15));
     report.step("tidy", || tidy::step(&workspace));
     report.command("tests", tests(), minutes(20));

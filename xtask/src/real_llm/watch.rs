@@ -75,15 +75,6 @@ pub(super) fn probes(gateway: SocketAddr, provider: &str) -> Result<u64, String>
     Ok(items.iter().filter_map(|item| item["probes_in_flight"].as_u64()).max().unwrap_or(0))
 }
 
-/// Calls that `provider`'s breakers turned away so far.
-///
-/// # Errors
-/// The gateway does not answer.
-pub(super) fn rejected(gateway: SocketAddr, provider: &str) -> Result<u64, String> {
-    let items = items(gateway, provider)?;
-    Ok(items.iter().filter_map(|item| item["counts"]["rejected"].as_u64()).sum())
-}
-
 fn items(gateway: SocketAddr, provider: &str) -> Result<Vec<Value>, String> {
     let answer = http::get(gateway, "/v1/breakers")?;
     let items = answer["items"].as_array().cloned().unwrap_or_default();
