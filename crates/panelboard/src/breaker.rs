@@ -165,7 +165,7 @@ impl Breaker {
     pub(crate) fn admit(&self) -> Result<Admission, Rejected> {
         let bits = self.load();
         if bits & PLAIN_CLOSED_MASK == 0 {
-            return Ok(Admission { generation: self.full(bits), probe: false, unrecorded: false });
+            return Ok(Admission::new(bits, self.near()));
         }
         self.admit_slowly()
     }
@@ -174,9 +174,9 @@ impl Breaker {
     fn admit_slowly(&self) -> Result<Admission, Rejected> {
         let now = self.clock.now();
         let done = self.drive_any(Event::Acquire, now);
-        let generation = done.generation;
+        let (bits, generation) = (done.word.pack(), done.generation);
         match done.answer {
-            Answer::Admitted { probe } => Ok(Admission { generation, probe, unrecorded: false }),
+            Answer::Admitted { .. } => Ok(Admission::new(bits, generation)),
             Answer::Rejected { retry_after } => {
                 self.counts.rejected.add();
                 let state = state::effective(done.word, now);
@@ -186,40 +186,45 @@ impl Breaker {
                 if done.word.over == Override::MetricsOnly {
                     self.counts.rejected.add();
                 }
-                Ok(Admission { generation, probe: false, unrecorded: true })
+                Ok(Admission::unrecorded(bits, generation))
             }
         }
     }
 
-    /// Ends a call with an outcome.
+    /// Ends a call that succeeded.
     #[inline]
-    pub(crate) fn record(&self, admission: Admission, outcome: Outcome) -> Recorded {
+    pub(crate) fn succeed(&self, admission: Admission) -> Recorded {
         let bits = self.load();
-        if bits & PLAIN_CLOSED_MASK == 0 && self.is_current(bits, admission.generation) {
-            let limits = self.hot.limits.load();
-            let nothing_pending = bits & NO_FAILURES_MASK == 0 && !limits.windowed();
-            if outcome == Outcome::Success && nothing_pending {
-                if fault::CLOSED_PATH_WRITES {
-                    self.exchange(bits, bits);
-                }
-                return Recorded::Counted;
+        let nothing_pending = bits & NO_FAILURES_MASK == 0 && !self.hot.limits.load().windowed();
+        if nothing_pending && admission.is_current(bits, self.near()) {
+            if fault::CLOSED_PATH_WRITES {
+                self.exchange(bits, bits);
             }
-            let below = word::failures(bits) + 1 < limits.failure_threshold;
-            if outcome == Outcome::Failure && below && self.exchange(bits, bits + ONE_FAILURE) {
-                self.counts.failures.add();
-                return Recorded::Counted;
-            }
+            return Recorded::Counted;
         }
-        self.record_slowly(admission, outcome)
+        self.record(admission, Outcome::Success)
     }
 
+    /// Ends a call that failed.
+    #[inline]
+    pub(crate) fn fail(&self, admission: Admission) -> Recorded {
+        let bits = self.load();
+        let plain = bits & PLAIN_CLOSED_MASK == 0 && admission.is_current(bits, self.near());
+        let below = word::failures(bits) + 1 < self.hot.limits.load().failure_threshold;
+        if plain && below && self.exchange(bits, bits + ONE_FAILURE) {
+            self.counts.failures.add();
+            return Recorded::Counted;
+        }
+        self.record(admission, Outcome::Failure)
+    }
+
+    /// Ends a call with an outcome, by the long way.
     #[cold]
-    fn record_slowly(&self, admission: Admission, outcome: Outcome) -> Recorded {
-        if admission.unrecorded {
+    pub(crate) fn record(&self, admission: Admission, outcome: Outcome) -> Recorded {
+        if admission.is_unrecorded() {
             return Recorded::Unrecorded;
         }
-        let own = admission.generation;
-        let now = self.clock.now();
+        let (own, now) = (admission, self.clock.now());
         let recorded = match outcome {
             Outcome::Ignored | Outcome::Cancelled => self.drive(own, Event::Released, now),
             Outcome::Success | Outcome::Failure => match self.windowed_life(own) {
@@ -227,7 +232,8 @@ impl Breaker {
                 None if outcome == Outcome::Success => self.drive(own, Event::Success, now),
                 None => {
                     let settings = self.settings();
-                    self.drive(own, Event::Failure(&self.opening(&settings, own)), now)
+                    let opening = self.opening(&settings, own.generation());
+                    self.drive(own, Event::Failure(&opening), now)
                 }
             },
         };
@@ -244,11 +250,11 @@ impl Breaker {
         self.record(admission, if by_panic { Outcome::Failure } else { Outcome::Cancelled });
     }
 
-    /// The window and the life to count in, if the breaker is closed in generation `own` and a
-    /// window judges.
-    fn windowed_life(&self, own: u64) -> Option<(&Window, u16)> {
+    /// The window and the life to count in, if the breaker is closed in the generation of `own` and
+    /// a window judges.
+    fn windowed_life(&self, own: Admission) -> Option<(&Window, u16)> {
         let bits = self.load();
-        if !self.hot.limits.load().windowed() || !self.is_current(bits, own) {
+        if !self.hot.limits.load().windowed() || !own.is_current(bits, self.near()) {
             return None;
         }
         match Word::unpack(bits).body {
@@ -261,7 +267,7 @@ impl Breaker {
         &self,
         window: &Window,
         life: u16,
-        own: u64,
+        own: Admission,
         outcome: Outcome,
         now: Duration,
     ) -> Recorded {
@@ -269,7 +275,8 @@ impl Breaker {
             return Recorded::Counted;
         }
         let settings = self.settings();
-        match self.drive(own, Event::WindowFailing(&self.opening(&settings, own)), now) {
+        let opening = self.opening(&settings, own.generation());
+        match self.drive(own, Event::WindowFailing(&opening), now) {
             // It was counted in its own generation; somebody else was the first to trip.
             Recorded::Late => Recorded::Counted,
             recorded => recorded,

@@ -5,17 +5,61 @@ use std::{error, fmt, ops::Deref, time::Duration};
 use crate::{
     breaker::{Breaker, OpenFor},
     counts::Outcome,
+    fault,
     transition::{State, Transition},
+    word,
 };
 
-/// What a permit remembers of its admission.
+/// What a permit remembers of its admission: the word that admitted it, and the full generation near
+/// it. Two numbers that stay in registers from the question to the outcome; the generation is worked
+/// out of them only where they are no longer the breaker's own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission {
-    pub(crate) generation: u64,
-    /// Holds a place among the half-open breaker's probes.
-    pub(crate) probe: bool,
-    /// Admitted beside the automatic state, which is not told of the outcome.
-    pub(crate) unrecorded: bool,
+    bits: u64,
+    near: u64,
+}
+
+impl Admission {
+    /// A state that no word is in: admitted beside the automatic state, which is not told of the
+    /// outcome.
+    const UNRECORDED: u64 = 3;
+
+    /// Admitted by `bits`, beside which `near` stood.
+    #[inline]
+    pub(crate) fn new(bits: u64, near: u64) -> Self {
+        Self { bits, near }
+    }
+
+    /// Admitted by `bits`; nothing will be recorded.
+    pub(crate) fn unrecorded(bits: u64, near: u64) -> Self {
+        Self { bits: bits | Self::UNRECORDED, near }
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u64 {
+        word::full(self.bits, self.near)
+    }
+
+    /// True if a breaker whose words are `bits` and `near` is in the generation that admitted.
+    #[inline]
+    pub(crate) fn is_current(self, bits: u64, near: u64) -> bool {
+        if fault::LATE_COUNTS {
+            return true;
+        }
+        let same = word::same_generation(bits, self.bits);
+        if fault::GENERATION_WRAPS {
+            return same;
+        }
+        same && (near == self.near || word::full(bits, near) == self.generation())
+    }
+
+    pub(crate) fn is_probe(self) -> bool {
+        word::is_half_open(self.bits)
+    }
+
+    pub(crate) fn is_unrecorded(self) -> bool {
+        self.bits & Self::UNRECORDED == Self::UNRECORDED
+    }
 }
 
 /// Leave to make one call. It ends exactly once: by [`success`](Self::success),
@@ -47,27 +91,37 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
 
     /// The service did its work.
     #[inline]
-    pub fn success(self) -> Recorded {
-        self.end(Outcome::Success)
+    pub fn success(mut self) -> Recorded {
+        self.ended = true;
+        self.breaker.succeed(self.admission)
     }
 
     /// The service did not do its work.
     #[inline]
-    pub fn failure(self) -> Recorded {
-        self.end(Outcome::Failure)
+    pub fn failure(mut self) -> Recorded {
+        self.ended = true;
+        self.breaker.fail(self.admission)
     }
 
     /// The call says nothing about the service: nothing is held against it or for it, and a probe's
     /// place is free again.
     pub fn ignore(self) -> Recorded {
-        self.end(Outcome::Ignored)
+        self.release(Outcome::Ignored)
+    }
+
+    fn release(mut self, outcome: Outcome) -> Recorded {
+        self.ended = true;
+        self.breaker.record(self.admission, outcome)
     }
 
     /// Ends with an outcome that is known as a value.
     #[inline]
-    pub fn end(mut self, outcome: Outcome) -> Recorded {
-        self.ended = true;
-        self.breaker.record(self.admission, outcome)
+    pub fn end(self, outcome: Outcome) -> Recorded {
+        match outcome {
+            Outcome::Success => self.success(),
+            Outcome::Failure => self.failure(),
+            Outcome::Ignored | Outcome::Cancelled => self.release(outcome),
+        }
     }
 
     /// The service said for how long it wants no calls; see [`Breaker::open_for`]. The permit ends
@@ -81,13 +135,13 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     /// The generation that the permit was given in.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.admission.generation
+        self.admission.generation()
     }
 
     /// True if the call is a probe of a half-open breaker.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.admission.probe
+        self.admission.is_probe()
     }
 
     /// The breaker that gave it.

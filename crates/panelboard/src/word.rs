@@ -157,6 +157,17 @@ pub(crate) fn failures(bits: u64) -> u32 {
     (bits >> BODY_SHIFT & FAILURES) as u32
 }
 
+/// True if both words are of the same generation, as far as its low bits tell.
+#[inline]
+pub(crate) fn same_generation(a: u64, b: u64) -> bool {
+    (a ^ b) >> GENERATION_SHIFT & GENERATION == 0
+}
+
+/// True if the word's state is half-open.
+pub(crate) fn is_half_open(bits: u64) -> bool {
+    bits & 3 == 2
+}
+
 /// The full generation of a word, given a full one that is less than 2^17 transitions away.
 ///
 /// `near` comes from the breaker's second word. Whoever makes a transition raises that word to the

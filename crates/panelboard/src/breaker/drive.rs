@@ -6,7 +6,7 @@ use super::Breaker;
 use crate::{
     clock::ceil_ms,
     fault,
-    permit::Recorded,
+    permit::{Admission, Recorded},
     snapshot::Note,
     state::{Answer, Event, Given, Step, named, step},
     sync::Ordering,
@@ -35,23 +35,16 @@ impl Breaker {
         self.hot.word.load(Ordering::Acquire)
     }
 
-    /// The full generation of a word that was read before this call.
+    /// A full generation near the one of a word that was read before this call.
     #[inline]
-    pub(super) fn full(&self, bits: u64) -> u64 {
+    pub(super) fn near(&self) -> u64 {
         // Relaxed: ordered by the word's Acquire, which came first.
-        word::full(bits, self.hot.near.load(Ordering::Relaxed))
+        self.hot.near.load(Ordering::Relaxed)
     }
 
-    #[inline]
-    pub(super) fn is_current(&self, bits: u64, own: u64) -> bool {
-        if fault::LATE_COUNTS {
-            return true;
-        }
-        if fault::GENERATION_WRAPS {
-            let low = (1 << word::GENERATION_BITS) - 1;
-            return self.full(bits) & low == own & low;
-        }
-        self.full(bits) == own
+    /// The full generation of a word that was read before this call.
+    pub(super) fn full(&self, bits: u64) -> u64 {
+        word::full(bits, self.near())
     }
 
     /// Publishes `next` in the place of `seen`, if `seen` still stands.
@@ -79,8 +72,8 @@ impl Breaker {
         Given { now, limits: self.hot.limits.load(), newest_probe_ms }
     }
 
-    /// Runs an event of a permit of generation `own`, and tells of its transition.
-    pub(super) fn drive(&self, own: u64, event: Event<'_>, now: Duration) -> Recorded {
+    /// Runs an event of the permit that `own` admitted, and tells of its transition.
+    pub(super) fn drive(&self, own: Admission, event: Event<'_>, now: Duration) -> Recorded {
         match self.exchange_until_done(Some(own), event, now) {
             None => Recorded::Late,
             Some(done) => {
@@ -105,17 +98,18 @@ impl Breaker {
         }
     }
 
-    /// None if `own` is not the current generation.
+    /// None if `own` is not of the current generation.
     fn exchange_until_done(
         &self,
-        own: Option<u64>,
+        own: Option<Admission>,
         event: Event<'_>,
         now: Duration,
     ) -> Option<Done> {
         loop {
             let bits = self.load();
-            let generation = self.full(bits);
-            if own.is_some_and(|own| !self.is_current(bits, own)) {
+            let near = self.near();
+            let generation = word::full(bits, near);
+            if own.is_some_and(|own| !own.is_current(bits, near)) {
                 return None;
             }
             let word = Word::unpack(bits);
