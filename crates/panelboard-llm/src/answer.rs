@@ -63,7 +63,10 @@ pub(crate) fn served_by(headers: &mut HeaderMap, provider: &str, key: &str) {
 pub(crate) fn pass_on(headers: &mut HeaderMap, from: &HeaderMap) {
     for (name, value) in from {
         let wanted = *name == header::CONTENT_TYPE || *name == header::RETRY_AFTER;
-        if wanted || name.as_str().starts_with("x-ratelimit-") {
+        // What is no text is nobody's to read.
+        let wanted =
+            (wanted || name.as_str().starts_with("x-ratelimit-")) && value.to_str().is_ok();
+        if wanted {
             headers.append(name, value.clone());
         }
     }

@@ -102,8 +102,13 @@ pub(crate) fn retire(old: &Routing, new: &Routing, panel: &Panel<Arc<str>>) -> u
     let mut removed = 0;
     for provider in &old.providers {
         let successor = new.provider(&provider.name);
-        if successor.is_none() {
-            panel.remove(&provider.name);
+        match successor {
+            None => drop(panel.remove(&provider.name)),
+            // Another address: what was wrong with the old one is of no account.
+            Some(new) if new.transport.base() != provider.transport.base() => {
+                new.breaker.reset();
+            }
+            Some(_) => {}
         }
         for key in &provider.keys {
             let kept = successor.and_then(|s| s.keys.iter().find(|new| new.name == key.name));

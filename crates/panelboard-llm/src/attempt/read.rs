@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Admitted, Errand, Failure};
 use crate::{
@@ -44,9 +45,10 @@ pub(super) fn incoming(
         _ => body,
     };
     let text = std::str::from_utf8(&body).map_err(|_| garbage("the answer is not UTF-8"))?;
-    let counted: Counted = serde_json::from_str(text)
+    let counted: Counted<'_> = serde_json::from_str(text)
         .map_err(|error| garbage(&format!("the answer is not a JSON object: {error}")))?;
-    Ok((body, counted.usage.map(Usage::from)))
+    let usage = counted.usage.and_then(tokens);
+    Ok((body, usage))
 }
 
 /// An error body about the request, in OpenAI's shape.
@@ -59,21 +61,22 @@ pub(super) fn incoming_error(admitted: &Admitted, body: Bytes) -> Bytes {
 
 /// The part of an answer that is read.
 #[derive(Deserialize)]
-struct Counted {
-    usage: Option<Tokens>,
+struct Counted<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// Tokens in OpenAI's words.
-#[derive(Clone, Copy, Deserialize)]
-pub(crate) struct Tokens {
+#[derive(Deserialize)]
+struct Tokens {
     #[serde(default)]
     prompt_tokens: u64,
     #[serde(default)]
     completion_tokens: u64,
 }
 
-impl From<Tokens> for Usage {
-    fn from(tokens: Tokens) -> Self {
-        Self { input: tokens.prompt_tokens, output: tokens.completion_tokens }
-    }
+/// The tokens that an answer counts. Counts in another shape spoil no answer: they are none.
+pub(crate) fn tokens(usage: &RawValue) -> Option<Usage> {
+    let tokens: Tokens = serde_json::from_str(usage.get()).ok()?;
+    Some(Usage { input: tokens.prompt_tokens, output: tokens.completion_tokens })
 }

@@ -196,7 +196,8 @@ impl<'a> Walk<'a> {
         body: Bytes,
         usage: Option<Usage>,
     ) -> Answer {
-        let frame = self.frame(&admitted, head, Class::Success);
+        let mut frame = self.frame(&admitted, head, Class::Success);
+        answer::json(&mut frame.headers); // whatever the provider called it, it has been read as such
         // Every place is free before the client sees the answer.
         admitted.success(self.shared.register.observer(), head.status.as_u16());
         self.call.usage(usage);

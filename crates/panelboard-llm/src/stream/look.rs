@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{attempt::read::Tokens, observe::Usage};
+use crate::{attempt::read::tokens, observe::Usage};
 
 /// What an event holds.
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ struct Chunk<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     choices: Option<&'a RawValue>,
-    usage: Option<Tokens>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +47,7 @@ pub(super) fn look(data: &[u8], for_output: bool) -> Result<Look, String> {
     let text = std::str::from_utf8(data).map_err(|_| "an event of the stream is not UTF-8")?;
     let chunk: Chunk<'_> = serde_json::from_str(text)
         .map_err(|error| format!("an event of the stream is not a JSON object: {error}"))?;
-    let usage = chunk.usage.map(Usage::from);
+    let usage = chunk.usage.and_then(tokens);
     if chunk.error.is_some() {
         return Ok(Look { error: true, usage, ..Look::default() });
     }

@@ -79,6 +79,10 @@ impl Source {
     }
 
     fn event(&mut self, event: Event, pieces: &mut Vec<Piece>) {
+        // Also in fields that nobody reads: a client decodes the whole stream.
+        if std::str::from_utf8(&event.raw).is_err() {
+            return self.fail(pieces, Class::Garbage, "an event of the stream is not UTF-8");
+        }
         if event.data.is_empty() {
             pieces.push(Piece::Pass { bytes: event.raw, output: false, usage: None });
             return;

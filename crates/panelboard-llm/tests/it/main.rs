@@ -2,11 +2,14 @@
 
 mod faults_breaker;
 mod faults_leave;
+mod faults_more;
+mod faults_stream;
 mod means;
 mod anthropic;
 mod faults_fuzz;
 mod faults_protocol;
 mod pretend;
+mod reload;
 mod retry_after;
 mod rig;
 mod scripted;
