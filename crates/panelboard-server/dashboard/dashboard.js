@@ -132,7 +132,7 @@ async function poll() {
       read('/v1/breakers'), read('/v1/calls'), read('/status'),
     ]);
     link.poll = true;
-    if (token) await catchUp(true); else if (!source) listen();
+    if (token) await catchUp(true); else if (!source && !document.hidden) listen();
     showStatus(status, calls.items.length);
     showBreakers(breakers.items);
     showCalls(calls.items);
@@ -160,7 +160,12 @@ function pollSoon() {
   clearTimeout(timer);
   timer = setTimeout(poll, 120);
 }
-document.addEventListener('visibilitychange', () => { if (!document.hidden) pollSoon(); });
+// Tabs share their few connections to a server: one that nobody sees gives its stream back.
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) { pollSoon(); return; }
+  source?.close();
+  source = null;
+});
 
 // ---- events ------------------------------------------------------------------------------------
 
@@ -607,13 +612,18 @@ for (const [name, meaning] of FAULTS) {
 
 let answer = null;
 const dialog = $('ask');
-dialog.addEventListener('close', () => {
-  const yes = dialog.returnValue === 'yes';
-  const chosen = $('ask-faults').querySelector('input:checked')?.value;
-  answer?.(yes ? { for: $('ask-for').value, fault: chosen, token: $('ask-token').value } : null);
+function settle(value) {
+  const done = answer;
   answer = null;
-});
-$('ask-no').addEventListener('click', () => dialog.close('no'));
+  done?.(value);
+}
+$('ask-form').addEventListener('submit', () => settle({
+  for: $('ask-for').value, token: $('ask-token').value,
+  fault: $('ask-faults').querySelector('input:checked')?.value,
+}));
+$('ask-no').addEventListener('click', () => dialog.close());
+// This one comes late: by then the next question may stand there already.
+dialog.addEventListener('close', () => { if (!dialog.open) settle(null); });
 
 /** One question at a time; the promise holds what was chosen, or null. */
 function question({ title, text, yes, times = null, fault = null, wantsToken = false }) {
@@ -629,7 +639,6 @@ function question({ title, text, yes, times = null, fault = null, wantsToken = f
   }
   $('ask-token-row').hidden = !wantsToken;
   $('ask-token').value = '';
-  dialog.returnValue = 'no';
   dialog.showModal();
   if (fault) $('ask-faults').querySelector('input:checked')?.focus();
   else if (wantsToken) $('ask-token').focus();
@@ -900,9 +909,14 @@ $('try').addEventListener('submit', async (e) => {
 
 const BURST = 20;
 const APART_MS = 150;
+// A browser opens six connections to a server: one is the events', two are left for the readings.
+const AT_ONCE = 3;
+
 $('burst').addEventListener('click', async () => {
   $('burst').disabled = true;
+  const began = performance.now();
   const served = new Map();
+  let sent = 0;
   let failed = 0;
   let last = '';
   const show = () => {
@@ -910,18 +924,24 @@ $('burst').addEventListener('click', async () => {
     if (failed) parts.push(`${failed} failed: ${last}`);
     answerBox(`${BURST} calls`, parts.join('\n'), failed > 0);
   };
-  await Promise.all(Array.from({ length: BURST }, async (_, i) => {
-    await new Promise((go) => { setTimeout(go, i * APART_MS); });
-    try {
-      const by = await chat($('prompt').value, AbortSignal.timeout(60_000), () => {});
-      const who = [by.provider, by.key].filter(Boolean).join('/') || 'the gateway';
-      served.set(who, (served.get(who) ?? 0) + 1);
-    } catch (error) {
-      failed += 1;
-      last = error.message;
+  const sender = async () => {
+    while (sent < BURST) {
+      const due = began + sent * APART_MS - performance.now();
+      sent += 1;
+      await new Promise((go) => { setTimeout(go, due); });
+      try {
+        const by = await chat($('prompt').value, AbortSignal.timeout(60_000), () => {});
+        const who = [by.provider, by.key].filter(Boolean).join('/') || 'the gateway';
+        served.set(who, (served.get(who) ?? 0) + 1);
+      } catch (error) {
+        failed += 1;
+        last = error.message;
+      }
+      show();
     }
-    show();
-  }));
+  };
+  show();
+  await Promise.all(Array.from({ length: AT_ONCE }, sender));
   $('burst').disabled = false;
 });
 

@@ -52,6 +52,20 @@ export function mockChecks(browser, options) {
       assert.match(text, /^rate limited probe in/);
     })],
 
+    ['readings go on while calls hang', staged({}, async (page, mock) => {
+      const answer = mock.route;
+      let hanging = 0;
+      mock.route = async (request, response) => {
+        if (request.url === '/v1/chat/completions') hanging += 1;
+        else await answer.call(mock, request, response);
+      };
+      await page.locator('#burst').click();
+      await until(page, () => document.querySelector('#burst').disabled, null, 'the burst');
+      mock.config.last_error = 'read';
+      await page.locator('#config-error').waitFor();
+      assert.ok(hanging >= 2, `${hanging} calls hang`);
+    })],
+
     ['a config that does not load is told', staged({}, async (page, mock) => {
       assert.ok(await page.locator('#config-error').isHidden());
       mock.config.last_error = 'panelboard.toml:7: unknown field `keyz`, did you mean `keys`?';

@@ -289,7 +289,7 @@ export class Mock {
     const body = JSON.parse(await text(request) || '{}');
     if (path === '/v1/faults') {
       const b = this.breakers.get(body.key);
-      const ms = millis(body.for);
+      const ms = body.for ? millis(body.for) : 1e9;
       b.fault = body.fault === 'none' ? null : { kind: body.fault, until: Date.now() + ms };
       reply(response, 200, { key: body.key, fault: body.fault, for_ms: ms });
       return;

@@ -1,23 +1,25 @@
 // What must hold against any server, real or mock? One visitor's story, told in order.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { becomes, burstOver, burstUntil, faint, module, nameless, overflowing, reaches, setFault,
+import { becomes, burstUntil, faint, module, nameless, overflowing, reaches, setFault,
   stateOf, until, visit } from './browser.mjs';
 
 const SUBJECT = 'pretend-a/key-1';
 const OTHER = 'pretend-b/key-1';
-const KEYS = [SUBJECT, 'pretend-a/key-2', OTHER];
+const NEIGHBOUR = 'pretend-a/key-2';
+const KEYS = [SUBJECT, NEIGHBOUR, OTHER];
 
 export function pageChecks(browser, target, options) {
   let page;
   const shot = (name, p = page) => (options.shots
     ? p.screenshot({ path: join(options.shots, `${name}.png`) }) : undefined);
-  const fault = async (key, kind, time = '60s') => {
-    const answer = await fetch(`${target.url}/v1/faults`, { method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ key, fault: kind, ...(kind === 'none' ? {} : { for: time }) }) });
+  const post = async (path, body) => {
+    const answer = await fetch(`${target.url}${path}`, { method: 'POST',
+      headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
     assert.equal(answer.status, 200, await answer.text());
   };
+  const byHand = (key, action, body = {}) => post(`/v1/breakers/${key}/${action}`, body);
+  const fault = (key, kind) => post('/v1/faults', { key, fault: kind });
 
   const focused = () => page.evaluate(() => document.activeElement.dataset.key);
 
@@ -60,24 +62,22 @@ export function pageChecks(browser, target, options) {
       assert.ok(line.includes('"model":"fast"'), line);
     }],
 
-    ['shows calls in flight with the key that serves each', async () => {
-      await page.evaluate(() => {
-        globalThis.__calls = [];
-        new MutationObserver(() => {
-          const all = document.querySelectorAll('#calls .by');
-          globalThis.__calls.push(...[...all].map((by) => by.textContent));
-        }).observe(document.querySelector('#calls'), { childList: true, subtree: true });
-      });
+    ['shows a call in flight with the key that serves it, and stops it', async () => {
       for (const key of KEYS) await fault(key, 'slow');
-      await page.locator('#burst').click();
-      await until(page, () => globalThis.__calls.some((t) => /^pretend-[ab]\/key-\d/.test(t)),
-        null, 'a call in flight with its key');
+      await page.locator('#send').click();
+      await page.locator('#calls .by', { hasText: /^pretend-[ab]\/key-\d/ }).waitFor();
+      assert.equal(await page.locator('#calls b').textContent(), 'fast');
+      assert.equal(await page.locator('#send').textContent(), 'Stop');
+      await page.locator('#send').click();
+      await page.locator('#answer-meta', { hasText: 'stopped' }).waitFor();
       for (const key of KEYS) await fault(key, 'none');
-      await burstOver(page);
       await until(page, () => !document.querySelector('#calls tr'), null, 'no call left');
     }],
 
     ['a fault set on the page opens the breaker, and no call fails', async () => {
+      // A healthy neighbour would soon get all calls: the choice of keys avoids one that failed.
+      await byHand(NEIGHBOUR, 'isolate');
+      await becomes(page, NEIGHBOUR, 'forced-open');
       await setFault(page, SUBJECT, '500');
       await burstUntil(page, SUBJECT, (state) => state !== 'closed');
       const seen = await until(page, (key) => {
@@ -131,6 +131,8 @@ export function pageChecks(browser, target, options) {
         .map((r) => r.querySelector('.move').textContent), SUBJECT);
       assert.match(moves[0], /^half-open → closed · the probe succeeded/);
       assert.match(moves[1], /^open → half-open/);
+      await byHand(NEIGHBOUR, 'release');
+      await becomes(page, NEIGHBOUR, 'closed');
     }],
 
     ['trips and resets by keyboard alone', async () => {
@@ -258,8 +260,7 @@ export function pageChecks(browser, target, options) {
       assert.ok(await page.locator('#lost').isHidden());
       page.offline = false;
       // What happens now reaches the page over the new stream.
-      await fetch(`${target.url}/v1/breakers/${OTHER}/trip`, { method: 'POST',
-        headers: { 'content-type': 'application/json' }, body: '{"for":"60s"}' });
+      await byHand(OTHER, 'trip', { for: '60s' });
       await becomes(page, OTHER, 'open');
       // A new process counts from 1: what the old one told is gone.
       await reaches(page, 1);
