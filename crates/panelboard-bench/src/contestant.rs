@@ -2,15 +2,26 @@
 
 use std::fmt;
 
-use crate::private_work::PrivateWork;
+/// What lies between two calls of a thread. A type and not a value, so that a loop has one body, and
+/// the call is inlined into it.
+pub trait Gap: 'static {
+    /// At the start of a thread's calls.
+    fn begin(first: usize) -> Self;
+    /// Before each call.
+    fn pass(&mut self);
+}
 
-/// What lies between two calls of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Calls {
-    /// Nothing: one call after the other.
-    BackToBack,
-    /// 100 to 300 ns of work that touches nothing shared.
-    WithPrivateWork,
+/// Nothing: one call after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct BackToBack;
+
+impl Gap for BackToBack {
+    fn begin(_: usize) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn pass(&mut self) {}
 }
 
 /// One side of a row.
@@ -18,12 +29,12 @@ pub struct Contestant {
     /// A word, for the tables and the command line.
     pub name: &'static str,
     /// Makes what is called, in the state that the row is about.
-    pub make: Box<dyn Fn() -> Work>,
+    pub make: Box<dyn Fn() -> Work + Send + Sync>,
 }
 
 impl Contestant {
     /// `make` runs once in each process that measures this contestant.
-    pub fn new(name: &'static str, make: impl Fn() -> Work + 'static) -> Self {
+    pub fn new(name: &'static str, make: impl Fn() -> Work + Send + Sync + 'static) -> Self {
         Self { name, make: Box::new(make) }
     }
 }
@@ -38,22 +49,15 @@ pub struct Work {
 impl Work {
     /// `call` is one call; it is given its number. Its loop is compiled around it, so that it is
     /// inlined as it would be in a program.
-    pub fn new(calls: Calls, call: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let repeat: Box<dyn Fn(usize, usize) + Send + Sync> = match calls {
-            Calls::BackToBack => Box::new(move |first, count| {
-                for number in first..first + count {
-                    call(number);
-                }
-            }),
-            Calls::WithPrivateWork => Box::new(move |first, count| {
-                let mut private = PrivateWork::new(first);
-                for number in first..first + count {
-                    private.work();
-                    call(number);
-                }
-            }),
+    pub fn new<G: Gap>(call: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        let repeat = move |first, count| {
+            let mut gap = G::begin(first);
+            for number in first..first + count {
+                gap.pass();
+                call(number);
+            }
         };
-        Self { repeat, prepare: Box::new(|| {}), holds: Box::new(|| true) }
+        Self { repeat: Box::new(repeat), prepare: Box::new(|| {}), holds: Box::new(|| true) }
     }
 
     /// `prepare` runs before each stretch of calls, by one thread, not timed.

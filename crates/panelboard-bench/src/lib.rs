@@ -48,8 +48,9 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Mode};
 
-pub use contestant::{Calls, Contestant, Work};
+pub use contestant::{BackToBack, Contestant, Gap, Work};
 pub use goal::Bar;
+pub use private_work::PrivateWork;
 
 /// A program of benchmarks: its rows, and who stands in its summary.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub struct Bench {
 }
 
 /// What a call must do, by several contestants.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Row {
     /// A short name, for the command line.
     pub name: &'static str,
@@ -75,6 +76,9 @@ pub struct Row {
     pub goal: Vec<Bar>,
     /// Calls in one stretch, for work that has to be prepared again after so many.
     pub stretch: Option<usize>,
+    /// Calls before the timed ones of a sample, at least; for work that must find its memory again
+    /// in the caches after the others' turns.
+    pub warm_up: usize,
     /// True if the row is about what a second thread adds to a call.
     pub added: bool,
     /// Who takes part.

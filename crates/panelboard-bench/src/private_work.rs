@@ -2,20 +2,20 @@
 
 use std::{hint::black_box, sync::OnceLock, time::Duration};
 
-use crate::clock::now;
+use crate::{clock::now, contestant::Gap};
 
 /// 100 to 300 ns of arithmetic in registers, of a length drawn anew each time so that two threads
 /// fall into no step.
 #[derive(Debug)]
-pub(crate) struct PrivateWork(u64);
+pub struct PrivateWork(u64);
 
-impl PrivateWork {
-    pub(crate) fn new(seed: usize) -> Self {
-        Self(seed as u64)
+impl Gap for PrivateWork {
+    fn begin(first: usize) -> Self {
+        Self(first as u64)
     }
 
     #[inline]
-    pub(crate) fn work(&mut self) {
+    fn pass(&mut self) {
         let in_100_ns = steps_in_100_ns();
         let drawn = (self.0 >> 33) % (2 * in_100_ns + 1);
         self.0 = black_box(steps(self.0, in_100_ns + drawn));

@@ -31,7 +31,7 @@ struct Cell<'a> {
     contestant: usize,
     threads: usize,
     calls: usize,
-    stretch: Option<usize>,
+    row_of: &'a Row,
     work: &'a Work,
 }
 
@@ -62,18 +62,18 @@ pub(crate) fn measure(rows: &[Row], rounds: usize) -> Result<Vec<Vec<Measured>>,
     Ok(results)
 }
 
-fn cells<'a>(rows: &[Row], works: &'a [Vec<Work>]) -> Vec<Cell<'a>> {
+fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Work>]) -> Vec<Cell<'a>> {
     let most = pin::processors().len().min(2);
     let mut cells = Vec::new();
     for (row, works) in works.iter().enumerate() {
         for (contestant, work) in works.iter().enumerate() {
-            let stretch = rows[row].stretch;
+            let row_of = &rows[row];
             cells.extend((1..=most).map(|threads| Cell {
                 row,
                 contestant,
                 threads,
                 calls: 0,
-                stretch,
+                row_of,
                 work,
             }));
         }
@@ -117,9 +117,10 @@ fn sample(cell: &Cell<'_>, calls: usize, round: usize) -> f64 {
 /// What one thread does for a sample.
 fn timed(cell: &Cell<'_>, calls: usize, thread: usize, together: &Together) -> Duration {
     let first = thread * APART;
-    let stretch = cell.stretch.unwrap_or(calls);
-    if cell.stretch.is_none() {
-        cell.work.repeat(first, calls / 8 + 1);
+    let whole = cell.row_of.stretch.is_none();
+    let stretch = cell.row_of.stretch.unwrap_or(calls);
+    if whole {
+        cell.work.repeat(first, cell.row_of.warm_up.max(calls / 8));
     }
     let mut took = Duration::ZERO;
     let mut phase = 0;
@@ -133,7 +134,7 @@ fn timed(cell: &Cell<'_>, calls: usize, thread: usize, together: &Together) -> D
         cell.work.repeat(first + from, stretch.min(calls - from));
         took += begun.elapsed();
     }
-    if cell.stretch.is_none() {
+    if whole {
         // Whoever is done first must not leave the other one alone for the rest.
         together.done.fetch_add(1, Ordering::Relaxed);
         while together.done.load(Ordering::Relaxed) < together.threads {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use panelboard::{Breaker, Clock, Config, ConfigBuilder, State, TimeSource};
-use panelboard_bench::{Calls, Work};
+use panelboard_bench::{BackToBack, Work};
 
 use crate::service::{Down, Protect, up};
 
@@ -64,7 +64,7 @@ pub(crate) fn half_open() -> Work {
         .success_threshold(127);
     let breaker = Arc::new(Breaker::with_clock(config(builder), clock));
     let (prepared, held) = (Arc::clone(&breaker), Arc::clone(&breaker));
-    Work::new(Calls::BackToBack, move |number| breaker.protect(|| up(number)))
+    Work::new::<BackToBack>(move |number| breaker.protect(|| up(number)))
         .prepared(move || {
             prepared.trip();
             // The deadline is rounded up.

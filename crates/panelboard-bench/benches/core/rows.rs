@@ -1,8 +1,8 @@
 //! The scenario table: rows, contestants, goals.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
-use panelboard_bench::{Bar, Calls, Contestant, Row, Work};
+use panelboard_bench::{BackToBack, Bar, Contestant, Gap, PrivateWork, Row, Work};
 
 use crate::{
     ours, peers, plain,
@@ -27,14 +27,13 @@ fn closed_success() -> Row {
             Bar::TimesOne("failsafe", 5.0),
             Bar::TimesTwo("failsafe", 20.0),
         ],
-        stretch: None,
-        added: false,
-        contestants: consecutive(Calls::BackToBack),
+        contestants: consecutive::<BackToBack>(),
+        ..Row::default()
     }
 }
 
 fn closed_window() -> Row {
-    let row = Case { calls: Calls::BackToBack, service: up, admits: true };
+    let row = Case::<_, BackToBack>::new(up);
     Row {
         name: "closed-window",
         what: "closed, success, share of failures",
@@ -46,8 +45,6 @@ fn closed_window() -> Row {
             Bar::TimesTwo("recloser", 30.0),
             Bar::TimesTwo("breaker", 15.0),
         ],
-        stretch: None,
-        added: false,
         contestants: vec![
             row.contestant(ours::NAME, ours::window),
             row.contestant("failsafe", peers::failsafe_window),
@@ -57,17 +54,16 @@ fn closed_window() -> Row {
             row.contestant("two-loads", TwoLoads::default),
             row.contestant("bare-call", || Bare),
         ],
+        ..Row::default()
     }
 }
 
 fn closed_failure() -> Row {
-    let row = Case { calls: Calls::BackToBack, service: down, admits: true };
+    let row = Case::<_, BackToBack>::new(down);
     Row {
         name: "closed-failure",
         what: "closed, failure, failures in a row",
         goal: vec![Bar::One(6.0), Bar::Two(40.0), Bar::TimesOne("failsafe", 1.8)],
-        stretch: None,
-        added: false,
         contestants: vec![
             row.contestant(ours::NAME, ours::consecutive),
             row.contestant("failsafe", peers::failsafe_consecutive),
@@ -76,17 +72,16 @@ fn closed_failure() -> Row {
             row.contestant("mutex", plain::consecutive),
             row.contestant("bare-call", || Bare),
         ],
+        ..Row::default()
     }
 }
 
 fn open() -> Row {
-    let row = Case { calls: Calls::BackToBack, service: up, admits: false };
+    let row = Case::<_, BackToBack>::rejecting(up);
     Row {
         name: "open",
         what: "open, reject",
         goal: vec![Bar::One(14.0), Bar::Flat(1.15), Bar::TimesOne("breaker", 2.0)],
-        stretch: None,
-        added: false,
         contestants: vec![
             row.contestant(ours::NAME, ours::open),
             row.contestant("failsafe", peers::failsafe_open),
@@ -94,15 +89,16 @@ fn open() -> Row {
             row.contestant("breaker", peers::breaker_open),
             row.contestant("mutex", plain::open),
         ],
+        ..Row::default()
     }
 }
 
 fn half_open() -> Row {
-    let row = Case { calls: Calls::BackToBack, service: up, admits: true };
+    let row = Case::<_, BackToBack>::new(up);
     let breaker = || {
         let peer = Arc::new(peers::breaker_half_open());
         let held = Arc::clone(&peer);
-        let work = Work::new(Calls::BackToBack, move |number| peer.protect(|| up(number)));
+        let work = Work::new::<BackToBack>(move |number| peer.protect(|| up(number)));
         work.holding(move || held.is_half_open())
     };
     Row {
@@ -110,7 +106,6 @@ fn half_open() -> Row {
         what: "half-open, admit and success",
         goal: vec![Bar::One(10.0), Bar::Two(60.0), Bar::TimesOne("breaker", 1.3)],
         stretch: Some(HALF_OPEN_STRETCH),
-        added: false,
         contestants: vec![
             Contestant::new(ours::NAME, ours::half_open),
             row.contestant("recloser", peers::recloser_half_open),
@@ -118,6 +113,7 @@ fn half_open() -> Row {
             row.contestant("mutex", plain::half_open),
             row.contestant("bare-call", || Bare),
         ],
+        ..Row::default()
     }
 }
 
@@ -130,14 +126,14 @@ fn shared() -> Row {
             Bar::TimesAdded("failsafe", 20.0),
             Bar::TimesAdded("recloser", 150.0),
         ],
-        stretch: None,
         added: true,
-        contestants: consecutive(Calls::WithPrivateWork),
+        contestants: consecutive::<PrivateWork>(),
+        ..Row::default()
     }
 }
 
-fn consecutive(calls: Calls) -> Vec<Contestant> {
-    let row = Case { calls, service: up, admits: true };
+fn consecutive<G: Gap>() -> Vec<Contestant> {
+    let row = Case::<_, G>::new(up);
     vec![
         row.contestant(ours::NAME, ours::consecutive),
         row.contestant("failsafe", peers::failsafe_consecutive),
@@ -149,24 +145,30 @@ fn consecutive(calls: Calls) -> Vec<Contestant> {
     ]
 }
 
-/// What the contestants of a row have in common.
-#[derive(Clone, Copy)]
-struct Case<S> {
-    calls: Calls,
-    /// A type of its own, so that it is inlined into the loop.
+/// What the contestants of a row have in common: the service and what lies between two calls, as
+/// types, so that they are inlined into the loop; and whether a call goes through, at the end too.
+struct Case<S, G> {
     service: S,
-    /// Whether a call goes through, before and after.
     admits: bool,
+    gap: PhantomData<G>,
 }
 
-impl<S: Service> Case<S> {
-    fn contestant<P: Protect>(self, name: &'static str, make: fn() -> P) -> Contestant {
+impl<S: Service, G: Gap> Case<S, G> {
+    fn new(service: S) -> Self {
+        Self { service, admits: true, gap: PhantomData }
+    }
+
+    fn rejecting(service: S) -> Self {
+        Self { admits: false, ..Self::new(service) }
+    }
+
+    fn contestant<P: Protect>(&self, name: &'static str, make: fn() -> P) -> Contestant {
+        let (service, admits) = (self.service, self.admits);
         Contestant::new(name, move || {
             let peer = Arc::new(make());
             let held = Arc::clone(&peer);
-            let service = self.service;
-            let work = Work::new(self.calls, move |number| peer.protect(|| service(number)));
-            work.holding(move || held.admits() == self.admits)
+            let work = Work::new::<G>(move |number| peer.protect(|| service(number)));
+            work.holding(move || held.admits() == admits)
         })
     }
 }

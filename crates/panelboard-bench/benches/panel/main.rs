@@ -3,7 +3,7 @@
 //! | row | what the call must do | how the keys come |
 //! | --- | --- | --- |
 //! | `hot-key` | find the breaker of a key and read its state | the same key each time, for both threads |
-//! | `random-keys` | the same | drawn at random, other ones for each thread |
+//! | `random-keys` | the same | every key in turn, in random order, the threads at different places |
 //! | `whole-call` | find the breaker of a hot key, acquire, end with success | the same key each time, for both threads |
 //!
 //! | contestant | is |

@@ -13,6 +13,9 @@ pub(crate) const OURS: &str = "panelboard";
 /// How many keys there are.
 pub(crate) const KEYS: usize = 10_000;
 
+/// Bytes of each key.
+pub(crate) const KEY_LENGTH: usize = "provider-00/key-0000".len();
+
 /// The key with this number: ten providers, a thousand keys each.
 pub(crate) fn key(number: usize) -> String {
     format!("provider-{:02}/key-{:04}", number / 1_000, number % 1_000)

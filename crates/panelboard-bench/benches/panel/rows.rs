@@ -9,12 +9,9 @@ use std::{
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use panelboard::Breaker;
-use panelboard_bench::{Bar, Calls, Contestant, Row, Work};
+use panelboard_bench::{BackToBack, Bar, Contestant, Row, Work};
 
-use crate::maps::{Get, KEYS, Kept, Look, OURS, With, key};
-
-/// How many keys are drawn: more than there are, so that none is always near the front.
-const DRAWN: usize = 1 << 16;
+use crate::maps::{Get, KEY_LENGTH, KEYS, Kept, Look, OURS, With, key};
 
 pub(crate) fn all() -> Vec<Row> {
     vec![hot_key(), random_keys(), whole_call()]
@@ -24,15 +21,9 @@ fn hot_key() -> Row {
     Row {
         name: "hot-key",
         what: "find a hot key, read the state",
-        goal: vec![
-            Bar::Within("HashMap", 1.5),
-            Bar::Flat(1.1),
-            Bar::Locked(0.0),
-            Bar::TimesTwo("DashMap", 4.0),
-        ],
-        stretch: None,
-        added: false,
+        goal: vec![Bar::Within("HashMap", 1.5), Bar::Flat(1.1), Bar::TimesTwo("DashMap", 4.0)],
         contestants: contestants(one_key, read),
+        ..Row::default()
     }
 }
 
@@ -41,9 +32,9 @@ fn random_keys() -> Row {
         name: "random-keys",
         what: "find a random key, read the state",
         goal: vec![Bar::One(55.0), Bar::Flat(1.1), Bar::Within("HashMap", 1.5)],
-        stretch: None,
-        added: false,
-        contestants: contestants(any_key, read),
+        warm_up: 2 * KEYS,
+        contestants: contestants(every_key, read),
+        ..Row::default()
     }
 }
 
@@ -51,10 +42,9 @@ fn whole_call() -> Row {
     Row {
         name: "whole-call",
         what: "find a hot key, acquire, success",
-        goal: vec![Bar::Within("HashMap", 1.5), Bar::Flat(1.1), Bar::Locked(0.0)],
-        stretch: None,
-        added: false,
+        goal: vec![Bar::Within("HashMap", 1.5), Bar::Flat(1.1)],
         contestants: contestants(one_key, call),
+        ..Row::default()
     }
 }
 
@@ -70,51 +60,55 @@ fn call(breaker: &Breaker) {
     }
 }
 
-fn one_key(_: u64) -> usize {
-    KEYS / 2
+/// Which key each call asks for, over and over.
+type Order = fn() -> Vec<usize>;
+
+fn one_key() -> Vec<usize> {
+    vec![KEYS / 2]
 }
 
-fn any_key(drawn: u64) -> usize {
-    (drawn % KEYS as u64) as usize
+/// Every key once, in the same random order for every contestant (Fisher and Yates, xorshift).
+fn every_key() -> Vec<usize> {
+    let mut order: Vec<usize> = (0..KEYS).collect();
+    let mut random = 1_u64;
+    for last in (1..KEYS).rev() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        order.swap(last, (random % (last as u64 + 1)) as usize);
+    }
+    order
 }
 
 fn contestants(
-    draw: fn(u64) -> usize,
+    order: Order,
     work: impl Fn(&Breaker) + Copy + Send + Sync + 'static,
 ) -> Vec<Contestant> {
     vec![
-        contestant::<With>(OURS, draw, work),
-        contestant::<Get>("panel.get", draw, work),
-        contestant::<Kept>("handle", draw, work),
-        contestant::<HashMap<String, Arc<Breaker>, RandomState>>("HashMap", draw, work),
-        contestant::<papaya::HashMap<String, Arc<Breaker>, RandomState>>("papaya", draw, work),
-        contestant::<DashMap<String, Arc<Breaker>, RandomState>>("DashMap", draw, work),
-        contestant::<Mutex<HashMap<String, Arc<Breaker>, RandomState>>>("Mutex", draw, work),
+        contestant::<With>(OURS, order, work),
+        contestant::<Get>("panel.get", order, work),
+        contestant::<Kept>("handle", order, work),
+        contestant::<HashMap<String, Arc<Breaker>, RandomState>>("HashMap", order, work),
+        contestant::<papaya::HashMap<String, Arc<Breaker>, RandomState>>("papaya", order, work),
+        contestant::<DashMap<String, Arc<Breaker>, RandomState>>("DashMap", order, work),
+        contestant::<Mutex<HashMap<String, Arc<Breaker>, RandomState>>>("Mutex", order, work),
     ]
 }
 
 fn contestant<L: Look>(
     name: &'static str,
-    draw: fn(u64) -> usize,
+    order: Order,
     work: impl Fn(&Breaker) + Copy + Send + Sync + 'static,
 ) -> Contestant {
     Contestant::new(name, move || {
         let map = L::new();
-        let keys: Vec<String> = (0..KEYS).map(key).collect();
-        let order: Vec<usize> = numbers().take(DRAWN).map(draw).collect();
-        Work::new(Calls::BackToBack, move |call| {
-            let number = order[call % DRAWN];
-            map.look(number, &keys[number], work);
+        let order = order();
+        // One after the other in memory: a caller has its key at hand.
+        let names: String = order.iter().map(|&number| key(number)).collect();
+        Work::new::<BackToBack>(move |call| {
+            let place = call % order.len();
+            let name = &names[place * KEY_LENGTH..(place + 1) * KEY_LENGTH];
+            map.look(order[place], name, work);
         })
-    })
-}
-
-/// The same random numbers for every contestant (splitmix64).
-fn numbers() -> impl Iterator<Item = u64> {
-    (1_u64..).map(|n| {
-        let mut x = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
     })
 }
