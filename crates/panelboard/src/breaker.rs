@@ -173,14 +173,19 @@ impl Breaker {
     #[cold]
     fn admit_slowly(&self) -> Result<Admission, Rejected> {
         let now = self.clock.now();
+        let bits = self.load();
+        let word = Word::unpack(bits);
+        // Most callers that come here are rejected, which changes nothing: no exchange to prepare.
+        let answer = step(word, Event::Acquire, &self.given(word, now)).answer;
+        if let Answer::Rejected { retry_after } = answer {
+            return Err(self.reject(word, self.full(bits), retry_after, now));
+        }
         let done = self.drive_any(Event::Acquire, now);
         let (bits, generation) = (done.word.pack(), done.generation);
         match done.answer {
             Answer::Admitted { .. } => Ok(Admission::new(bits, generation)),
             Answer::Rejected { retry_after } => {
-                self.counts.rejected.add();
-                let state = state::effective(done.word, now);
-                Err(Rejected { state, retry_after, generation })
+                Err(self.reject(done.word, generation, retry_after, now))
             }
             Answer::AdmittedUnrecorded | Answer::Done | Answer::Extended => {
                 if done.word.over == Override::MetricsOnly {
@@ -189,6 +194,17 @@ impl Breaker {
                 Ok(Admission::unrecorded(bits, generation))
             }
         }
+    }
+
+    fn reject(
+        &self,
+        word: Word,
+        generation: u64,
+        retry_after: Option<Duration>,
+        now: Duration,
+    ) -> Rejected {
+        self.counts.rejected.add();
+        Rejected { state: state::effective(word, now), retry_after, generation }
     }
 
     /// Ends a call that succeeded.
@@ -208,14 +224,18 @@ impl Breaker {
     /// Ends a call that failed.
     #[inline]
     pub(crate) fn fail(&self, admission: Admission) -> Recorded {
-        let bits = self.load();
-        let plain = bits & PLAIN_CLOSED_MASK == 0 && admission.is_current(bits, self.near());
-        let below = word::failures(bits) + 1 < self.hot.limits.load().failure_threshold;
-        if plain && below && self.exchange(bits, bits + ONE_FAILURE) {
-            self.counts.failures.add();
-            return Recorded::Counted;
+        loop {
+            let bits = self.load();
+            let plain = bits & PLAIN_CLOSED_MASK == 0 && admission.is_current(bits, self.near());
+            let below = word::failures(bits) + 1 < self.hot.limits.load().failure_threshold;
+            if !(plain && below) {
+                return self.record(admission, Outcome::Failure);
+            }
+            if self.exchange(bits, bits + ONE_FAILURE) {
+                self.counts.failures.add();
+                return Recorded::Counted;
+            }
         }
-        self.record(admission, Outcome::Failure)
     }
 
     /// Ends a call with an outcome, by the long way.
