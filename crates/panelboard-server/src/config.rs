@@ -26,7 +26,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use build::LISTEN;
-pub use build::{Config, Server};
+use build::Origin;
+pub use build::{Config, Seen, Server};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;
@@ -67,8 +68,12 @@ impl fmt::Display for Source {
 ///
 /// Every mistake of the file, in the order of its lines; or the one that it can not be read.
 pub fn load(path: &Path, listen: Option<&str>, env: &Environment) -> Result<Config, Mistakes> {
+    // Looked at before it is read: what changes in between is found at the next look.
+    let seen = Seen::now(path);
     let text = read(path).map_err(|wrong| Mistakes::whole_file(path.display(), wrong))?;
-    parse(&text, Source::File(path.to_owned()), listen, env)
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let source = Source::File(path.to_owned());
+    understand(&text, Origin { source, seen: Some(seen), listen, env, folder })
 }
 
 /// Checks and builds `text`, which came from `source`. See [`load`].
@@ -82,13 +87,13 @@ pub fn parse(
     listen: Option<&str>,
     env: &Environment,
 ) -> Result<Config, Mistakes> {
+    understand(text, Origin { source, seen: None, listen, env, folder: Path::new("") })
+}
+
+fn understand(text: &str, origin: Origin<'_>) -> Result<Config, Mistakes> {
+    let source = origin.source.clone();
     let (values, mut found) = check::check(text);
-    let folder = match &source {
-        Source::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
-        Source::BuiltIn | Source::Environment => PathBuf::new(),
-    };
-    let config = build::build(&values, source.clone(), listen, env, &folder, &mut found);
-    match config {
+    match build::build(&values, origin, &mut found) {
         Some(config) if found.is_empty() => Ok(config),
         _ => Err(Mistakes::new(source, text, found)),
     }

@@ -9,15 +9,15 @@
 //! `header_timeout`, `max_event_streams`) holds until the next start; a change is logged.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
 use crate::clock::{rfc3339, wall};
-use crate::config::{self, Config, Environment, Server};
+use crate::config::{self, Environment, Seen, Server};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -33,35 +33,38 @@ pub struct Reload {
     pub env: Environment,
 }
 
-/// What can be told of a file without reading it.
-type Stamp = Vec<Option<(SystemTime, u64)>>;
-
 /// Reloads whenever there is a reason to. Never ends.
-pub(crate) async fn watch(reload: Reload, app: Arc<App>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        tracing::error!("SIGHUP cannot be listened for: no reloads");
-        return;
-    };
+pub(crate) async fn watch(reload: Reload, mut hangup: Option<Signal>, app: Arc<App>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = stamp(&app.config());
+    let mut seen = app.config().files.clone();
     loop {
-        tokio::select! {
-            received = hangup.recv() => if received.is_none() { return },
-            _ = tick.tick() => if stamp(&app.config()) == seen { continue },
+        let told = tokio::select! {
+            () = received(&mut hangup) => true,
+            _ = tick.tick() => false,
+        };
+        let now: Vec<Seen> = seen.iter().map(Seen::again).collect();
+        if !told && now == seen {
+            continue;
         }
-        // Taken before reading: what changes meanwhile is seen at the next look.
-        seen = stamp(&app.config());
-        once(&reload, &app).await;
-        if app.reloads().last_error.is_none() {
-            // Another configuration may have other files.
-            seen = stamp(&app.config());
-        }
+        // Another configuration may have other files; after a mistake the old ones are watched, as
+        // they were just before they were read.
+        seen = if once(&reload, &app).await { app.config().files.clone() } else { now };
     }
 }
 
-/// Reads the file; takes it over, or notes what is wrong with it.
-async fn once(reload: &Reload, app: &App) {
+/// Waits for a hang-up, for ever where nobody listens for them.
+async fn received(hangup: &mut Option<Signal>) {
+    if let Some(signal) = hangup
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Reads the file; takes it over, or notes what is wrong with it. Says which.
+async fn once(reload: &Reload, app: &App) -> bool {
     let done = take_over(reload, app).await;
     app.metrics.reload(done.is_ok());
     let mut reloads = app.reloads();
@@ -70,10 +73,12 @@ async fn once(reload: &Reload, app: &App) {
             reloads.done += 1;
             reloads.last_error = None;
             reloads.loaded_at = rfc3339(wall());
+            true
         }
         Err(error) => {
             tracing::error!(%error, "the configuration was not reloaded, the old one holds");
             reloads.last_error = Some(error);
+            false
         }
     }
 }
@@ -89,6 +94,7 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
     tell_what_waits(&app.config().server, &config.server);
     app.swap(config);
+    forget_isolations(app);
     tracing::info!(
         kept = done.kept,
         added = done.added,
@@ -97,6 +103,15 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
         "the configuration was reloaded"
     );
     Ok(())
+}
+
+/// Lets go of isolations whose breaker is gone, so that one of the same name starts free.
+fn forget_isolations(app: &App) {
+    let gone: Vec<_> = {
+        let mut isolated = app.isolated.lock().unwrap_or_else(PoisonError::into_inner);
+        isolated.extract_if(|key, _| app.gateway.figures(key).is_none()).collect()
+    };
+    drop(gone);
 }
 
 fn tell_what_waits(old: &Server, new: &Server) {
@@ -110,13 +125,4 @@ fn tell_what_waits(old: &Server, new: &Server) {
     for (field, _) in fields.into_iter().filter(|(_, changed)| *changed) {
         tracing::warn!(field, "a change that takes effect at the next start");
     }
-}
-
-/// When each file was changed and how long it is; none where it can not be told.
-fn stamp(config: &Config) -> Stamp {
-    let stamp = |path: &PathBuf| {
-        let file = std::fs::metadata(path).ok()?;
-        Some((file.modified().ok()?, file.len()))
-    };
-    config.files.iter().map(stamp).collect()
 }

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use panelboard::Clock;
 use panelboard_llm::{Gateway, SettingsError};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::App;
@@ -30,6 +31,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Where reloads come from. Default: there are none.
     pub reload: Option<Reload>,
+    /// A signal that asks for a reload. Default: only a change of the file does.
+    pub hangup: Option<Signal>,
 }
 
 /// Why a server did not start.
@@ -97,7 +100,7 @@ pub async fn run(
         async move { app.events.pump(&app.metrics, app.stop.over.clone()).await }
     });
     if let Some(reload) = options.reload {
-        tasks.spawn(reload::watch(reload, Arc::clone(&app)));
+        tasks.spawn(reload::watch(reload, options.hangup, Arc::clone(&app)));
     }
     serve(listener, &app, &server, shutdown).await;
     app.stop.over.cancel();

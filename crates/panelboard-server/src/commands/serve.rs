@@ -73,17 +73,24 @@ async fn start(args: &cli::Serve, env: &Environment, config: Config) -> u8 {
             return exit::UNREACHABLE;
         }
     };
-    // Before anything is said: whoever reads the greeting may send a signal at once.
-    let (terminate, interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => {
-                complain(format_args!("panelboard: cannot listen for signals: {error}"));
-                return exit::UNREACHABLE;
-            }
-        };
+    // Before anything is said: whoever reads the greeting may send a signal at once, and a hang-up
+    // that nobody listens for ends the process.
+    let signals = (|| {
+        Ok::<_, std::io::Error>([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ])
+    })();
+    let [terminate, interrupt, hangup] = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(format_args!("panelboard: cannot listen for signals: {error}"));
+            return exit::UNREACHABLE;
+        }
+    };
     let bound = listener.local_addr().unwrap_or(address);
-    let mut options = Options::default();
+    let mut options = Options { hangup: Some(hangup), ..Options::default() };
     if let Source::File(file) = &config.source {
         let (file, listen) = (file.clone(), args.listen.clone());
         options.reload = Some(Reload { file, listen, env: env.clone() });

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use panelboard_llm::{Key, Kind, Limits, Model, Provider, Secret, Settings, Target, Timeouts};
 
@@ -26,8 +26,34 @@ pub struct Config {
     pub llm: Settings,
     /// Where it came from.
     pub source: Source,
-    /// Every file that it was read from: its own, and those of secrets.
-    pub files: Vec<PathBuf>,
+    /// Every file that it was read from, as it was just before: its own, and those of secrets.
+    pub files: Vec<Seen>,
+}
+
+/// A file, and what could be told of it without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    path: PathBuf,
+    /// When it was changed and how long it was; none if that could not be told.
+    stamp: Option<(SystemTime, u64)>,
+}
+
+impl Seen {
+    /// Looks at a file.
+    pub fn now(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let stamp = || {
+            let file = std::fs::metadata(&path).ok()?;
+            Some((file.modified().ok()?, file.len()))
+        };
+        Self { stamp: stamp(), path }
+    }
+
+    /// Looks at the same file again.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::now(&self.path)
+    }
 }
 
 /// The section `[server]`.
@@ -62,19 +88,22 @@ pub struct Server {
 pub(crate) const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
+/// Where a text came from, and what it is read beside.
+pub(super) struct Origin<'a> {
+    pub(super) source: Source,
+    /// The file itself, if it came from one.
+    pub(super) seen: Option<Seen>,
+    /// The address that takes the place of the file's.
+    pub(super) listen: Option<&'a str>,
+    pub(super) env: &'a Environment,
+    /// Where relative references begin.
+    pub(super) folder: &'a Path,
+}
+
 /// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
-pub(super) fn build(
-    file: &Table,
-    source: Source,
-    listen: Option<&str>,
-    env: &Environment,
-    folder: &Path,
-    found: &mut Vec<Found>,
-) -> Option<Config> {
-    let mut builder = Builder { env, folder, found, files: Vec::new() };
-    if let Source::File(path) = &source {
-        builder.files.push(path.clone());
-    }
+pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) -> Option<Config> {
+    let Origin { source, seen, listen, env, folder } = origin;
+    let mut builder = Builder { env, folder, found, files: seen.into_iter().collect() };
     let nothing = Table::default();
     let server = builder.server(file.table("server").unwrap_or(&nothing), listen);
     let breaker = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
@@ -94,7 +123,7 @@ struct Builder<'a> {
     env: &'a Environment,
     folder: &'a Path,
     found: &'a mut Vec<Found>,
-    files: Vec<PathBuf>,
+    files: Vec<Seen>,
 }
 
 impl Builder<'_> {
@@ -160,7 +189,7 @@ impl Builder<'_> {
         let references: Vec<_> = table.secrets("client_keys").collect();
         let mut tokens = Vec::with_capacity(references.len());
         for (i, reference, at) in references {
-            self.files.extend(reference.file(self.folder));
+            self.files.extend(reference.file(self.folder).map(Seen::now));
             match reference.follow(self.env, self.folder) {
                 Ok(secret) => tokens.push(Token::new(&secret)),
                 Err(wrong) => {
@@ -174,7 +203,7 @@ impl Builder<'_> {
 
     fn secret(&mut self, table: &Table, field: &str) -> Option<String> {
         let reference = table.secret(field)?;
-        self.files.extend(reference.file(self.folder));
+        self.files.extend(reference.file(self.folder).map(Seen::now));
         match reference.follow(self.env, self.folder) {
             Ok(secret) => Some(secret),
             Err(wrong) => {

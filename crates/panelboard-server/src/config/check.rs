@@ -157,7 +157,13 @@ fn elsewhere(name: &str) -> Option<&'static str> {
 /// An unknown key as it may be shown: a person may have pasted anything there.
 fn shown(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.len() <= 40 && name.chars().all(plain) { name.to_owned() } else { "(a key)".to_owned() }
+    // Names of fields have few digits; secrets have many.
+    let digits = name.chars().filter(char::is_ascii_digit).count();
+    if name.len() <= 40 && digits <= 3 && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        "(not shown)".to_owned()
+    }
 }
 
 /// Checks a value that holds no others.

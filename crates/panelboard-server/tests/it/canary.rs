@@ -1,1 +1,150 @@
-//! To come.
+//! Does a key or a token show in anything that the process ever writes?
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+
+use crate::http::{CHAT, send, stream};
+use crate::program::{Program, command, ended};
+
+const KEY: &str = "sk-canary-1234567890abcdef";
+const CLIENT: &str = "client-canary-1234567890";
+const ADMIN: &str = "admin-canary-1234567890";
+/// What a client says to a model; it belongs in no log.
+const PROMPT: &str = "prompt-canary-1234567890";
+
+/// A provider that shows its callers' keys to everybody: in bodies, in headers, in streams.
+fn indiscreet() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for (i, socket) in listener.incoming().enumerate() {
+            let Ok(mut socket) = socket else { continue };
+            let mut reader = BufReader::new(socket.try_clone().unwrap());
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
+                line.clear();
+            }
+            let status = [401, 403, 429, 500, 503, 529][i % 6];
+            let body = format!(
+                "{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY}\",\"type\":\"{KEY}\",\
+                 \"code\":\"invalid_api_key\"}}}}"
+            );
+            let _ = write!(
+                socket,
+                "HTTP/1.1 {status} {KEY}\r\ncontent-type: application/json\r\nx-request-id: {KEY}\r\n\
+                 connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    addr
+}
+
+#[test]
+fn no_secret_shows_anywhere() {
+    let provider = indiscreet();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("panelboard.toml");
+    let names: Vec<String> = (0..6)
+        .map(|i| format!("{{ name = \"key-{i}\", secret = \"env:PROVIDER_KEY\" }}"))
+        .collect();
+    let text = format!(
+        "[server]\nadmin_token = \"env:ADMIN\"\nclient_keys = [\"env:CLIENT\"]\n\
+         [[provider]]\nname = \"p\"\nkind = \"openai-compatible\"\nbase_url = \"http://{provider}/v1\"\n\
+         keys = [{}]\n[[model]]\nname = \"fast\"\ntargets = [\"p/m\"]\n",
+        names.join(", ")
+    );
+    std::fs::write(&path, &text).unwrap();
+    let env =
+        [("PROVIDER_KEY", KEY), ("CLIENT", CLIENT), ("ADMIN", ADMIN), ("PANELBOARD_LOG", "trace")];
+    let server = Program::serve(&["--config", path.to_str().unwrap()], &env);
+    let addr = server.addr;
+    let client = format!("Bearer {CLIENT}");
+    let admin = format!("Bearer {ADMIN}");
+    let mut said = String::new();
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
+        let chat = CHAT.replace("hi", PROMPT);
+        let broken = &chat[..chat.len() - 1];
+        for body in [&chat, &chat.replacen('{', "{\"stream\":true,", 1), broken, ""] {
+            let reply = send(addr, "POST", path, &[("authorization", &client)], body);
+            said.push_str(&format!("{}{}\n", reply.head, reply.body));
+        }
+    }
+    let wrong = [("authorization", "Bearer not-it")];
+    said.push_str(&send(addr, "POST", "/v1/chat/completions", &wrong, CHAT).body);
+    let paths = [
+        "/v1/models",
+        "/v1/breakers",
+        "/v1/breakers/p/key-0",
+        "/v1/events?format=json&after=0",
+        "/v1/calls",
+        "/health",
+        "/ready",
+        "/status",
+        "/metrics",
+        "/openapi.json",
+        "/",
+        "/v1/breakers/nobody",
+        "/nothing",
+    ];
+    for path in paths {
+        let reply = send(addr, "GET", path, &[("authorization", &admin)], "");
+        said.push_str(&format!("{}{}\n", reply.head, reply.body));
+    }
+    assert!(said.contains("401") && said.contains("\"last_error\":{"), "the faults have been seen");
+    let first = stream(addr, "GET", "/v1/events?after=0", &[("authorization", &admin)], "").line();
+    said.push_str(&format!("{first:?}\n"));
+    // A reload with a mistake, and one with a secret in plain text.
+    std::fs::write(&path, text.replace("env:PROVIDER_KEY", KEY)).unwrap();
+    server.signal("HUP");
+    crate::http::until("the reload is refused", || {
+        server.stderr().contains("was not reloaded").then_some(())
+    });
+    let status = send(addr, "GET", "/status", &[("authorization", &admin)], "");
+    assert!(status.body.contains("is a secret in plain text (not shown)"), "{}", status.body);
+    said.push_str(&format!("{}{}\n", status.head, status.body));
+    let (_, out, err) = server.stop();
+    assert!(err.contains("TRACE") || err.contains("DEBUG"), "everything has been logged");
+    for text in [said, out, err] {
+        assert_clean(&text);
+    }
+}
+
+#[test]
+fn the_commands_show_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("panelboard.toml");
+    let path = path.to_str().unwrap();
+    let rows = [
+        format!("[server]\nadmin_token = \"{KEY}\"\n"),
+        format!("[server]\nclient_keys = [\"{KEY}\", \"env:{KEY}\"]\n"),
+        format!("[[provider]]\nname = \"a\"\nkind = \"openai\"\nkeys = [\"{KEY}\"]\n"),
+        format!("[[provider]]\n\"{KEY}\" = 1\nkeys = \"{KEY}\"\nsecret = \"{KEY}\"\n"),
+        format!("[[provider]]\nbase_url = \"https://me:{KEY}@host/v1\"\n"),
+        format!("secret = {KEY}\n"),
+    ];
+    for text in rows {
+        std::fs::write(path, &text).unwrap();
+        for args in [&["check", path][..], &["serve", "--config", path]] {
+            let (code, out, err) = ended(command(args).output().unwrap());
+            assert_eq!(code, 1, "{text}");
+            assert_clean(&out);
+            assert_clean(&err);
+        }
+    }
+    let mut ask = command(&["status", "--url", "http://127.0.0.1:1"]);
+    let (_, out, err) = ended(ask.env("PANELBOARD_ADMIN_TOKEN", ADMIN).output().unwrap());
+    assert_clean(&format!("{out}{err}"));
+}
+
+#[track_caller]
+fn assert_clean(text: &str) {
+    for secret in [KEY, CLIENT, ADMIN, PROMPT] {
+        // Nor a good part of one.
+        let part = &secret[..secret.len() - 6];
+        if let Some(at) = text.find(part) {
+            let from = text[..at].char_indices().rev().nth(200).map_or(0, |(i, _)| i);
+            panic!("a secret shows: ...{}", &text[from..at + part.len()]);
+        }
+    }
+}
