@@ -16,7 +16,8 @@
 //! after a warm-up, and divided by the number of calls. callgrind tells how often each instruction
 //! ran; objdump tells which of them are locked: those with a `lock` prefix, `xchg` with memory, and
 //! `mfence`. The loop itself is included: the bare call beside it shows how much that is. These
-//! columns do not depend on the machine or on its load.
+//! columns do not depend on the machine or on its load. A reading of the clock is a system call
+//! there, of which only the caller's side is counted.
 //!
 //! # What it prints
 //! First the goals with what was reached, then a table for each row. Nothing fails for being slow.

@@ -4,21 +4,30 @@ use std::{hint::black_box, sync::OnceLock, time::Duration};
 
 use crate::{clock::now, contestant::Gap};
 
-/// 100 to 300 ns of arithmetic in registers, of a length drawn anew each time so that two threads
-/// fall into no step.
+/// 100 to 300 ns of arithmetic in registers. Every 256 calls take each of 256 lengths once, each
+/// thread in an order of its own: threads fall into no step, and all have the same work to do.
 #[derive(Debug)]
-pub struct PrivateWork(u64);
+pub struct PrivateWork {
+    place: u64,
+    stride: u64,
+    value: u64,
+}
+
+const LENGTHS: u64 = 256;
 
 impl Gap for PrivateWork {
     fn begin(first: usize) -> Self {
-        Self(first as u64)
+        let first = first as u64;
+        // An odd stride visits every length.
+        Self { place: first, stride: (first * 2 + 77) | 1, value: first }
     }
 
     #[inline]
     fn pass(&mut self) {
+        self.place = self.place.wrapping_add(self.stride) % LENGTHS;
         let in_100_ns = steps_in_100_ns();
-        let drawn = (self.0 >> 33) % (2 * in_100_ns + 1);
-        self.0 = black_box(steps(self.0, in_100_ns + drawn));
+        let count = in_100_ns + 2 * in_100_ns * self.place / LENGTHS;
+        self.value = black_box(steps(self.value, count));
     }
 }
 
