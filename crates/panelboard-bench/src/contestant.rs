@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// What lies between two calls of a thread. A type and not a value, so that a loop has one body, and
-/// the call is inlined into it.
+/// What lies between two calls of a thread. A type and not a value, so that a loop has one body,
+/// and the call is inlined into it.
 pub trait Gap: 'static {
     /// At the start of a thread's calls.
     fn begin(first: usize) -> Self;
@@ -67,7 +67,8 @@ impl Work {
         self
     }
 
-    /// `holds` says whether it is still in the state that the row is about. Asked after each sample.
+    /// `holds` says whether it is still in the state that the row is about. Asked after each
+    /// sample.
     #[must_use]
     pub fn holding(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.holds = Box::new(holds);

@@ -4,20 +4,20 @@
 //! `benches/core/main.rs` and `benches/panel/main.rs`.
 //!
 //! # How the time is measured
-//! A round takes one sample of each contestant of each row, with one thread and with two on the same
-//! object, in shuffled order. A sample is some milliseconds of calls in a loop; its warm-up is not
-//! timed. With two threads each is kept on a processor of its own, they start together, the one that
-//! is done first goes on calling until the other is done, and the slower one counts. What is told is
-//! the median over the rounds; a ratio is the median of the ratios within each round, so a machine
-//! that is slow for a while is slow for both sides.
+//! A round takes one sample of each contestant of each row, with one thread and with two on the
+//! same object, in shuffled order. A sample is some milliseconds of calls in a loop; its warm-up
+//! is not timed. With two threads each is kept on a processor of its own, they start together,
+//! the one that is done first goes on calling until the other is done, and the slower one counts.
+//! What is told is the median over the rounds; a ratio is the median of the ratios within each
+//! round, so a machine that is slow for a while is slow for both sides.
 //!
 //! # How instructions and locked operations are counted
-//! Under callgrind, on `x86_64`, in a process for each contestant: only the calls' loop is counted,
-//! after a warm-up, and divided by the number of calls. callgrind tells how often each instruction
-//! ran; objdump tells which of them are locked: those with a `lock` prefix, `xchg` with memory, and
-//! `mfence`. The loop itself is included: the bare call beside it shows how much that is. These
-//! columns do not depend on the machine or on its load. A reading of the clock is a system call
-//! there, of which only the caller's side is counted.
+//! Under callgrind, on `x86_64`, in a process for each contestant: only the calls' loop is
+//! counted, after a warm-up, and divided by the number of calls. callgrind tells how often each
+//! instruction ran; objdump tells which of them are locked: those with a `lock` prefix, `xchg`
+//! with memory, and `mfence`. The loop itself is included: the bare call beside it shows how much
+//! that is. These columns do not depend on the machine or on its load. A reading of the clock is
+//! a system call there, of which only the caller's side is counted.
 //!
 //! # What it prints
 //! First the goals with what was reached, then a table for each row. Nothing fails for being slow.

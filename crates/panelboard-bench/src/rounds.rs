@@ -8,7 +8,8 @@ use std::{
 
 use crate::{Row, callgrind::Counts, clock::now, contestant::Work, pin};
 
-/// How long a sample should take: long beside the start of a thread, short beside a scheduler's turn.
+/// How long a sample should take: long beside the start of a thread, short beside a turn of the
+/// scheduler.
 const SAMPLE: Duration = Duration::from_millis(2);
 /// Calls of a thread that only keeps the other one company.
 const COMPANY: usize = 32;

@@ -1,22 +1,30 @@
 //! One call of a breaker, by state and policy, beside other breakers.
 //!
-//! | row | what the call must do | how each is set up |
-//! | --- | --- | --- |
-//! | `closed-success` | closed, success, counts failures in a row | the threshold is never near |
-//! | `closed-window` | closed, success, judges a share of failures | over a time (`panelboard`, `failsafe`, `mutex`: 10 s) or over the last 100 calls (`recloser`, `breaker`) |
-//! | `closed-failure` | closed, failure below the threshold | every 1,024th call succeeds; a share of failures never trips |
-//! | `open` | open, reject | the deadline is an hour away |
-//! | `half-open` | half-open, admit and success | stays half-open: made so anew before every 60 calls of a thread, not timed |
-//! | `shared` | closed, success, with 100 to 300 ns of private work between the calls | what a second thread adds to a call |
+//! | row              | what the call must do                                             |
+//! | ---------------- | ----------------------------------------------------------------- |
+//! | `closed-success` | closed, success, counts failures in a row                         |
+//! | `closed-window`  | closed, success, judges a share of failures                       |
+//! | `closed-failure` | closed, failure below the threshold                               |
+//! | `open`           | open, reject                                                      |
+//! | `half-open`      | half-open, admit and success                                      |
+//! | `shared`         | closed, success, with 100 to 300 ns of private work between calls |
 //!
-//! | contestant | is |
-//! | --- | --- |
-//! | `panelboard` | `acquire`, then `success` or `failure` of the permit |
-//! | `failsafe`, `recloser` | their `call` with a closure |
-//! | `breaker` | its `call`, polled once: the service is ready |
-//! | `mutex` | the breaker that one writes: a plain state machine in a `std` mutex, locked to ask and locked again to tell |
-//! | `two-loads` | the limit: two acquire loads of one word around the call |
-//! | `bare-call` | the call without any breaker |
+//! - No threshold is near, but in `closed-failure` every 1,024th call succeeds.
+//! - The share of `closed-window` is over 10 s (`panelboard`, `failsafe`, `mutex`) or over the last
+//!   100 calls (`recloser`, `breaker`, which know no other).
+//! - Open is open for an hour. Half-open stays so: ours is made so anew before every 60 calls of a
+//!   thread, which is not timed.
+//! - `shared` is about what a second thread adds to a call.
+//!
+//! | contestant             | is                                                            |
+//! | ---------------------- | ------------------------------------------------------------- |
+//! | `panelboard`           | `acquire`, then `success` or `failure` of the permit          |
+//! | `failsafe`, `recloser` | their `call` with a closure                                   |
+//! | `breaker`              | its `call`, polled once: the service is ready                 |
+//! | `mutex`                | the breaker that one writes: a plain state machine in a `std` |
+//! |                        | mutex, locked to ask and locked again to tell                 |
+//! | `two-loads`            | the limit: an acquire load before the call and one after it   |
+//! | `bare-call`            | the call without any breaker                                  |
 //!
 //! The service is the same for all: a value that the compiler can't foresee, so that both outcomes
 //! are in the loop. `failsafe` is not in `half-open`: it has no limit there, and its first success

@@ -1,10 +1,13 @@
 //! A breaker found by its key among 10,000, beside other maps.
 //!
-//! | row | what the call must do | how the keys come |
-//! | --- | --- | --- |
-//! | `hot-key` | find the breaker of a key and read its state | the same key each time, for both threads |
-//! | `random-keys` | the same | every key in turn, in random order, the threads at different places |
-//! | `whole-call` | find the breaker of a hot key, acquire, end with success | the same key each time, for both threads |
+//! | row           | what the call must do                               |
+//! | ------------- | --------------------------------------------------- |
+//! | `hot-key`     | find the breaker of a key and read its state        |
+//! | `random-keys` | the same, for every key in turn, in random order    |
+//! | `whole-call`  | find the breaker of a key, acquire, call it success |
+//!
+//! In `hot-key` and `whole-call` both threads ask for the same key; in `random-keys` they are at
+//! different places of the same order.
 //!
 //! | contestant | is |
 //! | --- | --- |
@@ -15,8 +18,9 @@
 //! | `papaya` | the map beneath the panel |
 //! | `DashMap`, `Mutex` | what one would take instead |
 //!
-//! All maps go from a `String`, such as `provider-03/key-0417`, to the same kind of breaker, and use
-//! the panel's own hash. They are asked with a `&str`. What is done with the breaker is the same.
+//! All maps go from a `String`, such as `provider-03/key-0417`, to the same kind of breaker, and
+//! use the panel's own hash. They are asked with a `&str`. What is done with the breaker is the
+//! same.
 
 mod maps;
 mod rows;

@@ -52,9 +52,15 @@ mod tests {
 
     #[test]
     fn locked_operations_are_told_from_others() {
-        let text = "0000000000001000 <f>:\n    1000:\tlock cmpxchg %rcx,(%rdi)\n    1005:\txchg   \
-                    %eax,0x8(%rdi)\n    1008:\txchg   %ax,%ax\n    100a:\tmfence\n    100d:\tcmpxchg \
-                    %rcx,(%rdi)\n    1010:\tmov    %rax,(%rdi)\n";
-        assert_eq!(Locked::read(text), Locked(HashSet::from([0x1000, 0x1005, 0x100a])));
+        let text = [
+            "0000000000001000 <f>:",
+            "    1000:\tlock cmpxchg %rcx,(%rdi)",
+            "    1005:\txchg   %eax,0x8(%rdi)",
+            "    1008:\txchg   %ax,%ax",
+            "    100a:\tmfence",
+            "    100d:\tcmpxchg %rcx,(%rdi)",
+            "    1010:\tmov    %rax,(%rdi)",
+        ];
+        assert_eq!(Locked::read(&text.join("\n")), Locked(HashSet::from([0x1000, 0x1005, 0x100a])));
     }
 }

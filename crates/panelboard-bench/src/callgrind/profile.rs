@@ -7,8 +7,8 @@ pub(super) type Executed = BTreeMap<PathBuf, Vec<(u64, u64)>>;
 
 /// Reads a profile that was written uncompressed, with one event (instructions).
 ///
-/// A line of costs is `0xADDRESS LINE TIMES`. The one after `calls=` is the cost of what was called,
-/// which has its own lines; it is left out.
+/// A line of costs is `0xADDRESS LINE TIMES`. The one after `calls=` is the cost of what was
+/// called, which has its own lines; it is left out.
 pub(super) fn executed(text: &str) -> Executed {
     let mut executed = Executed::new();
     let mut object = PathBuf::new();
