@@ -35,6 +35,7 @@ pub(crate) struct Errand<'a> {
 }
 
 /// What a provider answered.
+#[expect(clippy::large_enum_variant, reason = "made once a call, and taken apart at once")]
 pub(crate) enum Reply {
     /// A whole answer.
     Whole { head: Parts, body: Bytes, usage: Option<Usage> },

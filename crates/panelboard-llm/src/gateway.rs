@@ -50,7 +50,6 @@ struct Shared {
     register: Arc<Register>,
     /// Wakes calls that wait for a key, whenever a breaker changes.
     changed: Arc<Notify>,
-    ids: RequestIds,
 }
 
 impl fmt::Debug for Shared {
@@ -121,7 +120,6 @@ impl GatewayBuilder {
                 budget: Budget::default(),
                 register: Register::new(self.observer),
                 changed,
-                ids: RequestIds::default(),
             }),
         };
         gateway.reload(self.settings)?;
@@ -250,7 +248,7 @@ impl Shared {
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, request: CallRequest) -> Answer {
         let routing = self.routing();
-        let id = self.ids.check(request.request_id);
+        let id = request_id(request.request_id);
         self.budget.call(self.clock.now());
         let ask = match Ask::read(request.body, endpoint, &routing.settings.limits) {
             Ok(ask) => ask,
@@ -269,19 +267,13 @@ impl Shared {
     }
 }
 
-/// Names for calls that come without one.
-#[derive(Debug, Default)]
-struct RequestIds;
-
 /// The longest name of a call that is taken over.
 const ID_CHARS_MAX: usize = 200;
 
-impl RequestIds {
-    fn check(&self, id: String) -> String {
-        let fits =
-            (1..=ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-        if fits { id } else { format!("req-{:016x}", fastrand::u64(..)) }
-    }
+/// The client's name for a call, or a new one where that is not fit for a header and a log line.
+fn request_id(id: String) -> String {
+    let fits = (1..=ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+    if fits { id } else { format!("req-{:016x}", fastrand::u64(..)) }
 }
 
 /// The shorter of two times, where none means for ever.

@@ -46,7 +46,7 @@
 //! | an event of a stream | 1 MiB | the same; within a stream an error event |
 //! | what is held back of a stream | 64 KiB, 5 s | it goes to the client, and can fail over no more |
 //! | a provider's error body | 1 MiB | the same as a longer answer |
-//! | idle connections | 64 a provider, 50 s | closed |
+//! | idle connections | 256 a provider, 50 s | closed |
 //! | re-sends | 3 a call; 20 % of the calls of 10 s, at least 3 a second | the error goes to the client |
 
 pub mod anthropic;

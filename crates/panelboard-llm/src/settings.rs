@@ -38,7 +38,8 @@ pub struct Provider {
     pub keys: Vec<Key>,
     /// Its breakers' configuration, if not the common one.
     pub breaker: Option<panelboard::Config>,
-    /// Its time-outs, if not the common ones.
+    /// Its time-outs, if not the common ones. Its `total` is not used: a call may pass by several
+    /// providers.
     pub timeouts: Option<Timeouts>,
 }
 
@@ -118,8 +119,9 @@ pub struct Target {
 pub struct Timeouts {
     /// Name look-up, TCP and TLS together. Default 2 s.
     pub connect: Duration,
-    /// From the request's first byte out to the answer's head, and for a stream on to its first
-    /// event. Default 30 s.
+    /// From the request's first byte out to the answer's head, and for a stream from there on to its
+    /// first event. A provider sends the head of a whole answer when it has written all of it: make
+    /// this longer than that takes. Default 30 s.
     pub first_byte: Duration,
     /// Between two pieces of an answer's body. Default 30 s.
     pub idle: Duration,
@@ -160,7 +162,7 @@ pub struct Limits {
     pub resend_share: f64,
     /// Re-sends a second that are allowed however few calls there are. Default 3.
     pub resend_min_per_second: f64,
-    /// Idle connections kept for each provider; more are closed. Default 64.
+    /// Idle connections kept for each provider; more are closed. Default 256.
     pub max_idle_connections: usize,
 }
 
@@ -175,7 +177,7 @@ impl Default for Limits {
             max_resends: 3,
             resend_share: 0.2,
             resend_min_per_second: 3.0,
-            max_idle_connections: 64,
+            max_idle_connections: 256,
         }
     }
 }

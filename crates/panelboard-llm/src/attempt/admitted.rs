@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use panelboard::{Cause, Handle, OwnedPermit, State};
+use panelboard::{Cause, Handle, OwnedPermit, Permit, State};
 use tokio::time::Instant;
 
 use super::{Failure, settle::Rules};
@@ -40,7 +40,8 @@ pub(crate) struct Admitted {
 pub(super) enum Permits {
     Given {
         key: OwnedPermit,
-        provider: OwnedPermit,
+        /// It may have ended already: see [`Admitted::committed`].
+        provider: Option<OwnedPermit>,
     },
     /// Let through before its time, past breakers that would have rejected it.
     Early(Early),
@@ -51,7 +52,7 @@ impl Permits {
     pub(super) fn ignore(self) {
         if let Self::Given { key, provider } = self {
             key.ignore();
-            provider.ignore();
+            provider.map(Permit::ignore);
         }
     }
 }
@@ -86,7 +87,9 @@ impl Early {
             }
             open.push((breaker.clone(), seen.generation));
         }
-        let live = &key.live;
+        // One at a time for what is open: the provider, if it is, for all its keys.
+        let provider_is_open = !route.provider.breaker.would_admit();
+        let live = if provider_is_open { &route.provider.live } else { &key.live };
         if open.is_empty() || live.early.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -118,7 +121,13 @@ impl Admitted {
         clock: &panelboard::Clock,
     ) -> Self {
         let (key_permit, provider) = permits;
-        Self::with(route, key, Permits::Given { key: key_permit, provider }, model_try, clock)
+        Self::with(
+            route,
+            key,
+            Permits::Given { key: key_permit, provider: Some(provider) },
+            model_try,
+            clock,
+        )
     }
 
     pub(crate) fn early(
@@ -180,6 +189,16 @@ impl Admitted {
         self.key.live.answered(self.age(), self.clock.now());
     }
 
+    /// The stream's first output is there. The provider is neither out of reach nor full, which is
+    /// all that its own breaker judges: a probe of it need not last as long as the stream.
+    pub(crate) fn committed(&mut self) {
+        if let Permits::Given { provider, .. } = &mut self.permits
+            && let Some(probe) = provider.take_if(|permit| permit.is_probe())
+        {
+            probe.success();
+        }
+    }
+
     /// The answer is whole.
     pub(crate) fn success(self, observer: &dyn Observer, status: u16) {
         self.tell(observer, Class::Success, Some(status));
@@ -189,7 +208,7 @@ impl Admitted {
         match self.permits {
             Permits::Given { key, provider } => {
                 key.success();
-                provider.success();
+                provider.map(Permit::success);
             }
             Permits::Early(early) => early.success(),
         }

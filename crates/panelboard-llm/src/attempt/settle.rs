@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use panelboard::{Cause, OpenFor, State};
+use panelboard::{Cause, OpenFor, Permit, State};
 
 use super::admitted::Permits;
 use crate::{
@@ -122,7 +122,7 @@ impl Rules<'_> {
     fn open_key(&self, permits: Permits, wait: Duration, reason: &'static str) -> OpenFor {
         match permits {
             Permits::Given { key, provider } => {
-                provider.ignore();
+                provider.map(Permit::ignore);
                 key.open_for(wait, reason)
             }
             Permits::Early(_) => self.key.breaker.open_for(wait, reason),
@@ -131,7 +131,7 @@ impl Rules<'_> {
 
     fn open_others(&self, wait: Duration, reason: &'static str) {
         for other in &self.route.provider.keys {
-            if other.name != self.key.name && other.same_group(&self.key) {
+            if other.name != self.key.name && other.same_group(self.key) {
                 other.breaker.open_for(wait, reason);
             }
         }
@@ -147,13 +147,13 @@ fn step(steps: &Steps, opened: OpenFor) {
 fn fail_key(permits: Permits) {
     if let Permits::Given { key, provider } = permits {
         key.failure();
-        provider.ignore();
+        provider.map(Permit::ignore);
     }
 }
 
 fn fail_provider(permits: Permits) {
     if let Permits::Given { key, provider } = permits {
         key.ignore();
-        provider.failure();
+        provider.map(Permit::failure);
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn no_such_model(model: &str) -> Refusal {
 pub(super) fn request(mut call: CallGuard, refusal: &Refusal) -> Answer {
     call.status(refusal.status);
     call.end(Outcome::RequestFault);
-    own(&call, status(refusal.status), refusal.body().into(), Vec::new(), None)
+    own(&call, status(refusal.status), refusal.body(), Vec::new(), None)
 }
 
 /// No key served the call.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response::Parts};
 use panelboard::State;
-use tokio::time::Instant;
+use tokio::{sync::futures::Notified, time::Instant};
 
 use super::{
     Shared,
@@ -103,6 +103,8 @@ impl<'a> Walk<'a> {
 
     async fn next_key(&mut self) -> Option<Admitted> {
         loop {
+            // From before the look, so that no change after it is missed.
+            let changed = self.shared.changed.notified();
             if let Some(admitted) = self.shared.admit(self.routes, &mut self.tried) {
                 return Some(admitted);
             }
@@ -111,7 +113,7 @@ impl<'a> Walk<'a> {
             {
                 return Some(admitted);
             }
-            if !self.wait().await {
+            if !self.wait(changed).await {
                 return None;
             }
             self.tried.forget();
@@ -119,12 +121,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Waits for the earliest key, if the settings and the call's time allow it; false if not.
-    async fn wait(&self) -> bool {
+    async fn wait(&self, changed: Notified<'_>) -> bool {
         let Some(up_to) = self.routing.settings.wait_up_to else { return false };
         let end = (self.begun + up_to).min(self.errand.deadline);
-        let changed = self.shared.changed.notified();
         let blocked = admit::blocked(self.routes, self.shared.clock.now());
-        let Some(earliest) = admit::earliest(&blocked) else { return false };
+        let Some(earliest) = admit::earliest(&blocked) else {
+            // Nothing to wait for, unless the last block has gone since the look.
+            return tokio::time::timeout(Duration::ZERO, changed).await.is_ok();
+        };
         let now = Instant::now();
         let probing = blocked.iter().any(|block| block.reason == refuse::PROBE);
         if now >= end || (now + earliest > end && !probing) {
@@ -223,9 +227,16 @@ impl<'a> Walk<'a> {
         frame.answer(AnswerBody::Whole(body), self.attempts)
     }
 
-    fn stream(mut self, admitted: Admitted, head: &Parts, source: Source, held: Held) -> Answer {
+    fn stream(
+        mut self,
+        mut admitted: Admitted,
+        head: &Parts,
+        source: Source,
+        held: Held,
+    ) -> Answer {
         let mut frame = self.frame(&admitted, head, Class::Success);
         answer::event_stream(&mut frame.headers);
+        admitted.committed();
         self.call.stage(Stage::Streaming);
         self.call.first_chunk();
         let stream = AnswerStream::new(Begin {

@@ -21,7 +21,10 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
 
 use super::{ConnectError, Transport, connect::Socket};
 
@@ -31,6 +34,9 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// A connection that the server closed while it was idle shows so within a round trip. Silence that
 /// breaks later may mean that the provider was at work, and is not repeated unasked.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A connection that is not ready for the next request by then is closed.
+const READY_WITHIN: Duration = Duration::from_millis(50);
 
 /// A connection to a provider. Dropping it closes the socket, whatever was under way.
 #[derive(Debug)]
@@ -98,11 +104,13 @@ impl Connection {
         Ok(Self { sender, task, received, reused: false, home: Arc::downgrade(home) })
     }
 
-    /// Whether it can take another request. At once in all but the rarest cases: its last answer has
-    /// been read to the end.
+    /// Whether it can take another request. At once in all but the rarest cases, since its last
+    /// answer has been read to the end; a server that answered before it had read the request may
+    /// never read the rest of it.
     pub(super) async fn ready(&mut self) -> bool {
         self.reused = true;
-        !self.sender.is_closed() && self.sender.ready().await.is_ok()
+        !self.sender.is_closed()
+            && matches!(timeout(READY_WITHIN, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends a request and waits for the answer's head. Dropping the future closes the connection.

@@ -1,13 +1,15 @@
 //! Does the crate hold what its documentation promises? One binary, a module a question.
 
+mod anthropic;
+mod bad_input;
 mod faults_breaker;
+mod faults_fuzz;
 mod faults_leave;
 mod faults_more;
+mod faults_protocol;
 mod faults_stream;
 mod means;
-mod anthropic;
-mod faults_fuzz;
-mod faults_protocol;
+mod pool;
 mod pretend;
 mod reload;
 mod retry_after;

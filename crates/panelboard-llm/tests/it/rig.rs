@@ -232,7 +232,7 @@ impl Reply {
     /// The JSON of a stream's events, without the end mark.
     pub(crate) fn events(&self) -> Vec<Value> {
         let data = self.text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let json = data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data));
+        let json = data.filter(|data| *data != "[DONE]").map(serde_json::from_str);
         json.collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
 
