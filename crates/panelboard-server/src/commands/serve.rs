@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -96,16 +97,30 @@ async fn start(args: &cli::Serve, env: &Environment, config: Config) -> u8 {
         options.reload = Some(Reload { file, listen, env: env.clone() });
     }
     say(greeting(&config, bound));
-    match run(listener, config, options, told_to_stop(terminate, interrupt)).await {
-        Ok(()) => exit::OK,
-        Err(error) => {
-            complain(format_args!("panelboard: {error}"));
-            exit::UNREACHABLE
+    let (tell, told) = oneshot::channel();
+    tokio::select! {
+        ended = run(listener, config, options, async { drop(told.await) }) => match ended {
+            Ok(()) => exit::OK,
+            Err(error) => {
+                complain(format_args!("panelboard: {error}"));
+                exit::UNREACHABLE
+            }
+        },
+        () = told_twice(terminate, interrupt, tell) => {
+            complain("panelboard: told twice to stop: stopped without waiting for calls in flight");
+            exit::OK
         }
     }
 }
 
-async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal) {
+/// The first signal begins the stop; the second one ends it.
+async fn told_twice(mut terminate: Signal, mut interrupt: Signal, begin: oneshot::Sender<()>) {
+    told(&mut terminate, &mut interrupt).await;
+    let _ = begin.send(());
+    told(&mut terminate, &mut interrupt).await;
+}
+
+async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

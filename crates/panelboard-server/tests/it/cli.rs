@@ -1,6 +1,8 @@
 //! Do the commands do what their help says, with the exit codes that it names?
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use crate::program::{Program, command, ended, run_to_end};
 
@@ -175,4 +177,20 @@ fn the_client_commands_drive_a_server() {
     let (_, json, _) = server.ask(&["status", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["items"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn status_goes_on_watching_until_it_is_told_to_stop() {
+    let server = Program::serve(&[], &[]);
+    let mut watch = command(&["status", "--watch", "--url", &server.url()]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
+    for _ in 0..2 {
+        assert!(lines.any(|line| line.starts_with("panelboard ")), "another table");
+        assert!(lines.next().unwrap().starts_with("KEY "));
+    }
+    let pid = watch.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+    assert!(lines.all(|line| !line.contains('\x1b')), "no control characters but on a terminal");
 }

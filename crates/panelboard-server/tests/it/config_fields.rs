@@ -99,3 +99,54 @@ fn the_schema_knows_the_fields_of_providers_and_models() {
     let kinds = &provider["properties"]["kind"]["enum"];
     assert_eq!(kinds.as_array().unwrap().len(), 4);
 }
+
+/// The files of the package, for people and their editors.
+const EXAMPLE: &str = include_str!("../../panelboard.example.toml");
+const SCHEMA: &str = include_str!("../../panelboard.schema.json");
+
+#[test]
+fn the_schema_in_the_package_is_the_one_that_holds() {
+    let file: Value = serde_json::from_str(SCHEMA).unwrap();
+    assert_eq!(file, config::schema(), "write it anew: panelboard check --schema");
+}
+
+#[test]
+fn the_example_is_right_and_knows_every_field() {
+    let env =
+        ["PANELBOARD_ADMIN_TOKEN", "APP_KEY", "OPENAI_KEY_A", "OPENAI_KEY_B", "ANTHROPIC_API_KEY"]
+            .into_iter()
+            .fold(Environment::empty(), |env, name| env.with(name, "secret-1"));
+    for text in [EXAMPLE.to_owned(), uncommented()] {
+        if let Err(wrong) = config::parse(&text, Source::BuiltIn, None, &env) {
+            panic!("{wrong}\n{text}");
+        }
+    }
+    let known = |name: &str| {
+        uncommented().lines().any(|line| {
+            let line = line.trim_start_matches(['[', '{', ' ']);
+            line.starts_with(name) || line.contains(&format!(" {name} = "))
+        })
+    };
+    let mut names = Vec::new();
+    collect(&config::schema(), &mut names);
+    for name in names {
+        assert!(known(&name), "`{name}` is not in the example");
+    }
+}
+
+/// The example with every field that it shows as a comment.
+fn uncommented() -> String {
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("#") {
+        Some(field) if field.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => field,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn collect(schema: &Value, names: &mut Vec<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        names.push(name.clone());
+        collect(field, names);
+        collect(&field["items"], names);
+    }
+}

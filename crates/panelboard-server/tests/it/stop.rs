@@ -77,3 +77,15 @@ fn streams_of_events_and_idle_connections_do_not_hold_it_up() {
     assert_eq!(news.rest(), Vec::<String>::new(), "it ends in order");
     assert_eq!(server.wait().0, 0);
 }
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let (_folder, server) = serve("[server]\nstop_within = \"1h\"\n");
+    let _stream = long_stream(&server, 5_000);
+    server.signal("INT");
+    until("the stop has begun", || server.stderr().contains("stopping").then_some(()));
+    server.signal("INT");
+    let (code, _, err) = server.wait();
+    assert_eq!(code, 0);
+    assert!(err.contains("told twice to stop"), "{err}");
+}
