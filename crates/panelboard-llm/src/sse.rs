@@ -47,6 +47,9 @@ impl Event {
 pub enum SseError {
     /// An event is longer than [`EVENT_BYTES_MAX`].
     TooLong,
+    /// An event is not UTF-8, as the standard wants it. The standard would put in U+FFFD; but what
+    /// is passed on as it came would end clients that decode strictly.
+    NotText,
 }
 
 impl fmt::Display for SseError {
@@ -55,6 +58,7 @@ impl fmt::Display for SseError {
             Self::TooLong => {
                 write!(f, "an event of the stream is longer than {EVENT_BYTES_MAX} bytes")
             }
+            Self::NotText => f.write_str("an event of the stream is not UTF-8"),
         }
     }
 }
@@ -107,23 +111,25 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`SseError::TooLong`], once; then always `None`.
+    /// [`SseError`], once; then always `None`.
     #[expect(clippy::should_implement_trait, reason = "no iterator: `None` means later, not never")]
     pub fn next(&mut self) -> Option<Result<Event, SseError>> {
         loop {
             self.skip_half_line_end();
             let Some(found) = memchr2(b'\n', b'\r', &self.buffer[self.searched..]) else {
                 self.searched = self.buffer.len();
-                return (self.searched > EVENT_BYTES_MAX).then(|| Err(self.fail()));
+                return (self.searched > EVENT_BYTES_MAX).then(|| self.fail(SseError::TooLong));
             };
             let end = self.searched + found;
             let blank = end == self.line_start;
             self.pass_line_end(end);
             if self.line_start > EVENT_BYTES_MAX {
-                return Some(Err(self.fail()));
+                return Some(self.fail(SseError::TooLong));
             }
             if blank {
-                return Some(Ok(self.cut_event()));
+                let event = self.cut_event();
+                let text = std::str::from_utf8(&event.raw).is_ok();
+                return Some(if text { Ok(event) } else { self.fail(SseError::NotText) });
             }
         }
     }
@@ -171,12 +177,12 @@ impl Reader {
         parse(raw, first)
     }
 
-    fn fail(&mut self) -> SseError {
+    fn fail(&mut self, error: SseError) -> Result<Event, SseError> {
         self.failed = true;
         // Gives the memory back, and leaves nothing that `next` could read again.
         self.buffer = BytesMut::new();
         (self.line_start, self.searched, self.after_cr) = (0, 0, false);
-        SseError::TooLong
+        Err(error)
     }
 }
 

@@ -108,10 +108,8 @@ impl Verdict {
     /// The same, without `secret` in it, should the provider have repeated the key it was given.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Self {
-        if !secret.is_empty() {
-            self.message = self.message.replace(secret, error_body::HIDDEN);
-            self.code = self.code.map(|code| code.replace(secret, error_body::HIDDEN));
-        }
+        self.message = error_body::hide(&self.message, secret);
+        self.code = self.code.map(|code| error_body::hide(&code, secret));
         self
     }
 }

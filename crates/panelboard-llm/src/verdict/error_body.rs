@@ -11,6 +11,9 @@ use super::MESSAGE_CHARS_MAX;
 /// Stands where something looked like a key.
 pub(super) const HIDDEN: &str = "[hidden]";
 
+/// So many first characters of a secret say nothing: `sk-p` is in every one.
+const SECRET_BEGINNING_MIN: usize = 5;
+
 /// A longer body is not searched for an error.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -137,6 +140,19 @@ pub(super) fn clean(text: &str) -> String {
     match line.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => line[..end].to_owned(),
         None => line,
+    }
+}
+
+/// The text without `secret`, and without its beginning at the end, where a long text was cut.
+pub(super) fn hide(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    let text = text.replace(secret, HIDDEN);
+    let begins = (SECRET_BEGINNING_MIN..secret.len()).rev().filter_map(|n| secret.get(..n));
+    match begins.into_iter().find_map(|beginning| text.strip_suffix(beginning)) {
+        Some(rest) => format!("{rest}{HIDDEN}"),
+        None => text,
     }
 }
 

@@ -54,7 +54,6 @@ fn the_oddities_of_real_streams_are_read_alike_whole_and_byte_by_byte() {
     check(b"data: a\n\n\xEF\xBB\xBFdata: b\n\n", &["a", ""]);
     // Characters of several bytes, and bytes that are no characters.
     check("data: grüße 🦀\n\n".as_bytes(), &["grüße 🦀"]);
-    check(b"data: \xF0\x9F\n\n", &["\u{FFFD}"]);
     // A CRLF at the end of a piece is whole: the LF after it is a blank line.
     check(b"data: a\r\n\n", &["a"]);
     // Blank lines too many; the end without one.
@@ -107,6 +106,16 @@ fn a_line_without_end_is_an_error_at_one_mebibyte_and_holds_no_memory_after() {
         reader.feed(b"\n\ndata: a\n\n");
         assert!(reader.next().is_none(), "nothing comes after an error");
         assert_eq!(reader.pending(), 0);
+    }
+}
+
+#[test]
+fn what_is_no_text_is_an_error_also_where_no_data_is() {
+    for stream in [&b"data: \xF0\x9F\n\n"[..], b": \xFF\n\n", b"d\xC7ta: x\ndata: y\n\n"] {
+        let mut reader = Reader::new();
+        reader.feed(stream);
+        assert_eq!(reader.next(), Some(Err(SseError::NotText)), "{}", stream.escape_ascii());
+        assert!(reader.next().is_none());
     }
 }
 

@@ -282,6 +282,12 @@ fn a_message_is_short_and_shows_no_key() {
     let plain = Verdict::new(Credentials, "the key hunter2 is wrong").without("hunter2");
     assert_eq!(plain.message, "the key [hidden] is wrong");
     assert_eq!(Verdict::new(Server, "as is").without("").message, "as is");
+    // Where a long message is cut, half a key may be left.
+    for blanks in 0..20 {
+        let long = format!("{}hunter2-the-secret", "a ".repeat(140 + blanks));
+        let shown = Verdict::new(Server, &long).without("hunter2-the-secret").message;
+        assert!(!shown.contains("hunte"), "{shown}");
+    }
 }
 
 proptest! {
