@@ -596,7 +596,7 @@ $('only').addEventListener('change', sift);
 const FAULTS = [
   ['429', 'rate limited'], ['500', 'server error'], ['503', 'unavailable'], ['529', 'overloaded'],
   ['401', 'key rejected'], ['hang', 'never answers'], ['cut', 'breaks off'], ['slow', 'drips'],
-  ['refuse', 'no connection'], ['none', 'healthy again'],
+  ['refuse', 'not there'], ['none', 'healthy again'],
 ];
 const FOR_TRIP = [['', 'its own recovery time'], ['10s', '10 s'], ['30s', '30 s'], ['60s', '1 min'],
   ['600s', '10 min']];

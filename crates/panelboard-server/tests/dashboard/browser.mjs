@@ -148,7 +148,7 @@ export const overflowing = (page) => page.evaluate(() => {
     const box = n.getBoundingClientRect();
     return box.width > 0 && (box.right > width + 0.5 || box.left < -0.5);
   });
-  const boxes = document.querySelectorAll('dialog[open], .module, .card');
+  const boxes = document.querySelectorAll('dialog[open], .tile, .module, .card');
   const wide = [document.documentElement, ...boxes]
     .filter((n) => n.scrollWidth > n.clientWidth).map((n) => `inside ${n.tagName}.${n.className}`);
   return [...wide, ...out.map((n) => `${n.tagName}.${n.className}`)];
