@@ -1,8 +1,9 @@
 //! Which models may a key not use? One bench for each pair of key and model that got a 403.
 //!
 //! A benched pair is left alone until its deadline: 5 min, doubling to 1 h. Then one call tries it;
-//! while that call is under way, and for [`LEASE`] if it never ends, the others stay away. The models
-//! come from the settings, never from a client, so there are never more benches than targets.
+//! while that call is under way, and for [`LEASE`] if it never ends, the others stay away. The
+//! models come from the settings, never from a client, so there are never more benches than
+//! targets.
 
 use std::{
     sync::{

@@ -1,8 +1,8 @@
 //! May a failed call be sent again? A share of the traffic, so that an outage is not made worse.
 //!
-//! The last [`WINDOW`] seconds are counted, second by second: at most `resend_share` of the calls in
-//! them, and never less than `resend_min_per_second` for each second, may be sent again. At the bound
-//! the caller gets the provider's error instead of another try.
+//! The last [`WINDOW`] seconds are counted, second by second: at most `resend_share` of the calls
+//! in them, and never less than `resend_min_per_second` for each second, may be sent again. At the
+//! bound the caller gets the provider's error instead of another try.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,4 +1,5 @@
-//! What does the gateway know of a key? Its settings, its breaker, and what it has lately been like.
+//! What does the gateway know of a key? Its settings, its breaker, and what it has lately been
+//! like.
 
 use std::{
     sync::{

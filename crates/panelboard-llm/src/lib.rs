@@ -1,11 +1,13 @@
 //! LLM providers behind circuit breakers: one for each (provider, key), with fail-over.
 //!
-//! A [`Gateway`] takes a call in OpenAI's shape, finds a key that serves it, and answers in OpenAI's
-//! shape, whole or as a stream. It has no HTTP server, reads no files and keeps nothing: that is the
-//! program's part. It needs a tokio runtime.
+//! A [`Gateway`] takes a call in OpenAI's shape, finds a key that serves it, and answers in
+//! OpenAI's shape, whole or as a stream. It has no HTTP server, reads no files and keeps nothing:
+//! that is the program's part. It needs a tokio runtime.
 //!
 //! ```no_run
-//! use panelboard_llm::{CallRequest, Endpoint, Gateway, Key, Kind, Model, Provider, Secret, Settings, Target};
+//! use panelboard_llm::{
+//!     CallRequest, Endpoint, Gateway, Key, Kind, Model, Provider, Secret, Settings, Target,
+//! };
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut settings = Settings::new(panelboard::Config::builder().build()?);
@@ -13,7 +15,12 @@
 //!     name: "local".into(),
 //!     kind: Kind::OpenAiCompatible,
 //!     base_url: "http://127.0.0.1:11434/v1".into(),
-//!     keys: vec![Key { name: "only".into(), secret: Secret::new(String::new()), weight: 1, quota_group: None }],
+//!     keys: vec![Key {
+//!         name: "only".into(),
+//!         secret: Secret::new(String::new()),
+//!         weight: 1,
+//!         quota_group: None,
+//!     }],
 //!     breaker: None,
 //!     timeouts: None,
 //! });
@@ -32,9 +39,10 @@
 //! # How a call goes
 //!
 //! A model's name stands for targets (a model at a provider) in order of preference. Of a target's
-//! keys two are drawn, and the less busy one is asked. Walking on past keys that are out, cooling or
-//! not to be reached costs nothing; sending again after a server's failure draws on a budget. What
-//! each error means for the breakers stands in [`verdict`]; what the client is told, in the answer's
+//! keys two are drawn, and the less busy one is asked. Walking on past keys that are out, cooling
+//! or not to be reached costs nothing; sending again after a server's failure draws on a budget.
+//! What each error means for the breakers stands in [`verdict`]; what the client is told, in the
+//! answer's
 //! `error`, with the attempts and the reason for each key that is out.
 //!
 //! # Bounds
@@ -44,13 +52,13 @@
 //! | request body | 32 MiB, 128 levels deep | 413, 400 |
 //! | whole answer | 64 MiB | a failure of the provider |
 //! | an event of a stream | 1 MiB | the same; within a stream an error event |
-//! | what is held back of a stream | 64 KiB, 5 s | it goes to the client, and can fail over no more |
+//! | what is held back of a stream | 64 KiB, 5 s | goes to the client, fails over no more |
 //! | a provider's error body | 1 MiB | the same as a longer answer |
 //! | idle connections | 256 a provider, 50 s | closed |
-//! | re-sends | 3 a call; 20 % of the calls of 10 s, at least 3 a second | the error goes to the client |
+//! | re-sends | 3 a call; 20 % of calls, at least 3 a second | the error goes to the client |
 
-pub mod anthropic;
 mod answer;
+pub mod anthropic;
 mod attempt;
 mod bench;
 mod budget;

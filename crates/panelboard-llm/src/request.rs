@@ -1,8 +1,8 @@
 //! What does a client's body ask for? Read no more than routing needs.
 //!
 //! The body is checked (JSON, size, depth) and looked through once for `model` and `stream`. What
-//! goes on to a provider are the client's own bytes with the model's name exchanged: unknown fields,
-//! their order and the spelling of numbers stay as they are.
+//! goes on to a provider are the client's own bytes with the model's name exchanged: unknown
+//! fields, their order and the spelling of numbers stay as they are.
 
 use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 
@@ -252,7 +252,10 @@ mod tests {
 
     #[test]
     fn only_the_models_name_changes() {
-        let body = r#" {"x":1.10,"model" : "a\u0062" ,"messages":[{"model":"no"}],"stream":true,"y":{"z":1e9}} "#;
+        let body = concat!(
+            r#" {"x":1.10,"model" : "a\u0062" ,"messages":[{"model":"no"}],"#,
+            r#""stream":true,"y":{"z":1e9}} "#
+        );
         let ask = read(body).expect("a good body");
         assert_eq!((ask.model.as_str(), ask.stream), ("ab", true));
         let sent = ask.body_for("new \"name\"");

@@ -80,8 +80,8 @@ pub struct Key {
     pub secret: Secret,
     /// Its share of the load among its provider's keys; at least 1. Default in files: 1.
     pub weight: u32,
-    /// Keys of one provider with the same group share one limit at the provider: a 429 for one cools
-    /// them all.
+    /// Keys of one provider with the same group share one limit at the provider: a 429 for one
+    /// cools them all.
     pub quota_group: Option<String>,
 }
 
@@ -119,9 +119,9 @@ pub struct Target {
 pub struct Timeouts {
     /// Name look-up, TCP and TLS together. Default 2 s.
     pub connect: Duration,
-    /// From the request's first byte out to the answer's head, and for a stream from there on to its
-    /// first event. A provider sends the head of a whole answer when it has written all of it: make
-    /// this longer than that takes. Default 30 s.
+    /// From the request's first byte out to the answer's head, and for a stream from there on to
+    /// its first event. A provider sends the head of a whole answer when it has written all of it:
+    /// make this longer than that takes. Default 30 s.
     pub first_byte: Duration,
     /// Between two pieces of an answer's body. Default 30 s.
     pub idle: Duration,
@@ -155,8 +155,8 @@ pub struct Limits {
     pub hold_back_bytes: usize,
     /// The same for time, from the stream's first event on. Default 5 s.
     pub hold_back: Duration,
-    /// How often one call may be sent again after a server's failure, beside the budget. Walking past
-    /// keys that are out, cooling or unreachable costs nothing of it. Default 3.
+    /// How often one call may be sent again after a server's failure, beside the budget. Walking
+    /// past keys that are out, cooling or unreachable costs nothing of it. Default 3.
     pub max_resends: u32,
     /// Re-sends, as a share of all calls. Default 0.2.
     pub resend_share: f64,

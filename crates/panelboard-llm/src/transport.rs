@@ -1,9 +1,9 @@
 //! How a request reaches a provider: connections over HTTP/1.1, kept and used again.
 //!
-//! One [`Transport`] a provider. Each connection serves one call at a time; dropping the call closes
-//! the connection at once, so that the provider stops working for a client that has left. HTTP/2 is
-//! absent on purpose: one call a connection is what makes that certain, and keeps a slow stream from
-//! holding up its neighbours.
+//! One [`Transport`] a provider. Each connection serves one call at a time; dropping the call
+//! closes the connection at once, so that the provider stops working for a client that has left.
+//! HTTP/2 is absent on purpose: one call a connection is what makes that certain, and keeps a slow
+//! stream from holding up its neighbours.
 
 mod base;
 mod connect;
@@ -76,7 +76,8 @@ impl Transport {
         }
     }
 
-    /// Takes a connection back whose answer has been read to its end. Beyond the bound it is closed.
+    /// Takes a connection back whose answer has been read to its end. Beyond the bound it is
+    /// closed.
     fn give_back(&self, connection: Connection) {
         let now = Instant::now();
         let mut closed = Vec::new();

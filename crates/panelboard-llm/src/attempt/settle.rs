@@ -8,9 +8,10 @@
 //! | quota | open for 15 min, doubling to 6 h | nothing |
 //! | credentials | open for 5 min, doubling to 1 h | nothing |
 //! | permission | (key, model) benched; the second model opens the whole key | nothing |
-//! | overloaded | with `retry-after`: open until then | without: failure; a second key that says so opens it |
+//! | overloaded, with a time | open until then | open, once a second key says so |
+//! | overloaded | nothing | failure |
 //! | connect | nothing | failure |
-//! | server, timeout, cut, garbage | failure, for the first key of a call | failure, for each further key |
+//! | server, timeout, cut, garbage | failure, if first of a call | failure, if not the first |
 //!
 //! Keys of one quota group are opened together.
 

@@ -212,6 +212,7 @@ fn why(reason: &str) -> Why {
 impl From<&Blocked> for serde_json::Value {
     fn from(blocked: &Blocked) -> Self {
         let wait = blocked.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-        serde_json::json!({ "key": &*blocked.breaker, "reason": blocked.reason, "retry_after_ms": wait })
+        let (key, reason) = (&*blocked.breaker, blocked.reason);
+        serde_json::json!({ "key": key, "reason": reason, "retry_after_ms": wait })
     }
 }

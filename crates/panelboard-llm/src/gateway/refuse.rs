@@ -7,8 +7,8 @@
 //! | nothing came in time | 504 | `upstream_timeout` |
 //! | our own credentials are not accepted anywhere | 502 | `upstream_credentials_rejected` |
 //!
-//! `retry-after` is the time to the earliest key. The body names the attempts, and for each key that
-//! is out the reason.
+//! `retry-after` is the time to the earliest key. The body names the attempts, and for each key
+//! that is out the reason.
 
 use std::time::Duration;
 
@@ -129,9 +129,8 @@ fn message(
             let (provider, key, outcome) =
                 (&attempt.provider, &attempt.key, attempt.outcome.as_str());
             let said = &last.verdict.message;
-            format!(
-                "no key could serve {model:?}; the last one, {provider}/{key}, ended in {outcome}{status}: {said}"
-            )
+            let end = format!("{provider}/{key}: {outcome}{status}: {said}");
+            format!("no key could serve {model:?}; the last, {end}")
         }
         _ => format!("no key can serve {model:?} now"),
     };

@@ -201,7 +201,8 @@ impl<'a> Walk<'a> {
         usage: Option<Usage>,
     ) -> Answer {
         let mut frame = self.frame(&admitted, head, Class::Success);
-        answer::json(&mut frame.headers); // whatever the provider called it, it has been read as such
+        // Whatever the provider called it, it has been read as such.
+        answer::json(&mut frame.headers);
         // Every place is free before the client sees the answer.
         admitted.success(self.shared.register.observer(), head.status.as_u16());
         self.call.usage(usage);

@@ -31,8 +31,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// A stream of server-sent events for the client, as a [`futures_core::Stream`] and as an
 /// [`http_body::Body`]. Each item is to be sent at once.
 ///
-/// It reads from the provider only as fast as it is polled. Dropping it closes the connection to the
-/// provider at once and ends the call as its client's leaving.
+/// It reads from the provider only as fast as it is polled. Dropping it closes the connection to
+/// the provider at once and ends the call as its client's leaving.
 pub struct AnswerStream(Box<Relay>);
 
 impl fmt::Debug for AnswerStream {

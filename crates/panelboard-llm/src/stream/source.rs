@@ -42,7 +42,8 @@ impl Source {
         Self { body, reader: Reader::new(), kind, translator, found: false, over: false }
     }
 
-    /// The pieces that the next bytes of the body bring; none, if they end no event. After `Done` or
+    /// The pieces that the next bytes of the body bring; none, if they end no event. After `Done`
+    /// or
     /// `Failed` it must not be asked again.
     pub(super) fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Piece>> {
         let mut pieces = Vec::new();

@@ -1,7 +1,7 @@
 //! What providers mean by their errors: what does the gateway do about each?
 //!
-//! One test for each row of the table in the documentation of `verdict`. Provider `a` has the error,
-//! provider `b` is well.
+//! One test for each row of the table in the documentation of `verdict`. Provider `a` has the
+//! error, provider `b` is well.
 
 use std::time::Duration;
 
@@ -60,7 +60,9 @@ async fn request_faults_are_passed_on_unchanged_once_and_are_neutral() {
         );
         let before = pair.a.stats("a1").hits;
         let reply = pair.rig.whole().await;
-        let sent = json!({"error": {"message": "it is the request", "type": code, "param": null, "code": code}});
+        let error =
+            json!({"message": "it is the request", "type": code, "param": null, "code": code});
+        let sent = json!({ "error": error });
         assert_eq!((reply.status, reply.json()), (status, sent));
         assert_eq!(reply.header("x-ratelimit-limit-requests"), "9");
         assert_eq!(reply.header("x-panelboard-key"), "a1");
@@ -327,7 +329,7 @@ async fn one_full_key_of_two_is_hidden_by_the_other() {
 async fn an_error_in_a_stream_before_text_is_classed_as_if_it_were_the_status() {
     for (data, cause) in [
         (
-            r#"{"error":{"message":"slower","type":"rate_limit_exceeded","code":"rate_limit_exceeded"}}"#,
+            r#"{"error":{"message":"slower","code":"rate_limit_exceeded"}}"#,
             Some(Cause::OpenFor("rate limited")),
         ),
         (
@@ -350,9 +352,14 @@ async fn an_error_in_a_stream_before_text_is_classed_as_if_it_were_the_status() 
 #[tokio::test]
 async fn an_error_in_anthropics_stream_before_text_fails_over_and_after_it_is_told() {
     let (a, b) = (Scripted::start().await, Scripted::start().await);
-    let start = json!({"type": "message_start", "message": {"id": "m", "model": "c", "role": "assistant", "content": [], "usage": {"input_tokens": 1, "output_tokens": 1}}});
-    let block = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
-    let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "so"}});
+    let usage = json!({"input_tokens": 1, "output_tokens": 1});
+    let message = json!({"id": "m", "model": "c", "role": "assistant", "content": [],
+        "usage": usage});
+    let start = json!({"type": "message_start", "message": message});
+    let empty = json!({"type": "text", "text": ""});
+    let block = json!({"type": "content_block_start", "index": 0, "content_block": empty});
+    let delta = json!({"type": "text_delta", "text": "so"});
+    let text = json!({"type": "content_block_delta", "index": 0, "delta": delta});
     let error =
         json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
     let begin = Reply::stream().event("message_start", &start).event("content_block_start", &block);

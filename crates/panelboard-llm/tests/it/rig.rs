@@ -95,8 +95,8 @@ pub(crate) fn provider(name: &str, base_url: impl Into<String>, keys: &[&str]) -
     }
 }
 
-/// Settings with one model, `fast`, which the providers serve in order as `m`. Time-outs are long: a
-/// test that waits for one shortens it.
+/// Settings with one model, `fast`, which the providers serve in order as `m`. Time-outs are long:
+/// a test that waits for one shortens it.
 pub(crate) fn settings(providers: Vec<Provider>) -> Settings {
     let mut settings = Settings::new(breaker());
     let target =

@@ -1,4 +1,5 @@
-//! Does a call come through, whole and as a stream, and does a second key hide the first one's fault?
+//! Does a call come through, whole and as a stream, and does a second key hide the first one's
+//! fault?
 
 use panelboard::State;
 
