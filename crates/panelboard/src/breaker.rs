@@ -9,6 +9,7 @@
 //! | `limits`          | reconfiguration                                    | everybody            |
 //! | `newest_probe_ms` | raised by whoever takes a probe, before it         | acquire, half-open   |
 //! | `closed_at_ms`    | raised by whoever closes, before it                | whoever trips        |
+//! | `life`            | its panel; see `panel/life.rs`                     | its panel            |
 //! | `window`          | outcomes of the closed state, if configured        | the same             |
 //! | `settings`        | reconfiguration; under its lock                    | whoever may trip     |
 //! | `overrides`       | by hand; under its lock                            | by hand              |
@@ -33,6 +34,7 @@ use crate::{
     fault,
     isolate::Overrides,
     limits::AtomicLimits,
+    panel::life::Life,
     permit::{Admission, Permit, Recorded, Rejected},
     snapshot::{Note, Snapshot},
     state::{self, Answer, Event, Opening, step},
@@ -50,9 +52,10 @@ use crate::{
 /// nothing.
 ///
 /// # Cost
-/// 448 bytes, plus 176 with a `failure_rate` policy. Closed, with a `consecutive` policy and no failures pending, a call
-/// that succeeds is six loads and no write. A failure below the threshold is one
-/// compare-exchange and a count. An open breaker reads the clock once and counts the rejection.
+/// 320 bytes, plus 176 with a `failure_rate` policy. Closed, with a `consecutive` policy and no
+/// failures pending, a call that succeeds is five loads and no write. A failure below the threshold
+/// is one compare-exchange and a count. With a `failure_rate` policy every call reads the clock, adds
+/// to one cell and reads the others. An open breaker reads the clock once and counts the rejection.
 /// Nothing allocates, but a transition of a panel's breaker, for its event.
 ///
 /// # Memory ordering
@@ -81,7 +84,7 @@ pub(crate) trait Announce: Send + Sync + std::fmt::Debug {
     fn announce(&self, transition: &Transition);
 }
 
-/// What the calls' path reads, on one cache line that only transitions and failures write.
+/// What the calls' path reads, on one cache line that only transitions, failures and handles write.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Hot {
@@ -95,6 +98,8 @@ struct Hot {
     newest_probe_ms: AtomicU64,
     /// When the breaker last closed, with the same latitude.
     closed_at_ms: AtomicU64,
+    /// Its life in a panel, here because each look-up reads it before the call reads the word.
+    life: Life,
 }
 
 impl Breaker {
@@ -123,6 +128,7 @@ impl Breaker {
                 limits: AtomicLimits::new(settings.limits),
                 newest_probe_ms: AtomicU64::new(0),
                 closed_at_ms: AtomicU64::new(0),
+                life: Life::new(),
             },
             counts: Counters::default(),
             window: OnceLock::new(),
@@ -307,6 +313,7 @@ impl Breaker {
     ///
     /// A load; unless closed, also a reading of the clock.
     #[must_use]
+    #[inline]
     pub fn state(&self) -> State {
         let bits = self.load();
         if bits & PLAIN_CLOSED_MASK == 0 {
@@ -343,6 +350,11 @@ impl Breaker {
         let note = *self.note.lock();
         let counts = self.counts.read(generation);
         Snapshot::of(word, generation, now, limits, window, note, counts)
+    }
+
+    #[inline]
+    pub(crate) fn life(&self) -> &Life {
+        &self.hot.life
     }
 
     pub(crate) fn settings(&self) -> Arc<Settings> {

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, error, fmt, hash::Hash, ops::Deref, sync::Arc};
 mod builder;
 mod creation;
 mod evict;
-mod life;
+pub(crate) mod life;
 mod map;
 
 pub use builder::{Overflow, PanelBuilder};
@@ -21,7 +21,6 @@ use crate::{
     sync::{AtomicU64, Ordering, QuietMutex, QuietU64},
 };
 use creation::{Creation, Turn};
-use life::Life;
 use map::{Hasher, Map};
 
 /// What a panel's key must be able to do.
@@ -39,7 +38,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 ///   two shared words, so keep it where you can.
 ///
 /// # Memory
-/// A breaker with its entry takes about 600 bytes and what its key takes, three times. At most
+/// A breaker with its entry takes about 500 bytes and what its key takes, twice. At most
 /// `max_breakers` of them, and `events_capacity` events.
 #[derive(Debug)]
 pub struct Panel<K = String> {
@@ -56,7 +55,7 @@ struct Inner<K> {
     hub: Arc<Hub<K>>,
     max_breakers: usize,
     /// Serves the keys that do not fit, where that was asked for.
-    overflow: Option<Arc<Entry>>,
+    overflow: Option<Arc<Breaker>>,
     /// Rows of the map, and places that are reserved for rows to come: what the bound holds for.
     /// Carries only itself.
     rows: AtomicU64,
@@ -75,13 +74,6 @@ pub(crate) struct Plan<K> {
 }
 
 type ConfigFor<K> = Box<dyn Fn(&K) -> Option<Config> + Send + Sync>;
-
-/// A breaker and its life in the panel.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    breaker: Breaker,
-    life: Life,
-}
 
 impl<K: Key> Panel<K> {
     /// Starts with the default configuration for every key.
@@ -121,15 +113,12 @@ impl<K: Key> Panel<K> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let sweep = self.inner.sweep();
-        let mut work = Some(work);
-        let found = self.inner.map.with(key, |entry| {
-            let work = if entry.life.mark(sweep) { work.take() } else { None };
-            work.map(|work| work(&entry.breaker))
+        let found = self.inner.map.with(key, work, |breaker, work| {
+            if breaker.life().mark(sweep) { Ok(work(breaker)) } else { Err(work) }
         });
-        match (found.flatten(), work) {
-            (Some(answer), _) => Ok(answer),
-            (None, Some(work)) => Ok(work(&*self.breaker(key)?)),
-            (None, None) => unreachable!("work that was taken has answered"),
+        match found {
+            Ok(answer) => Ok(answer),
+            Err(work) => Ok(work(&*self.breaker(key)?)),
         }
     }
 
@@ -140,7 +129,7 @@ impl<K: Key> Panel<K> {
         Q: Hash + Eq + ?Sized,
     {
         let sweep = self.inner.sweep();
-        self.inner.map.with(key, |entry| entry.hold(sweep)).flatten()
+        self.inner.map.with(key, (), |breaker, ()| hold(breaker, sweep).ok_or(())).ok()
     }
 
     #[cold]
@@ -176,14 +165,14 @@ impl<K: Key> Panel<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let entry = self.inner.map.with(key, Arc::clone);
-        entry.is_some_and(|entry| entry.life.retire() && self.inner.remove(key, &entry))
+        let found = self.inner.map.with(key, (), |breaker, ()| Ok(Arc::clone(breaker)));
+        found.is_ok_and(|breaker| breaker.life().retire() && self.inner.remove(key, &breaker))
     }
 
     /// Visits every breaker. Those made or removed meanwhile are visited or not; the others are,
     /// once each. A visit is no use in the sense of [`evict_idle`](Self::evict_idle).
     pub fn each(&self, mut visit: impl FnMut(&K, &Breaker)) {
-        self.inner.map.each(|key, entry| visit(key, &entry.breaker));
+        self.inner.map.each(|key, breaker| visit(key, breaker));
     }
 
     /// What every breaker shows, each at its own moment, in no order.
@@ -220,7 +209,11 @@ impl<K: Key> Panel<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.inner.map.with(key, |entry| entry.breaker.reconfigure(config)).is_some()
+        let reconfigured = self.inner.map.with(key, (), |breaker, ()| {
+            breaker.reconfigure(config);
+            Ok(())
+        });
+        reconfigured.is_ok()
     }
 
     /// Replaces the defaults and the function for all keys, those of today and those to come. The
@@ -271,13 +264,13 @@ impl<K: Key> Inner<K> {
         self.hasher.hash_one(key)
     }
 
-    /// Removes the row of `key` if it still leads to `entry`, which is retired.
-    fn remove<Q>(&self, key: &Q, entry: &Arc<Entry>) -> bool
+    /// Removes the row of `key` if it still leads to `breaker`, which is retired.
+    fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let removed = self.map.remove(key, entry);
+        let removed = self.map.remove(key, breaker);
         if removed {
             self.rows.fetch_sub(1, Ordering::Relaxed);
         }
@@ -289,16 +282,16 @@ impl<K: Key> Inner<K> {
         let plan = Arc::clone(&self.plan.lock());
         let config = plan.config(&key);
         if !self.reserve() {
-            let shared = self.overflow.as_ref().and_then(|entry| entry.hold(self.sweep()));
+            let shared = self.overflow.as_ref().and_then(|breaker| hold(breaker, self.sweep()));
             return shared.ok_or(PanelError::Full { max_breakers: self.max_breakers });
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let announcer = Announcer::new(Arc::clone(&self.hub), key.clone(), id);
         let clock = self.clock.clone();
         let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)));
-        let entry = Arc::new(Entry { breaker, life: Life::new(self.sweep()) });
-        let handle = entry.hold(self.sweep());
-        if self.map.insert(key, entry) {
+        let breaker = Arc::new(breaker);
+        let handle = hold(&breaker, self.sweep());
+        if self.map.insert(key, breaker) {
             // The row of a retired entry, whose own removal will find this one in its place.
             self.rows.fetch_sub(1, Ordering::Relaxed);
         }
@@ -306,10 +299,9 @@ impl<K: Key> Inner<K> {
     }
 }
 
-impl Entry {
-    fn hold(self: &Arc<Self>, sweep: u32) -> Option<Handle> {
-        self.life.hold(sweep).then(|| Handle { entry: Arc::clone(self) })
-    }
+/// None if the breaker is retired.
+fn hold(breaker: &Arc<Breaker>, sweep: u32) -> Option<Handle> {
+    breaker.life().hold(sweep).then(|| Handle { breaker: Arc::clone(breaker) })
 }
 
 impl<K> Plan<K> {
@@ -333,7 +325,7 @@ impl<K> fmt::Debug for Inner<K> {
 /// A breaker of a panel, to keep: while it lives, its breaker is not evicted.
 #[derive(Debug)]
 pub struct Handle {
-    entry: Arc<Entry>,
+    breaker: Arc<Breaker>,
 }
 
 impl Handle {
@@ -353,7 +345,7 @@ impl Handle {
     /// True if both lead to the same breaker.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.entry, &other.entry)
+        Arc::ptr_eq(&self.breaker, &other.breaker)
     }
 }
 
@@ -362,20 +354,20 @@ impl Deref for Handle {
 
     #[inline]
     fn deref(&self) -> &Breaker {
-        &self.entry.breaker
+        &self.breaker
     }
 }
 
 impl Clone for Handle {
     fn clone(&self) -> Self {
-        self.entry.life.hold_again();
-        Self { entry: Arc::clone(&self.entry) }
+        self.life().hold_again();
+        Self { breaker: Arc::clone(&self.breaker) }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.entry.life.release();
+        self.life().release();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{ConfigFor, Entry, Hasher, Inner, Key, Life, Map, Panel, Plan, creation::Creation};
+use super::{ConfigFor, Hasher, Inner, Key, Map, Panel, Plan, creation::Creation};
 use crate::{
     breaker::Breaker,
     clock::Clock,
@@ -103,10 +103,8 @@ impl<K: Key> PanelBuilder<K> {
     /// Makes the panel, without breakers.
     #[must_use]
     pub fn build(self) -> Panel<K> {
-        let overflow = (self.overflow == Overflow::Shared).then(|| {
-            let breaker = Breaker::with_clock(self.defaults.clone(), self.clock.clone());
-            Arc::new(Entry { breaker, life: Life::new(0) })
-        });
+        let overflow = (self.overflow == Overflow::Shared)
+            .then(|| Arc::new(Breaker::with_clock(self.defaults.clone(), self.clock.clone())));
         let hasher = Hasher::default();
         let plan = Plan { defaults: self.defaults, by_key: self.by_key };
         Panel {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Inner, Key, Panel};
+use super::{Inner, Key, Panel};
 use crate::{breaker::Breaker, fault, sync::Ordering, transition::State};
 
 /// The part of the bound that goes at a time, so that keys that come and go do not each cost a
@@ -51,34 +51,30 @@ impl<K: Key> Inner<K> {
     fn evict(&self, most: usize) -> usize {
         let sweep = self.sweep();
         let mut idle = Vec::new();
-        self.map.each(|key, entry| {
-            let age = sweep.wrapping_sub(entry.life.last_used());
-            if age > 0 && is_plain_closed(&entry.breaker) {
-                idle.push((age, key.clone(), Arc::clone(entry)));
+        self.map.each(|key, breaker| {
+            let age = sweep.wrapping_sub(breaker.life().last_used());
+            if age > 0 && breaker.state() == State::Closed {
+                idle.push((age, key.clone(), Arc::clone(breaker)));
             }
         });
         if most < idle.len() {
             idle.select_nth_unstable_by_key(most, |row| u32::MAX - row.0);
             idle.truncate(most);
         }
-        let gone = idle.iter().filter(|(_, key, entry)| self.retire(key, entry, sweep)).count();
+        let gone = idle.iter().filter(|(_, key, breaker)| self.retire(key, breaker, sweep)).count();
         // Relaxed: numbers that carry only themselves.
         self.sweep.fetch_add(1, Ordering::Relaxed);
         self.evicted.fetch_add(gone as u64, Ordering::Relaxed);
         gone
     }
 
-    /// Retires first: from then on no look-up hands the entry out, and whoever comes makes a new
+    /// Retires first: from then on no look-up hands the breaker out, and whoever comes makes a new
     /// one. Only then is the key's row removed, by identity: it may lead to that new one already.
-    fn retire(&self, key: &K, entry: &Arc<Entry>, sweep: u32) -> bool {
-        let retired = entry.life.retire_unused(sweep);
+    fn retire(&self, key: &K, breaker: &Arc<Breaker>, sweep: u32) -> bool {
+        let retired = breaker.life().retire_unused(sweep);
         if retired {
-            self.remove(key, entry);
+            self.remove(key, breaker);
         }
         retired
     }
-}
-
-fn is_plain_closed(breaker: &Breaker) -> bool {
-    breaker.state() == State::Closed
 }

@@ -1,4 +1,4 @@
-//! Whether an entry of the panel lives, who holds it and when it was last used: one word, so that
+//! Whether a breaker lives in its panel, who holds it and when it was last used: one word, so that
 //! "nobody holds it" and "it is gone" can't both be true for a moment.
 //!
 //! | bits   | field   | meaning                                                                  |
@@ -23,9 +23,9 @@ const RETIRED: u64 = 1 << 31;
 const SWEEP_SHIFT: u32 = 32;
 
 impl Life {
-    /// A life that begins in `sweep`, held by nobody.
-    pub(crate) fn new(sweep: u32) -> Self {
-        Self(AtomicU64::new(u64::from(sweep) << SWEEP_SHIFT))
+    /// A life that begins, held and used by nobody.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
     /// Marks a use. False if the entry is retired: look the key up again.

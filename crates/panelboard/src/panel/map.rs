@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-use super::Entry;
+use crate::breaker::Breaker;
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 use crate::sync::Mutex;
 
@@ -10,7 +10,7 @@ use crate::sync::Mutex;
 pub(crate) type Hasher = foldhash::fast::RandomState;
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) struct Map<K>(papaya::HashMap<K, Arc<Entry>, Hasher>);
+pub(crate) struct Map<K>(papaya::HashMap<K, Arc<Breaker>, Hasher>);
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 impl<K: Hash + Eq> Map<K> {
@@ -18,35 +18,44 @@ impl<K: Hash + Eq> Map<K> {
         Self(papaya::HashMap::with_hasher(hasher))
     }
 
-    /// Calls `look` with the entry of `key`, without touching its reference count.
+    /// Calls `look` with the breaker of `key` and with `given`, which comes back if there is none.
+    /// No reference count is touched.
     #[inline]
-    pub(crate) fn with<Q, R>(&self, key: &Q, look: impl FnOnce(&Arc<Entry>) -> R) -> Option<R>
+    pub(crate) fn with<Q, G, R>(
+        &self,
+        key: &Q,
+        given: G,
+        look: impl FnOnce(&Arc<Breaker>, G) -> Result<R, G>,
+    ) -> Result<R, G>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.0.pin().get(key).map(look)
+        match self.0.pin().get(key) {
+            Some(breaker) => look(breaker, given),
+            None => Err(given),
+        }
     }
 
     /// True if `key` led to another entry until now.
-    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) -> bool {
-        self.0.pin().insert(key, entry).is_some()
+    pub(crate) fn insert(&self, key: K, breaker: Arc<Breaker>) -> bool {
+        self.0.pin().insert(key, breaker).is_some()
     }
 
-    /// Removes `key` if `entry` is still what it leads to: another one made since stays.
-    pub(crate) fn remove<Q>(&self, key: &Q, entry: &Arc<Entry>) -> bool
+    /// Removes `key` if `breaker` is still what it leads to: another one made since stays.
+    pub(crate) fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let own =
-            |_: &K, held: &Arc<Entry>| Arc::ptr_eq(held, entry) || crate::fault::REMOVES_BY_KEY;
+            |_: &K, held: &Arc<Breaker>| Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY;
         matches!(self.0.pin().remove_if(key, own), Ok(Some(_)))
     }
 
-    pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Entry>)) {
-        for (key, entry) in &self.0.pin() {
-            look(key, entry);
+    pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>)) {
+        for (key, breaker) in &self.0.pin() {
+            look(key, breaker);
         }
     }
 
@@ -58,7 +67,7 @@ impl<K: Hash + Eq> Map<K> {
 /// The same face over a lock: a checker sees every step of the entries' protocol, and takes the
 /// map's own operations as single steps.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) struct Map<K>(Mutex<Vec<(K, Arc<Entry>)>>);
+pub(crate) struct Map<K>(Mutex<Vec<(K, Arc<Breaker>)>>);
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 impl<K: Hash + Eq> Map<K> {
@@ -66,16 +75,23 @@ impl<K: Hash + Eq> Map<K> {
         Self(Mutex::new(Vec::new()))
     }
 
-    pub(crate) fn with<Q, R>(&self, key: &Q, look: impl FnOnce(&Arc<Entry>) -> R) -> Option<R>
+    pub(crate) fn with<Q, G, R>(
+        &self,
+        key: &Q,
+        given: G,
+        look: impl FnOnce(&Arc<Breaker>, G) -> Result<R, G>,
+    ) -> Result<R, G>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let found = self.find(key);
-        found.as_ref().map(look)
+        match self.find(key) {
+            Some(breaker) => look(&breaker, given),
+            None => Err(given),
+        }
     }
 
-    fn find<Q>(&self, key: &Q) -> Option<Arc<Entry>>
+    fn find<Q>(&self, key: &Q) -> Option<Arc<Breaker>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -83,29 +99,29 @@ impl<K: Hash + Eq> Map<K> {
         self.0.lock().iter().find(|row| row.0.borrow() == key).map(|row| Arc::clone(&row.1))
     }
 
-    pub(crate) fn insert(&self, key: K, entry: Arc<Entry>) -> bool {
+    pub(crate) fn insert(&self, key: K, breaker: Arc<Breaker>) -> bool {
         let mut rows = self.0.lock();
         let before = rows.len();
         rows.retain(|row| row.0 != key);
-        rows.push((key, entry));
+        rows.push((key, breaker));
         rows.len() == before
     }
 
-    pub(crate) fn remove<Q>(&self, key: &Q, entry: &Arc<Entry>) -> bool
+    pub(crate) fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let mut rows = self.0.lock();
         let before = rows.len();
-        let own = |held: &Arc<Entry>| Arc::ptr_eq(held, entry) || crate::fault::REMOVES_BY_KEY;
+        let own = |held: &Arc<Breaker>| Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY;
         rows.retain(|row| !(row.0.borrow() == key && own(&row.1)));
         rows.len() < before
     }
 
-    pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Entry>)) {
-        for (key, entry) in self.0.lock().iter() {
-            look(key, entry);
+    pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>)) {
+        for (key, breaker) in self.0.lock().iter() {
+            look(key, breaker);
         }
     }
 
