@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use panelboard::{Outcome, Recorded, State};
 
 use crate::{
-    support::{SECOND, breaker, ms, trips_at},
+    support::{SECOND, breaker, ms, raced, trips_at},
     timeline::check,
 };
 
@@ -108,7 +108,7 @@ fn the_nth_failure_in_a_row_trips_whatever_the_number_of_threads() {
     let begin = |round: u64| {
         let threads = 4;
         let n = 1 + (round % (threads * EACH as u64)) as u32;
-        (breaker(trips_at(n)).0, n)
+        (raced(trips_at(n)).0, n)
     };
     let fail = |_: usize, shared: &(std::sync::Arc<panelboard::Breaker>, u32)| {
         let permits: Vec<_> = (0..EACH).filter_map(|_| shared.0.acquire().ok()).collect();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use panelboard::{Breaker, Cause, ConfigBuilder, OpenFor, State};
 
-use crate::support::{SECOND, breaker, ms, trips_at};
+use crate::support::{SECOND, breaker, ms, raced, trips_at};
 
 /// The open times of `n` trips in a row, each by a failed probe.
 fn times(config: ConfigBuilder, n: usize) -> Vec<u128> {
@@ -120,7 +120,7 @@ fn a_permit_that_states_a_time_ends_as_ignored_and_holds_though_it_is_late() {
 /// Threads state times at once: the longest one holds.
 #[test]
 fn of_times_stated_together_the_longest_holds() {
-    let begin = |_| breaker(trips_at(5)).0;
+    let begin = |_| raced(trips_at(5)).0;
     let step = |thread: usize, breaker: &std::sync::Arc<Breaker>| {
         let times = (0..20).map(|turn| ms(1_000 + ((turn * 7 + thread as u64 * 3) % 23)));
         times

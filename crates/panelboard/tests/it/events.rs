@@ -7,7 +7,7 @@ use std::{
 
 use panelboard::{Cause, Event, Handle, Missed, Outcome, Panel, State, Subscription};
 
-use crate::support::{SECOND, built, panel, quiet, race, trips_at};
+use crate::support::{SECOND, built, makes_way, panel, quiet, race, trips_at, within_a_minute};
 
 fn read<K>(events: &mut Subscription<K>) -> Vec<Arc<Event<K>>> {
     std::iter::from_fn(|| events.next()).map(|event| event.expect("nothing was missed")).collect()
@@ -47,7 +47,7 @@ fn f40_events_come_in_the_order_of_generations_whatever_the_threads() {
     let begin = |_| {
         let heard: Heard = Arc::default();
         let own = Arc::clone(&heard);
-        let (clock, hand) = panelboard::Clock::manual();
+        let (clock, hand) = makes_way();
         let panel: Panel = Panel::builder()
             .defaults(built(trips_at(1).half_open_max_calls(4)))
             .clock(clock)
@@ -150,22 +150,25 @@ fn a_subscription_begins_where_it_is_made() {
 /// While one listener stands, the outbox is bounded: the oldest are left out, as numbers show.
 #[test]
 fn what_waits_for_a_listener_is_bounded() {
-    let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
-    let own = Arc::clone(&heard);
-    let slot: Arc<std::sync::OnceLock<Handle>> = Arc::default();
-    let breaker = Arc::clone(&slot);
-    let panel: Panel = Panel::builder()
-        .defaults(built(trips_at(1)))
-        .events_capacity(4)
-        .on_transition(move |event| {
-            own.lock().expect("no panic").push(event.seq);
-            if let (1, Some(handle)) = (event.seq, breaker.get()) {
-                (0..10).for_each(|_| quiet((handle.reset(), handle.trip())));
-            }
-        })
-        .build();
-    let handle = panel.breaker("key").unwrap();
-    slot.set(handle.clone()).unwrap();
-    handle.trip();
+    let heard = within_a_minute(|| {
+        let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let own = Arc::clone(&heard);
+        let slot: Arc<std::sync::OnceLock<Handle>> = Arc::default();
+        let breaker = Arc::clone(&slot);
+        let panel: Panel = Panel::builder()
+            .defaults(built(trips_at(1)))
+            .events_capacity(4)
+            .on_transition(move |event| {
+                own.lock().expect("no panic").push(event.seq);
+                if let (1, Some(handle)) = (event.seq, breaker.get()) {
+                    (0..10).for_each(|_| quiet((handle.reset(), handle.trip())));
+                }
+            })
+            .build();
+        let handle = panel.breaker("key").expect("there is room");
+        slot.set(handle.clone()).expect("it is empty");
+        handle.trip();
+        heard
+    });
     assert_eq!(*heard.lock().unwrap(), [1, 18, 19, 20, 21]);
 }

@@ -4,20 +4,19 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
 };
 
-use panelboard::{Breaker, Clock, IsolateGuard, ManualClock, Outcome, Permit, TimeSource};
+use panelboard::{Breaker, IsolateGuard, ManualClock, Outcome, Permit, TimeSource};
 
 use crate::{
     linear::{Call, Entry, Seen, linearisable},
     observed::config,
     reference::{Asked, Change, Kind, Over, Rules, Ticket, Told},
-    support::{Gate, from_environment, ms},
+    support::{Gate, from_environment, makes_way, ms},
 };
 
 /// Phases of a history. The clock stands still within each, so that every call has one time.
@@ -26,7 +25,7 @@ const CALLS_IN_A_PHASE: usize = 5;
 
 #[test]
 fn what_threads_saw_is_an_order_of_calls_on_the_reference() {
-    let histories = from_environment("PANELBOARD_HISTORIES", 3_000);
+    let histories = from_environment("PANELBOARD_HISTORIES", 2_000);
     let (mut overlapping, mut changed) = (0, 0);
     for seed in 0..histories {
         let threads = 2 + (seed % 3) as usize;
@@ -59,24 +58,6 @@ fn rules(seed: u64) -> Rules {
     }
 }
 
-/// A clock that now and then lets the other threads go first, in the middle of a call: calls
-/// overlap though there may be fewer cores than threads.
-#[derive(Debug)]
-struct MakesWay {
-    hand: ManualClock,
-    readings: AtomicU64,
-}
-
-impl TimeSource for MakesWay {
-    fn now(&self) -> Duration {
-        let now = self.hand.now();
-        if self.readings.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            thread::yield_now();
-        }
-        now
-    }
-}
-
 /// One thread's part.
 struct Recorder<'a> {
     breaker: &'a Breaker,
@@ -90,9 +71,7 @@ struct Recorder<'a> {
 }
 
 fn record(seed: u64, threads: usize, rules: &Rules) -> Vec<Entry> {
-    let (_, hand) = Clock::manual();
-    let clock =
-        Clock::custom(Arc::new(MakesWay { hand: hand.clone(), readings: AtomicU64::new(0) }));
+    let (clock, hand) = makes_way();
     let breaker = Breaker::with_clock(config(rules, 0.0), clock);
     let (time, gate) = (AtomicU64::new(0), Gate::new(threads));
     let all = Mutex::new(vec![]);

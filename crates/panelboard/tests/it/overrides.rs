@@ -5,7 +5,9 @@ use std::sync::Arc;
 use panelboard::{Breaker, Cause, Handle, Outcome, Panel, Recorded, State};
 
 use crate::{
-    support::{SECOND, breaker, built, ms, panel, quiet, race, trips_at, within_a_minute},
+    support::{
+        SECOND, breaker, built, ms, quiet, race, raced, raced_panel, trips_at, within_a_minute,
+    },
     timeline::check,
 };
 
@@ -33,7 +35,7 @@ fn e33_force_open_that_races_a_trip_a_close_or_a_probe_ends_forced() {
     ];
     for start in starts {
         let begin = |_| {
-            let (breaker, hand) = breaker(trips_at(1).half_open_max_calls(8));
+            let (breaker, hand) = raced(trips_at(1).half_open_max_calls(8));
             start(&breaker, &hand);
             breaker
         };
@@ -183,7 +185,7 @@ fn e37_the_last_isolate_guard_gives_back_the_state_before() {
 #[test]
 fn e37_guards_on_many_threads_are_counted() {
     let begin = |_| {
-        let (panel, _hand) = panel(trips_at(1));
+        let (panel, _hand) = raced_panel(trips_at(1));
         panel.breaker("key").unwrap()
     };
     let step = |_: usize, handle: &Handle| {

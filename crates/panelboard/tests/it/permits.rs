@@ -16,13 +16,13 @@ use std::{
 use panelboard::{Breaker, CallError, Outcome, Recorded, State};
 
 use crate::{
-    support::{Gate, SECOND, breaker, built, ms, panel, race, trips_at},
+    support::{Gate, SECOND, breaker, built, ms, race, raced, raced_panel, trips_at},
     timeline::check,
 };
 
 /// A breaker that is ready to probe, `probes` at once.
 fn ready(probes: u32) -> (Arc<Breaker>, panelboard::ManualClock) {
-    let (breaker, hand) = breaker(
+    let (breaker, hand) = raced(
         trips_at(1).half_open_max_calls(probes).success_threshold(probes).backoff_factor(1.0),
     );
     breaker.trip();
@@ -327,7 +327,7 @@ fn b20_a_cancelled_probe_decides_nothing_and_frees_its_place() {
 #[test]
 fn b21_those_who_see_the_deadline_together_make_one_transition() {
     let begin = |_| {
-        let (panel, hand) = panel(trips_at(1).half_open_max_calls(2));
+        let (panel, hand) = raced_panel(trips_at(1).half_open_max_calls(2));
         let handle = panel.breaker("key").unwrap();
         handle.trip();
         hand.advance(30 * SECOND);

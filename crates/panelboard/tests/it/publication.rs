@@ -9,7 +9,7 @@ use std::{
 
 use panelboard::{Breaker, Cause, Outcome, Recorded, Snapshot, State};
 
-use crate::support::{SECOND, breaker, ms, race, trips_at};
+use crate::support::{SECOND, breaker, ms, race, raced, trips_at};
 
 /// Trips and resets go on on one thread while others read: each snapshot fits in itself, and
 /// generations never go back for one reader.
@@ -57,7 +57,7 @@ fn fits_in_itself(seen: &Snapshot) {
 /// A rejection carries the deadline of the generation that rejected.
 #[test]
 fn c22_no_rejection_tells_an_older_generations_deadline() {
-    let begin = |_| breaker(trips_at(1).half_open_max_calls(2)).0;
+    let begin = |_| raced(trips_at(1).half_open_max_calls(2)).0;
     let step = |thread: usize, breaker: &std::sync::Arc<Breaker>| {
         for turn in 0..50_u64 {
             if thread == 0 {
@@ -79,7 +79,7 @@ fn c22_no_rejection_tells_an_older_generations_deadline() {
 #[test]
 fn c23_a_trip_that_races_a_close_leaves_a_state_of_the_table() {
     let begin = |_| {
-        let (breaker, hand) = breaker(trips_at(1).half_open_max_calls(2).success_threshold(1));
+        let (breaker, hand) = raced(trips_at(1).half_open_max_calls(2).success_threshold(1));
         breaker.trip();
         hand.advance(30 * SECOND);
         let probes = [breaker.acquire_owned().unwrap(), breaker.acquire_owned().unwrap()];
@@ -126,7 +126,7 @@ fn c23_a_trip_that_races_a_close_leaves_a_state_of_the_table() {
 #[test]
 fn c24_what_is_counted_after_a_close_is_not_erased() {
     let begin = |_| {
-        let (breaker, hand) = breaker(trips_at(100));
+        let (breaker, hand) = raced(trips_at(100));
         breaker.trip();
         hand.advance(30 * SECOND);
         let probe = std::sync::Mutex::new(Some(breaker.acquire_owned().unwrap()));

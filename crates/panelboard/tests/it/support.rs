@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use panelboard::{Breaker, Clock, Config, ConfigBuilder, ManualClock, Panel};
+use panelboard::{Breaker, Clock, Config, ConfigBuilder, ManualClock, Panel, TimeSource};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -40,11 +40,47 @@ pub(crate) fn panel(builder: ConfigBuilder) -> (Panel, ManualClock) {
     (Panel::builder().defaults(built(builder)).clock(clock).build(), hand)
 }
 
+/// As [`breaker`], for a race: on a clock that makes way.
+pub(crate) fn raced(builder: ConfigBuilder) -> (Arc<Breaker>, ManualClock) {
+    let (clock, hand) = makes_way();
+    (Arc::new(Breaker::with_clock(built(builder), clock)), hand)
+}
+
+/// As [`panel`], for a race.
+pub(crate) fn raced_panel(builder: ConfigBuilder) -> (Panel, ManualClock) {
+    let (clock, hand) = makes_way();
+    (Panel::builder().defaults(built(builder)).clock(clock).build(), hand)
+}
+
+pub(crate) fn makes_way() -> (Clock, ManualClock) {
+    let (_, hand) = Clock::manual();
+    let readings = AtomicU64::new(0);
+    (Clock::custom(Arc::new(MakesWay { hand: hand.clone(), readings })), hand)
+}
+
+/// A clock that now and then lets the other threads go first, in the middle of a call: calls
+/// overlap though there may be fewer cores than threads.
+#[derive(Debug)]
+struct MakesWay {
+    hand: ManualClock,
+    readings: AtomicU64,
+}
+
+impl TimeSource for MakesWay {
+    fn now(&self) -> Duration {
+        let now = self.hand.now();
+        if self.readings.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            thread::yield_now();
+        }
+        now
+    }
+}
+
 /// Runs `work` on a thread of its own; a deadlock in it fails the test instead of hanging it.
 pub(crate) fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, answer) = mpsc::sync_channel(1);
     let worker = thread::spawn(move || done.send(work()).expect("the test waits for the answer"));
-    match answer.recv_timeout(Duration::from_secs(60)) {
+    match answer.recv_timeout(Duration::from_secs(20)) {
         Ok(answer) => answer,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("deadlock: no answer within a minute"),
         Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {

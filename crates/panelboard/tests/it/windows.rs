@@ -10,7 +10,7 @@ use proptest::{
 };
 
 use crate::{
-    support::{SECOND, breaker, built, ms, quiet, race, trips_at},
+    support::{SECOND, breaker, built, ms, quiet, race, raced, trips_at},
     timeline::check,
 };
 
@@ -116,7 +116,7 @@ fn d30_any_script_is_counted_as_an_exact_model_counts_it() {
 fn d30_rotation_by_several_threads_loses_nothing() {
     const EACH: u64 = 60;
     let begin = |_| {
-        let (breaker, hand) = breaker(rate(1.0, SECOND, u32::MAX));
+        let (breaker, hand) = raced(rate(1.0, SECOND, u32::MAX));
         // Every bucket but the last holds something of the lap before.
         for _ in 0..9 {
             calls(&breaker, 3, Outcome::Failure);
@@ -144,7 +144,7 @@ fn d30_rotation_by_several_threads_loses_nothing() {
 /// Of threads that make a window failing together, one trips it and none goes unseen.
 #[test]
 fn d30_a_window_that_becomes_failing_is_tripped_by_exactly_one() {
-    let begin = |_| breaker(rate(0.5, SECOND, 8)).0;
+    let begin = |_| raced(rate(0.5, SECOND, 8)).0;
     let step = |thread: usize, breaker: &Arc<Breaker>| {
         let permits = [breaker.acquire().ok(), breaker.acquire().ok()];
         let outcome = if thread.is_multiple_of(2) { Outcome::Failure } else { Outcome::Success };
