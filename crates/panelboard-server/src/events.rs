@@ -2,8 +2,8 @@
 //!
 //! The panel keeps the last transitions in a ring. One task, the pump, reads it to its end whenever
 //! something may have happened: it counts and logs each transition and then wakes the streams. A
-//! stream holds nothing but its place in the ring, so that a slow reader costs no memory: it is told
-//! how many events it missed.
+//! stream holds nothing but its place in the ring, so that a slow reader costs no memory: it is
+//! told how many events it missed.
 //!
 //! Wakes come from the engine at the end of each attempt and from the routes that change a breaker;
 //! a slow tick finds what neither told of, such as a lease that ran out.

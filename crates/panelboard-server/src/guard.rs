@@ -3,16 +3,20 @@
 //! The outermost layer. It gives each request its id, lets through only what may pass, and shapes
 //! the errors of everything within.
 //!
-//! | path | host | origin | token |
-//! | --- | --- | --- | --- |
-//! | `/health`, `/ready` | any | any | none |
-//! | the gateway's (`/v1/chat/completions` and the like) | ours, unless client keys are set | ours, if it changes something | a client key or the admin token, if client keys are set |
-//! | everything else | ours | ours, if it changes something | the admin token, if one is set |
+//! | path | host | token |
+//! | --- | --- | --- |
+//! | `/health`, `/ready` | any | none |
+//! | the gateway's, with client keys set | any | a client key or the admin token |
+//! | the gateway's, without | ours | none |
+//! | everything else | ours | the admin token, if one is set |
+//!
+//! The gateway's are `/v1/chat/completions` and the like. What changes something must come from one
+//! of our own pages, or from no page at all.
 //!
 //! *Host*: a page of a stranger can have its own name point to 127.0.0.1 and so read and drive a
-//! panelboard on loopback (DNS rebinding), but the browser still sends the stranger's name. *Origin*:
-//! a page can post to another address without being able to read the answer; the browser says whose
-//! page it is.
+//! panelboard on loopback (DNS rebinding), but the browser still sends the stranger's name.
+//! *Origin*: a page can post to another address without being able to read the answer; the browser
+//! says whose page it is.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -67,8 +67,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves on `listener` until `shutdown`, then stops within `server.stop_within` and a second.
 ///
 /// The stop has two steps. First no new connection and no new call is taken, streams of events end
-/// and idle connections are closed, while calls in flight go on. When `stop_within` is over, streams
-/// are told by an error event and whole calls by a 503, and what is left is dropped.
+/// and idle connections are closed, while calls in flight go on. When `stop_within` is over,
+/// streams are told by an error event and whole calls by a 503, and what is left is dropped.
 ///
 /// Dropping the future stops everything at once.
 ///

@@ -109,7 +109,8 @@ impl Table {
 
     /// Whether a field is an empty list.
     pub(super) fn is_empty_list(&self, field: &str) -> bool {
-        matches!(self.entries.get(field), Some(Node { value: Value::List(items), .. }) if items.is_empty())
+        let value = self.entries.get(field).map(|node| &node.value);
+        matches!(value, Some(Value::List(items)) if items.is_empty())
     }
 
     pub(super) fn list(&self, field: &str) -> &[Node] {

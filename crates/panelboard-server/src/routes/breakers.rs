@@ -108,7 +108,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<List<Item>> {
 
 /// One breaker.
 #[utoipa::path(get, path = "/v1/breakers/{key}", tag = "panel",
-    params(("key" = String, Path, description = "with its slash as it is", example = "pretend-a/key-1")),
+    params(("key" = String, Path, example = "pretend-a/key-1",
+        description = "with its slash as it is")),
     responses((status = 200, body = Item), (status = 404, body = Problem)))]
 pub(super) async fn one(
     State(app): State<Arc<App>>,

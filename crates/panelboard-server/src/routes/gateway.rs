@@ -29,7 +29,8 @@ const TIMEOUT: &str = "x-panelboard-timeout-ms";
 /// A chat completion, streamed or whole: OpenAI's request and answer.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "gateway",
     request_body(content = Object, description = "OpenAI's; `model` is one of /v1/models"),
-    responses((status = 200, description = "OpenAI's", body = Object, content_type = "application/json"),
+    responses((status = 200, description = "OpenAI's", body = Object,
+        content_type = "application/json"),
         (status = 429, description = "every key is cooling; see retry-after"),
         (status = 502, description = "the provider refuses the gateway's key"),
         (status = 503, description = "no key takes calls; see retry-after"),
@@ -45,7 +46,8 @@ pub(super) async fn chat_completions(
 /// A completion of a text: OpenAI's request and answer.
 #[utoipa::path(post, path = "/v1/completions", tag = "gateway",
     request_body(content = Object, description = "OpenAI's; `model` is one of /v1/models"),
-    responses((status = 200, description = "OpenAI's", body = Object, content_type = "application/json")))]
+    responses((status = 200, description = "OpenAI's", body = Object,
+        content_type = "application/json")))]
 pub(super) async fn completions(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
@@ -57,7 +59,8 @@ pub(super) async fn completions(
 /// Embeddings of texts: OpenAI's request and answer.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "gateway",
     request_body(content = Object, description = "OpenAI's; `model` is one of /v1/models"),
-    responses((status = 200, description = "OpenAI's", body = Object, content_type = "application/json")))]
+    responses((status = 200, description = "OpenAI's", body = Object,
+        content_type = "application/json")))]
 pub(super) async fn embeddings(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,

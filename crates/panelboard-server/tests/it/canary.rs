@@ -26,12 +26,14 @@ fn indiscreet() -> SocketAddr {
             }
             let status = [401, 403, 429, 500, 503, 529][i % 6];
             let body = format!(
-                "{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY}\",\"type\":\"{KEY}\",\
+                "{{\"error\":{{\"message\":\"Incorrect API key provided: \
+                {KEY}\",\"type\":\"{KEY}\",\
                  \"code\":\"invalid_api_key\"}}}}"
             );
             let _ = write!(
                 socket,
-                "HTTP/1.1 {status} {KEY}\r\ncontent-type: application/json\r\nx-request-id: {KEY}\r\n\
+                "HTTP/1.1 {status} {KEY}\r\ncontent-type: application/json\r\nx-request-id: \
+                {KEY}\r\n\
                  connection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
@@ -50,7 +52,8 @@ fn no_secret_shows_anywhere() {
         .collect();
     let text = format!(
         "[server]\nadmin_token = \"env:ADMIN\"\nclient_keys = [\"env:CLIENT\"]\n\
-         [[provider]]\nname = \"p\"\nkind = \"openai-compatible\"\nbase_url = \"http://{provider}/v1\"\n\
+         [[provider]]\nname = \"p\"\nkind = \"openai-compatible\"\nbase_url = \
+         \"http://{provider}/v1\"\n\
          keys = [{}]\n[[model]]\nname = \"fast\"\ntargets = [\"p/m\"]\n",
         names.join(", ")
     );

@@ -46,19 +46,17 @@ fn a_good_file_has_no_mistakes() {
 fn unknown_names_say_the_nearest_known_one() {
     with(
         "[breaker]\nfailure_treshold = 3\n",
-        &[
-            "f.toml:2:1: breaker.failure_treshold: unknown field, expected one of failure_threshold, \
+        &["f.toml:2:1: breaker.failure_treshold: unknown field, expected one of \
+            failure_threshold, \
          failure_rate, window, minimum_calls, recovery_timeout, max_recovery_timeout, \
          backoff_factor, backoff_reset, jitter, half_open_max_calls, success_threshold, \
-         probe_timeout, did you mean `failure_threshold`?",
-        ],
+         probe_timeout, did you mean `failure_threshold`?"],
     );
     with(
         "[timeouts]\n  conect = \"1s\"\n",
-        &[
-            "f.toml:2:3: timeouts.conect: unknown field, expected one of connect, first_byte, idle, \
-         total, did you mean `connect`?",
-        ],
+        &["f.toml:2:3: timeouts.conect: unknown field, expected one of connect, first_byte, \
+            idle, \
+         total, did you mean `connect`?"],
     );
     let sections = "expected one of server, gateway, breaker, timeouts, provider, model";
     with(
@@ -108,24 +106,21 @@ fn each_kind_of_value_says_what_it_wants() {
     );
     with(
         "[breaker]\nfailure_threshold = 0\n",
-        &[
-            "f.toml:2:21: breaker.failure_threshold: 0 is out of range, expected an integer from 1 to \
-         8388607",
-        ],
+        &["f.toml:2:21: breaker.failure_threshold: 0 is out of range, expected an integer from \
+            1 to \
+         8388607"],
     );
     with(
         "[breaker]\nfailure_threshold = -1\n",
-        &[
-            "f.toml:2:21: breaker.failure_threshold: -1 is out of range, expected an integer from 1 to \
-         8388607",
-        ],
+        &["f.toml:2:21: breaker.failure_threshold: -1 is out of range, expected an integer from \
+            1 to \
+         8388607"],
     );
     with(
         "[breaker]\nfailure_threshold = 99999999999999999999999\n",
-        &[
-            "f.toml:2:21: breaker.failure_threshold: 99999999999999999999999 is out of range, expected \
-         an integer from 1 to 8388607",
-        ],
+        &["f.toml:2:21: breaker.failure_threshold: 99999999999999999999999 is out of range, \
+            expected \
+         an integer from 1 to 8388607"],
     );
     with(
         "[breaker]\njitter = 0.6\n",
@@ -137,17 +132,15 @@ fn each_kind_of_value_says_what_it_wants() {
     );
     with(
         "[gateway]\nmax_body_bytes = \"16 MB\"\n",
-        &[
-            "f.toml:2:18: gateway.max_body_bytes: \"16 MB\" is no size, expected bytes or a size such \
-         as \"16MiB\", from 1024 to 1073741824 bytes",
-        ],
+        &["f.toml:2:18: gateway.max_body_bytes: \"16 MB\" is no size, expected bytes or a size \
+            such \
+         as \"16MiB\", from 1024 to 1073741824 bytes"],
     );
     with(
         "[gateway]\nmax_body_bytes = 1\n",
-        &[
-            "f.toml:2:18: gateway.max_body_bytes: 1 is out of range, expected bytes or a size such as \
-         \"16MiB\", from 1024 to 1073741824 bytes",
-        ],
+        &["f.toml:2:18: gateway.max_body_bytes: 1 is out of range, expected bytes or a size \
+            such as \
+         \"16MiB\", from 1024 to 1073741824 bytes"],
     );
     with("server = 3\n", &["f.toml:1:10: server: is an integer, expected a table"]);
     with(
@@ -157,17 +150,15 @@ fn each_kind_of_value_says_what_it_wants() {
     );
     with(
         "[server]\nallowed_hosts = [\"ok.example\", \"not ok\"]\n",
-        &[
-            "f.toml:2:32: server.allowed_hosts[1]: \"not ok\" is none, expected a host name such as \
-         \"gateway.example.com\"",
-        ],
+        &["f.toml:2:32: server.allowed_hosts[1]: \"not ok\" is none, expected a host name such \
+            as \
+         \"gateway.example.com\""],
     );
     with(
         "[server]\nallowed_origins = [\"https://x.example/path\"]\n",
-        &[
-            "f.toml:2:20: server.allowed_origins[0]: \"https://x.example/path\" is none, expected an \
-         origin such as \"https://gateway.example.com\"",
-        ],
+        &["f.toml:2:20: server.allowed_origins[0]: \"https://x.example/path\" is none, expected \
+            an \
+         origin such as \"https://gateway.example.com\""],
     );
 }
 
@@ -175,10 +166,9 @@ fn each_kind_of_value_says_what_it_wants() {
 fn values_that_contradict_each_other_are_found() {
     with(
         "[breaker]\nrecovery_timeout = \"10s\"\nmax_recovery_timeout = \"5s\"\n",
-        &[
-            "f.toml:3:24: breaker.max_recovery_timeout: 5s is out of range, expected recovery_timeout \
-         to 4.3 years",
-        ],
+        &["f.toml:3:24: breaker.max_recovery_timeout: 5s is out of range, expected \
+            recovery_timeout \
+         to 4.3 years"],
     );
 }
 
@@ -202,9 +192,8 @@ fn a_provider_lacks_what_its_kind_needs() {
     check(&provider("name = \"a\""), &[&format!("f.toml:1:1: provider[0].kind: missing, {kinds}")]);
     check(
         &provider("name = \"a b\"\nkind = \"pretend\"\nkeys = [{ name = \"k\" }]"),
-        &[
-            "f.toml:2:8: provider[0].name: \"a b\" is none, expected 1 to 100 letters, digits and - _ .",
-        ],
+        &["f.toml:2:8: provider[0].name: \"a b\" is none, expected 1 to 100 letters, digits and \
+            - _ ."],
     );
     check(
         &provider("name = \"a\"\nkind = \"openai\""),
@@ -216,10 +205,9 @@ fn a_provider_lacks_what_its_kind_needs() {
     );
     check(
         &provider("name = \"a\"\nkind = \"openai-compatible\""),
-        &[
-            "f.toml:1:1: provider[0].base_url: missing, expected the address of the openai-compatible \
-         service",
-        ],
+        &["f.toml:1:1: provider[0].base_url: missing, expected the address of the \
+            openai-compatible \
+         service"],
     );
     check(
         &provider("name = \"a\"\nkind = \"openai-compatible\"\nbase_url = \"localhost:1\""),
@@ -230,14 +218,14 @@ fn a_provider_lacks_what_its_kind_needs() {
         &provider(
             "name = \"a\"\nkind = \"openai-compatible\"\nbase_url = \"http://u:canary@h/v1\"",
         ),
-        &[
-            "f.toml:4:12: provider[0].base_url: holds a user name or password (not shown), expected \
-           a URL such as \"https://api.openai.com/v1\"",
-        ],
+        &["f.toml:4:12: provider[0].base_url: holds a user name or password (not shown), \
+            expected \
+           a URL such as \"https://api.openai.com/v1\""],
     );
     check(
         &provider(
-            "name = \"a\"\nkind = \"pretend\"\nbase_url = \"http://h\"\nkeys = [{ name = \"k\", secret = \"env:KEY\" }]",
+            "name = \"a\"\nkind = \"pretend\"\nbase_url = \"http://h\"\nkeys = [{ name = \"k\", \
+            secret = \"env:KEY\" }]",
         ),
         &[
             "f.toml:4:12: provider[0].base_url: a pretend provider has no address",
@@ -291,24 +279,21 @@ fn names_are_unique_where_they_must_be() {
     );
     check(
         &twice,
-        &[
-            "f.toml:8:8: provider[1].name: \"a\" is there already, expected each provider under a name \
-         of its own",
-        ],
+        &["f.toml:8:8: provider[1].name: \"a\" is there already, expected each provider under a \
+            name \
+         of its own"],
     );
     check(
         &provider("name = \"a\"\nkind = \"pretend\"\nkeys = [{ name = \"k\" }, { name = \"k\" }]"),
-        &[
-            "f.toml:4:34: provider[0].keys[1].name: \"k\" is there already, expected each key under a \
-         name of its own",
-        ],
+        &["f.toml:4:34: provider[0].keys[1].name: \"k\" is there already, expected each key \
+            under a \
+         name of its own"],
     );
     check(
         &format!("{GOOD}[[model]]\nname = \"fast\"\ntargets = [\"a/gpt\"]\n"),
-        &[
-            "f.toml:11:8: model[1].name: \"fast\" is there already, expected each model under a name of \
-         its own",
-        ],
+        &["f.toml:11:8: model[1].name: \"fast\" is there already, expected each model under a \
+            name of \
+         its own"],
     );
     check(
         &GOOD.replace("[\"a/gpt\"]", "[\"a/gpt\", \"a/gpt\"]"),
@@ -320,10 +305,9 @@ fn names_are_unique_where_they_must_be() {
 fn targets_point_to_providers() {
     check(
         &GOOD.replace("a/gpt", "opena/gpt").replace("name = \"a\"", "name = \"openai\""),
-        &[
-            "f.toml:9:12: model[0].targets[0]: \"opena\" is no provider, expected one of openai, did \
-         you mean `openai`?",
-        ],
+        &["f.toml:9:12: model[0].targets[0]: \"opena\" is no provider, expected one of openai, \
+            did \
+         you mean `openai`?"],
     );
     check(
         &GOOD.replace("\"a/gpt\"", "\"gpt\""),
@@ -348,7 +332,8 @@ fn an_empty_file_lacks_providers_and_models() {
 
 #[test]
 fn all_mistakes_of_a_file_come_in_one_run() {
-    let text = "[breaker]\njitter = 2\nwindow = 1\n[timeouts]\ntotl = \"1s\"\n[[provider]]\nkind = \"x\"\n[[model]]\nname = \"\"\n";
+    let text = "[breaker]\njitter = 2\nwindow = 1\n[timeouts]\ntotl = \"1s\"\n[[provider]]\nkind \
+    = \"x\"\n[[model]]\nname = \"\"\n";
     let said = parse(text).unwrap_err();
     let keys: Vec<&str> = said.lines().filter_map(|line| line.split(": ").nth(1)).collect();
     assert_eq!(
@@ -382,7 +367,8 @@ fn columns_count_characters() {
     with(
         "[server]\nallowed_hosts = [\"\u{e4}\u{f6}\", 3]\n",
         &[
-            "f.toml:2:18: server.allowed_hosts[0]: \"\u{e4}\u{f6}\" is none, expected a host name such as \
+            "f.toml:2:18: server.allowed_hosts[0]: \"\u{e4}\u{f6}\" is none, expected a host name \
+            such as \
          \"gateway.example.com\"",
             "f.toml:2:24: server.allowed_hosts[1]: is an integer, expected a host name such as \
          \"gateway.example.com\"",
@@ -406,7 +392,8 @@ fn beyond_loopback_needs_tokens() {
         &[&format!("{at} {clients}")],
     );
     with(
-        "[server]\nlisten = \"0.0.0.0:80\"\nadmin_token = \"env:KEY\"\nclient_keys = [\"env:OTHER_KEY\"]\n",
+        "[server]\nlisten = \"0.0.0.0:80\"\nadmin_token = \"env:KEY\"\nclient_keys = \
+        [\"env:OTHER_KEY\"]\n",
         &[],
     );
     with("[server]\nlisten = \"[::1]:80\"\n", &[]);
@@ -428,7 +415,8 @@ fn what_is_written_is_what_holds() {
                 [gateway]\nmax_body_bytes = \"2KiB\"\nwait_up_to = \"3s\"\nresend_share = 1\n\
                 [breaker]\nfailure_threshold = 2\nhalf_open_max_calls = 3\n\
                 [timeouts]\nconnect = \"1s\"\nidle = \"5s\"\n\
-                [[provider]]\nname = \"a\"\nkind = \"openai\"\nkeys = [{ name = \"one\", secret = \"env:KEY\", weight = 3, quota_group = \"g\" }]\n\
+                [[provider]]\nname = \"a\"\nkind = \"openai\"\nkeys = [{ name = \"one\", secret = \
+                \"env:KEY\", weight = 3, quota_group = \"g\" }]\n\
                 breaker = { half_open_max_calls = 5 }\ntimeouts = { idle = \"9s\" }\n\
                 [[model]]\nname = \"fast\"\ntargets = [\"a/org/gpt:free\"]\n";
     let config = parse(text).unwrap();

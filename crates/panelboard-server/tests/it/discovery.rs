@@ -62,7 +62,8 @@ fn keys_in_the_environment_become_providers() {
 fn a_local_server_becomes_a_provider_with_its_models() {
     let at = answers(
         "HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n\
-         {\"object\":\"list\",\"data\":[{\"id\":\"llama3.2:3b\"},{\"id\":\"bad name\"},{\"id\":\"q/\\\"x\"}]}",
+         {\"object\":\"list\",\"data\":[{\"id\":\"llama3.2:3b\"},{\"id\":\"bad \
+         name\"},{\"id\":\"q/\\\"x\"}]}",
     );
     let (text, source, config) = discover(&Environment::empty().with_local_server("ollama", at));
     assert_eq!(source, Source::Environment);

@@ -164,6 +164,27 @@ fn calls_in_flight_are_shown() {
 }
 
 #[test]
+fn a_client_that_leaves_before_the_answer_takes_its_call_along() {
+    let server = serve();
+    for key in ["pretend-a/key-1", "pretend-a/key-2", "pretend-b/key-1"] {
+        let order = format!("{{\"key\":\"{key}\",\"fault\":\"hang\"}}");
+        assert_eq!(post(server.addr, "/v1/faults", &order).status, 200);
+    }
+    let mut socket = std::net::TcpStream::connect(server.addr).unwrap();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length";
+    let request = format!("{head}: {}\r\n\r\n{CHAT}", CHAT.len());
+    std::io::Write::write_all(&mut socket, request.as_bytes()).unwrap();
+    let calls = || get(server.addr, "/v1/calls").json()["items"].as_array().unwrap().len();
+    until("the call is in flight", || (calls() == 1).then_some(()));
+    drop(socket);
+    until("it is gone", || (calls() == 0).then_some(()));
+    let list = get(server.addr, "/v1/breakers").json();
+    for item in list["items"].as_array().unwrap() {
+        assert_eq!((&item["in_flight"], &item["counts"]["failures"]), (&0.into(), &0.into()));
+    }
+}
+
+#[test]
 fn the_status_says_all_of_it() {
     let server = serve();
     let status = get(server.addr, "/status").json();

@@ -24,7 +24,8 @@ fn the_greeting_says_where_and_what_to_try() {
              \"hi\"}}]}}'"
             ),
             &format!(
-                "then  panelboard break pretend-a/key-1 429 --for 20s --url {url} and watch the dashboard"
+                "then  panelboard break pretend-a/key-1 429 --for 20s --url {url} and watch the \
+                dashboard"
             ),
         ]
     );

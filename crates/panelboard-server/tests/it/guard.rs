@@ -52,7 +52,8 @@ fn only_our_own_names_are_served() {
 fn a_second_host_or_one_in_the_first_line_does_not_help() {
     let server = InProcess::serve(&pretend(""), &Environment::empty());
     let rows = [
-        "GET /status HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n\r\n",
+        "GET /status HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: \
+        close\r\n\r\n",
         "GET http://evil.example/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         "GET /status HTTP/1.0\r\n\r\n",
     ];

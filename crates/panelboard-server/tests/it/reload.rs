@@ -109,7 +109,8 @@ fn a_key_whose_secret_changed_starts_closed_and_the_others_stay() {
 name = \"local\"
 kind = \"openai-compatible\"
 base_url = \"http://127.0.0.1:1/v1\"
-keys = [{ name = \"one\", secret = \"file:one.txt\" }, { name = \"two\", secret = \"file:two.txt\" }]
+keys = [{ name = \"one\", secret = \"file:one.txt\" }, { name = \"two\", secret = \
+ \"file:two.txt\" }]
 [[model]]
 name = \"fast\"
 targets = [\"local/model\"]
