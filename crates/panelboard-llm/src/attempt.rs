@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header, response::Parts};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::admitted::{Admitted, Early};
+pub(crate) use self::admitted::{Admitted, Early, With};
 use crate::{
     anthropic::{self, StreamTranslator},
     calls::{CallGuard, Stage},

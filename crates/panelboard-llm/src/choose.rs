@@ -14,6 +14,9 @@ const SHARE: f64 = 0.2;
 /// A failure enters the average as at least so slow an answer.
 const FAILURE: Duration = Duration::from_secs(5);
 
+/// And as at most so slow a one: a stream that broke off after an hour is not an hour's wait.
+const FAILURE_MAX: Duration = Duration::from_secs(30);
+
 /// An average without new samples is halfway back at the median after so long.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
@@ -32,7 +35,7 @@ impl Average {
 
     /// A failure: it counts as slow, however fast it came.
     pub(crate) fn failure(&mut self, took: Duration, now: Duration) {
-        self.sample(took.max(FAILURE).as_secs_f64(), now);
+        self.sample(took.clamp(FAILURE, FAILURE_MAX).as_secs_f64(), now);
     }
 
     fn sample(&mut self, seconds: f64, now: Duration) {

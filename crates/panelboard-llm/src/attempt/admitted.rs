@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{Failure, settle::Rules};
 use crate::{
     bench::Try,
-    calls::Serving,
+    calls::{Register, Serving},
     key::{InFlight, KeyState, Live},
-    observe::{AttemptEnded, Observer},
+    observe::AttemptEnded,
     openai::Attempt,
     routing::Route,
     verdict::Class,
@@ -26,13 +26,52 @@ use crate::{
 pub(crate) struct Admitted {
     pub(crate) route: Route,
     pub(crate) key: Arc<KeyState>,
-    pub(crate) resend: bool,
     permits: Permits,
+    teller: Teller,
     _model_try: Option<Try>,
     clock: panelboard::Clock,
-    begun: Instant,
     // Last: what was given back is seen before the place is.
     _in_flight: InFlight,
+}
+
+/// What every try needs beside its key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct With<'a> {
+    pub(crate) clock: &'a panelboard::Clock,
+    pub(crate) register: &'a Arc<Register>,
+}
+
+/// Tells the end of an attempt exactly once: if nobody else does, as its client's leaving.
+#[derive(Debug)]
+struct Teller {
+    register: Arc<Register>,
+    serving: Serving,
+    begun: Instant,
+    resend: bool,
+    told: bool,
+}
+
+impl Teller {
+    fn tell(&mut self, outcome: Class, status: Option<u16>) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        self.register.observer().attempt(&AttemptEnded {
+            provider: &self.serving.provider,
+            key: &self.serving.key,
+            model: &self.serving.model,
+            outcome,
+            status,
+            took: self.begun.elapsed(),
+            resend: self.resend,
+        });
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.tell(Class::ClientGone, None);
+    }
 }
 
 /// What the breakers gave.
@@ -118,25 +157,15 @@ impl Admitted {
         key: &Arc<KeyState>,
         permits: (OwnedPermit, OwnedPermit),
         model_try: Option<Try>,
-        clock: &panelboard::Clock,
+        with: With<'_>,
     ) -> Self {
         let (key_permit, provider) = permits;
-        Self::with(
-            route,
-            key,
-            Permits::Given { key: key_permit, provider: Some(provider) },
-            model_try,
-            clock,
-        )
+        let permits = Permits::Given { key: key_permit, provider: Some(provider) };
+        Self::with(route, key, permits, model_try, with)
     }
 
-    pub(crate) fn early(
-        route: &Route,
-        key: &Arc<KeyState>,
-        early: Early,
-        clock: &panelboard::Clock,
-    ) -> Self {
-        Self::with(route, key, Permits::Early(early), None, clock)
+    pub(crate) fn early(route: &Route, key: &Arc<KeyState>, early: Early, with: With<'_>) -> Self {
+        Self::with(route, key, Permits::Early(early), None, with)
     }
 
     fn with(
@@ -144,30 +173,36 @@ impl Admitted {
         key: &Arc<KeyState>,
         permits: Permits,
         model_try: Option<Try>,
-        clock: &panelboard::Clock,
+        With { clock, register }: With<'_>,
     ) -> Self {
+        let serving = Serving {
+            provider: Arc::clone(&route.provider.name),
+            key: Arc::clone(&key.name),
+            model: Arc::clone(&route.model),
+        };
+        let register = Arc::clone(register);
         Self {
             _in_flight: InFlight::enter(&key.live, &route.provider.live),
             route: route.clone(),
             key: Arc::clone(key),
-            resend: false,
             permits,
+            teller: Teller { register, serving, begun: Instant::now(), resend: false, told: false },
             _model_try: model_try,
             clock: clock.clone(),
-            begun: Instant::now(),
         }
     }
 
     pub(crate) fn serving(&self) -> Serving {
-        Serving {
-            provider: Arc::clone(&self.route.provider.name),
-            key: Arc::clone(&self.key.name),
-            model: Arc::clone(&self.route.model),
-        }
+        self.teller.serving.clone()
+    }
+
+    /// The call is sent again after a server's failure.
+    pub(crate) fn is_resend(&mut self) {
+        self.teller.resend = true;
     }
 
     pub(crate) fn age(&self) -> Duration {
-        self.begun.elapsed()
+        self.teller.begun.elapsed()
     }
 
     pub(crate) fn secret(&self) -> &str {
@@ -200,8 +235,8 @@ impl Admitted {
     }
 
     /// The answer is whole.
-    pub(crate) fn success(self, observer: &dyn Observer, status: u16) {
-        self.tell(observer, Class::Success, Some(status));
+    pub(crate) fn success(mut self, status: u16) {
+        self.teller.tell(Class::Success, Some(status));
         self.key.live.succeeded();
         self.route.provider.live.succeeded();
         self.key.live.benches.served(&self.route.model);
@@ -215,23 +250,19 @@ impl Admitted {
     }
 
     /// The try is not made after all.
-    pub(crate) fn give_back(self) {
+    pub(crate) fn give_back(mut self) {
+        self.teller.told = true; // there was no attempt
         self.permits.ignore();
     }
 
-    /// The answer is about the request, or its client has left: nobody's fault.
-    pub(crate) fn neutral(self, observer: &dyn Observer, class: Class, status: Option<u16>) {
-        self.tell(observer, class, status);
+    /// The answer is about the request: nobody's fault here.
+    pub(crate) fn neutral(mut self, class: Class, status: u16) {
+        self.teller.tell(class, Some(status));
         self.permits.ignore();
     }
 
     /// There is no answer. `counted` are the classes that this call has already held against a key.
-    pub(crate) fn fail(
-        self,
-        observer: &dyn Observer,
-        failure: &Failure,
-        counted: &mut Vec<Class>,
-    ) -> Attempt {
+    pub(crate) fn fail(mut self, failure: &Failure, counted: &mut Vec<Class>) -> Attempt {
         let class = failure.verdict.class;
         let attempt = Attempt {
             provider: Arc::clone(&self.route.provider.name),
@@ -240,7 +271,7 @@ impl Admitted {
             status: failure.status,
             took: self.age(),
         };
-        self.tell(observer, class, failure.status);
+        self.teller.tell(class, failure.status);
         if failure.out_of_time || self.key.live.retired.load(Ordering::Acquire) {
             self.permits.ignore();
             return attempt;
@@ -249,18 +280,6 @@ impl Admitted {
         let rules = Rules { route: &self.route, key: &self.key, now: self.clock.now() };
         rules.hold_against(self.permits, &failure.verdict, counted);
         attempt
-    }
-
-    fn tell(&self, observer: &dyn Observer, outcome: Class, status: Option<u16>) {
-        observer.attempt(&AttemptEnded {
-            provider: &self.route.provider.name,
-            key: &self.key.name,
-            model: &self.route.model,
-            outcome,
-            status,
-            took: self.age(),
-            resend: self.resend,
-        });
     }
 
     fn note(&self, failure: &Failure) {

@@ -6,7 +6,7 @@ use panelboard::{Cause, State};
 
 use super::{Shared, refuse::PROBE, sooner};
 use crate::{
-    attempt::{Admitted, Early, settle},
+    attempt::{Admitted, Early, With, settle},
     choose,
     key::KeyState,
     routing::Route,
@@ -76,9 +76,13 @@ impl Shared {
             };
             let Ok(provider_permit) = route.provider.breaker.acquire_owned() else { return None };
             let permits = (key_permit, provider_permit);
-            return Some(Admitted::new(route, key, permits, model_try, &self.clock));
+            return Some(Admitted::new(route, key, permits, model_try, self.with()));
         }
         None
+    }
+
+    fn with(&self) -> With<'_> {
+        With { clock: &self.clock, register: &self.register }
     }
 
     fn choose<'a>(
@@ -111,7 +115,7 @@ impl Shared {
         closed.sort_by_key(|(wait, ..)| *wait);
         closed.into_iter().find_map(|(_, route, key)| {
             let early = Early::enter(route, key)?;
-            Some(Admitted::early(route, key, early, &self.clock))
+            Some(Admitted::early(route, key, early, self.with()))
         })
     }
 }

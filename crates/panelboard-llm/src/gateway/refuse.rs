@@ -8,7 +8,7 @@
 //! | our own credentials are not accepted anywhere | 502 | `upstream_credentials_rejected` |
 //!
 //! `retry-after` is the time to the earliest key. The body names the attempts, and for each key
-//! that is out the reason.
+//! that is out (at most [`LISTED_MAX`]) the reason.
 
 use std::time::Duration;
 
@@ -28,8 +28,11 @@ use crate::{
 /// The reason of a half-open breaker whose probes are all out.
 pub(super) const PROBE: &str = "a probe is under way";
 
-/// So many keys are named in a message; the list in the body has all of them.
+/// So many keys are named in a message.
 const NAMED_MAX: usize = 5;
+
+/// So many keys are listed in a body.
+const LISTED_MAX: usize = 50;
 
 pub(super) fn no_such_model(model: &str) -> Refusal {
     let shown: String = model.chars().take(100).collect();
@@ -55,7 +58,7 @@ pub(super) fn call(
     let message = message(model, &attempts, last, blocked);
     let mut error = openai::error_value(code, name, &message, &attempts);
     if let Some(error) = error.as_object_mut() {
-        error.insert("keys".to_owned(), blocked.iter().map(Value::from).collect());
+        error.insert("keys".to_owned(), blocked.iter().take(LISTED_MAX).map(Value::from).collect());
     }
     call.status(code);
     call.end(Outcome::Failed);

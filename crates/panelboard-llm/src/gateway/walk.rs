@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
                     return self.give_up();
                 }
                 self.resends += 1;
-                admitted.resend = true;
+                admitted.is_resend();
             }
             self.call.attempt(admitted.serving());
             let begun = Instant::now();
@@ -162,8 +162,7 @@ impl<'a> Walk<'a> {
         if matches!(failure.verdict.class, Class::Connect | Class::Overloaded) {
             self.tried.put_last(&admitted.route.provider.name);
         }
-        let observer = self.shared.register.observer();
-        self.attempts.push(admitted.fail(observer, &failure, &mut self.counted));
+        self.attempts.push(admitted.fail(&failure, &mut self.counted));
         self.last = Some(failure);
     }
 
@@ -204,7 +203,7 @@ impl<'a> Walk<'a> {
         // Whatever the provider called it, it has been read as such.
         answer::json(&mut frame.headers);
         // Every place is free before the client sees the answer.
-        admitted.success(self.shared.register.observer(), head.status.as_u16());
+        admitted.success(head.status.as_u16());
         self.call.usage(usage);
         self.call.end(Outcome::Succeeded);
         frame.answer(AnswerBody::Whole(body), self.attempts)
@@ -219,11 +218,7 @@ impl<'a> Walk<'a> {
         verdict: &Verdict,
     ) -> Answer {
         let frame = self.frame(&admitted, head, verdict.class);
-        admitted.neutral(
-            self.shared.register.observer(),
-            verdict.class,
-            Some(head.status.as_u16()),
-        );
+        admitted.neutral(verdict.class, head.status.as_u16());
         self.call.end(Outcome::RequestFault);
         frame.answer(AnswerBody::Whole(body), self.attempts)
     }
@@ -245,7 +240,6 @@ impl<'a> Walk<'a> {
             held,
             admitted,
             call: self.call,
-            register: Arc::clone(&self.shared.register),
             attempts: self.attempts[..self.attempts.len() - 1].to_vec(),
             status: head.status.as_u16(),
             deadline: self.errand.deadline,

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     attempt::{Admitted, Failure, Until},
-    calls::{CallGuard, Register},
+    calls::CallGuard,
     observe::Outcome,
     openai::{self, Attempt},
     verdict::Class,
@@ -47,7 +46,6 @@ pub(crate) struct Begin {
     pub(crate) held: Held,
     pub(crate) admitted: Admitted,
     pub(crate) call: CallGuard,
-    pub(crate) register: Arc<Register>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) status: u16,
     pub(crate) deadline: Instant,
@@ -69,7 +67,6 @@ struct Relay {
 struct Running {
     admitted: Admitted,
     call: CallGuard,
-    register: Arc<Register>,
     attempts: Vec<Attempt>,
     status: u16,
     counted: Vec<Class>,
@@ -77,14 +74,13 @@ struct Running {
 
 impl AnswerStream {
     pub(crate) fn new(begin: Begin) -> Self {
-        let Begin { source, held, admitted, call, register, attempts, status, deadline, counted } =
-            begin;
+        let Begin { source, held, admitted, call, attempts, status, deadline, counted } = begin;
         let idle = admitted.route.provider.timeouts.idle;
         let until = Until::new("next piece of the stream", idle, deadline);
         Self(Box::new(Relay {
             source: Some(source),
             held,
-            running: Some(Running { admitted, call, register, attempts, status, counted }),
+            running: Some(Running { admitted, call, attempts, status, counted }),
             idle,
             until,
             deadline,
@@ -155,10 +151,10 @@ impl Relay {
 
     /// The stream ended well. The verdict falls before the client sees the end.
     fn finish(&mut self) {
-        let Some(Running { admitted, mut call, register, status, .. }) = self.running.take() else {
+        let Some(Running { admitted, mut call, status, .. }) = self.running.take() else {
             return;
         };
-        admitted.success(register.observer(), status);
+        admitted.success(status);
         call.end(Outcome::Succeeded);
         drop(call);
         if let Some(source) = self.source.take() {
@@ -169,12 +165,12 @@ impl Relay {
     /// The stream failed: the event that says so, and no end mark after it.
     fn fail(&mut self, failure: Failure) -> Option<Bytes> {
         self.source = None; // closes the connection
-        let Running { admitted, mut call, register, mut attempts, status, mut counted } =
+        let Running { admitted, mut call, mut attempts, status, mut counted } =
             self.running.take()?;
         let verdict = failure.verdict.clone().without(admitted.secret());
         let (provider, key) = (admitted.route.provider.name.clone(), admitted.key.name.clone());
         let failure = Failure { verdict, ..failure }.status(status);
-        attempts.push(admitted.fail(register.observer(), &failure, &mut counted));
+        attempts.push(admitted.fail(&failure, &mut counted));
         let (status, code) = code_of(&failure);
         let said = &failure.verdict.message;
         let message = format!("the stream of {provider}/{key} broke off: {said}");

@@ -1,6 +1,7 @@
 //! Does the crate hold what its documentation promises? One binary, a module a question.
 
 mod anthropic;
+mod anthropic_served;
 mod bad_input;
 mod faults_breaker;
 mod faults_fuzz;
@@ -16,5 +17,6 @@ mod retry_after;
 mod rig;
 mod scripted;
 mod serving;
+mod settings;
 mod sse;
 mod verdicts_pure;

@@ -29,6 +29,8 @@ pub(crate) struct Rig {
 pub(crate) struct Told {
     pub(crate) attempts: Mutex<Vec<String>>,
     pub(crate) calls: Mutex<Vec<(Outcome, u16)>>,
+    /// The same with all that does not depend on time.
+    pub(crate) lines: Mutex<Vec<String>>,
     pub(crate) changed: tokio::sync::Notify,
 }
 
@@ -40,6 +42,16 @@ impl Observer for Told {
     }
 
     fn call(&self, ended: &CallEnded<'_>) {
+        let CallEnded { endpoint, model, stream, usage, attempts, .. } = *ended;
+        let by = [ended.provider, ended.key, ended.upstream_model]
+            .map(Option::unwrap_or_default)
+            .join("/");
+        let usage = usage.map(|usage| (usage.input, usage.output));
+        let (operation, outcome) = (endpoint.operation(), ended.outcome.as_str());
+        let timed = ended.first_chunk.is_some();
+        let line =
+            format!("{operation} {model} by {by}: {outcome} {attempts} {stream} {timed} {usage:?}");
+        self.lines.lock().expect("no panic").push(line);
         self.calls.lock().expect("no panic").push((ended.outcome, ended.status));
         self.changed.notify_waiters();
     }

@@ -95,3 +95,38 @@ async fn connections_are_used_again() {
     }
     assert!(server.connections() <= 3, "{}", server.connections());
 }
+
+#[tokio::test]
+async fn the_observer_is_told_of_each_attempt_and_of_each_call_once() {
+    let server = Scripted::start().await;
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+    server.on("k1", Reply::chat("hello"));
+    server.on("k1", Reply::stream().role().word("so").data(usage).data("[DONE]"));
+    server.on("k1", Reply::stream().role().word("so").cut());
+    server.on("k1", Reply::error(400, "bad", "bad"));
+    server.on("k1", Reply::error(500, "server_error", "no"));
+    server.on("k1", Reply::stream().role().word("so").hang());
+    let rig = one(server.base_url(), &["k1"]);
+    rig.whole().await;
+    rig.streamed().await;
+    rig.streamed().await;
+    rig.whole().await;
+    rig.whole().await;
+    drop(rig.stream().await);
+    read(rig.ask(&serde_json::json!({"model": "gone", "messages": []})).await).await;
+    assert_eq!(
+        *rig.told.lines.lock().expect("no panic"),
+        [
+            "chat fast by a/k1/m: succeeded 1 false false Some((1, 1))",
+            "chat fast by a/k1/m: succeeded 1 true true Some((3, 4))",
+            "chat fast by a/k1/m: cut 1 true true None",
+            "chat fast by a/k1/m: request_fault 1 false false None",
+            "chat fast by a/k1/m: failed 1 false false None",
+            "chat fast by a/k1/m: client_gone 1 true true None",
+            "chat gone by //: request_fault 0 false false None",
+        ]
+    );
+    let ends = ["success", "success", "cut", "request", "server_error", "client_gone"];
+    let ends = ends.map(|end| format!("a/k1 {end}"));
+    assert_eq!(*rig.told.attempts.lock().expect("no panic"), ends);
+}
