@@ -9,7 +9,7 @@
 
 mod families;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use panelboard::Transition;
@@ -39,7 +39,7 @@ pub(crate) struct Metrics {
     passed: Passed,
     gauges: Gauges,
     /// Wakes the pump of events.
-    stir: Mutex<Option<Arc<Notify>>>,
+    stir: OnceLock<Arc<Notify>>,
 }
 
 /// How calls ended since the start, for `/status`.
@@ -63,12 +63,13 @@ impl Metrics {
         gauges.register(&mut registry);
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("panelboard_build", "The version of the program", version);
-        Self { registry: Mutex::new(registry), calls, passed, gauges, stir: Mutex::default() }
+        Self { registry: Mutex::new(registry), calls, passed, gauges, stir: OnceLock::new() }
     }
 
     /// From now on the end of an attempt wakes the pump of events.
     pub(crate) fn stirs(&self, pump: Arc<Notify>) {
-        *self.stir.lock().unwrap_or_else(PoisonError::into_inner) = Some(pump);
+        // There is one pump, and it is set once.
+        let _ = self.stir.set(pump);
     }
 
     pub(crate) fn transition(&self, transition: &Transition) {
@@ -136,7 +137,7 @@ impl Observer for Metrics {
             outcome: attempt.outcome.as_str(),
         };
         self.passed.attempts.get_or_create(&labels).inc();
-        if let Some(pump) = &*self.stir.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(pump) = self.stir.get() {
             pump.notify_one();
         }
     }

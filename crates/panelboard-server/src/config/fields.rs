@@ -242,7 +242,7 @@ static GATEWAY: Section = Section {
         field(
             "max_idle_connections",
             Kind::Count { min: 0, max: 100_000 },
-            Some("64"),
+            Some("256"),
             "Idle connections kept for each provider. More are closed.",
         ),
         field(

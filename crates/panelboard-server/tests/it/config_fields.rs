@@ -83,7 +83,8 @@ fn every_default_is_the_value_that_holds() {
         for (name, field) in table["properties"].as_object().into_iter().flatten() {
             if let Some(default) = field.get("default") {
                 let with = format!("[{section}]\n{name} = {default}\n{REST}");
-                assert_eq!(meaning(REST), meaning(&with), "{section}.{name} = {default}");
+                let same = meaning(REST) == meaning(&with);
+                assert!(same, "{section}.{name} = {default} is not the default");
             }
         }
     }
