@@ -213,7 +213,7 @@ async fn bystander(rig: &Rig) -> AnswerStream {
 const CASES: u32 = 300;
 
 #[test]
-fn no_answer_panics_or_harms_another_call() {
+fn fault_37_no_answer_panics_or_harms_another_call() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let (bad, good) =
@@ -266,7 +266,7 @@ async fn read_any(rig: &Rig, stream: bool) -> rig::Reply {
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_or_never_comes_is_given_up() {
+async fn fault_37_a_body_that_never_ends_or_never_comes_is_given_up() {
     let (odd, good) = (Scripted::start().await, Scripted::start().await);
     let rig = Rig::new(odd_beside_good(&odd, &good));
     odd.always("k1", Reply::chat("x").forged_length(1 << 40));
