@@ -76,9 +76,10 @@ pub(crate) fn run(mut command: Command, limit: Duration, show: bool) -> Result<E
     if !in_time {
         end_tree(&mut child);
     }
-    for reader in readers.into_iter().flatten() {
-        let _ = reader.join();
-    }
+    // What the program left running may hold the pipes: its last lines have this long to come.
+    clock::wait_until(Duration::from_secs(2), || {
+        readers.iter().flatten().all(thread::JoinHandle::is_finished)
+    });
     Ok(Ended { status, lines: lines.all().into_iter().map(|(_, line)| line).collect() })
 }
 
@@ -266,6 +267,15 @@ mod tests {
             .unwrap();
         assert!(ended.status.is_none() && ended.how().contains("time"), "{}", ended.how());
         assert!(clock::wait_until(LONG, || !exists(&ended.lines[0])), "the child's child lives");
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_does_not_hold_us() {
+        let ended = run(shell("sleep 600 & echo $!"), LONG, false).unwrap();
+        let left_running = exists(&ended.lines[0]);
+        let id = ended.lines[0].parse().ok().and_then(Pid::from_raw).unwrap();
+        kill_process(id, Signal::KILL).unwrap();
+        assert!(ended.success() && left_running);
     }
 
     #[test]
