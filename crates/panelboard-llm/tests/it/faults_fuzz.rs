@@ -157,18 +157,14 @@ fn odd() -> impl Strategy<Value = Odd> {
 }
 
 /// The model `fast` at the odd provider, `other` at a good one. Nothing trips: each answer is met.
-fn odd_beside_good(odd: &Scripted, good: &Scripted) -> Settings {
+fn odd_beside_good(odd: &Scripted, good: &Scripted, patience: Duration) -> Settings {
     let mut all = settings(vec![provider("odd", odd.base_url(), &["k1"])]);
     let other = settings(vec![provider("good", good.base_url(), &["k2"])]);
     all.models.extend(other.models.into_iter().map(|m| Model { name: "other".into(), ..m }));
     all.providers.extend(other.providers);
     let never = panelboard::Config::builder().failure_threshold(1_000_000).build();
     all.breaker = never.expect("a good configuration");
-    let short = panelboard_llm::Timeouts {
-        first_byte: Duration::from_millis(150),
-        idle: Duration::from_millis(150),
-        ..all.timeouts
-    };
+    let short = panelboard_llm::Timeouts { first_byte: patience, idle: patience, ..all.timeouts };
     all.providers[0].timeouts = Some(short);
     all
 }
@@ -218,7 +214,8 @@ fn fault_37_no_answer_panics_or_harms_another_call() {
     let runtime = runtime.expect("a runtime");
     let (bad, good) =
         runtime.block_on(async { (Scripted::start().await, Scripted::start().await) });
-    let rig = runtime.block_on(async { Rig::new(odd_beside_good(&bad, &good)) });
+    let rig = runtime
+        .block_on(async { Rig::new(odd_beside_good(&bad, &good, Duration::from_millis(150))) });
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
     // The same answers each time: what fails once can be looked at.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
@@ -268,7 +265,7 @@ async fn read_any(rig: &Rig, stream: bool) -> rig::Reply {
 #[tokio::test]
 async fn fault_37_a_body_that_never_ends_or_never_comes_is_given_up() {
     let (odd, good) = (Scripted::start().await, Scripted::start().await);
-    let rig = Rig::new(odd_beside_good(&odd, &good));
+    let rig = Rig::new(odd_beside_good(&odd, &good, Duration::from_secs(1)));
     odd.always("k1", Reply::chat("x").forged_length(1 << 40));
     let waited = rig.whole().await;
     assert_eq!((waited.status, waited.code().as_str()), (504, "upstream_timeout"));

@@ -213,7 +213,9 @@ async fn a_429_asks_to_wait_until_the_fault_ends() {
         pretend.set_fault("pretend-a", "key-1", Fault::RateLimited, lasting).expect("there");
         let got = ask(&pretend, "/chat/completions", &chat(false)).await;
         let wait = retry_after::wait(&got.headers, std::time::SystemTime::UNIX_EPOCH);
-        assert_eq!(wait, Some(Duration::from_secs(want)));
+        // Less by the time that the call took, should the machine be busy.
+        let wait = wait.expect("a wait").as_secs();
+        assert!(wait <= want && wait + 3 > want, "{wait} of {want}");
     }
 }
 
