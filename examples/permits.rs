@@ -1,4 +1,5 @@
-//! Permits by hand: across threads, with a verdict of your own, and with a time that the service stated.
+//! Permits by hand: across threads, with a verdict of your own, and with a time that the service
+//! stated.
 //!
 //! `cargo run -p panelboard --example permits`
 

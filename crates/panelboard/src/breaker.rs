@@ -2,19 +2,19 @@
 //!
 //! # Who touches which field, and when
 //!
-//! | field             | written by                                         | read by              |
-//! | ----------------- | -------------------------------------------------- | -------------------- |
-//! | `word`            | compare-exchange only, by whoever has an event     | everybody            |
-//! | `near`            | raised by whoever makes a transition, before it    | everybody            |
-//! | `limits`          | reconfiguration                                    | everybody            |
-//! | `newest_probe_ms` | raised by whoever takes a probe, before it         | acquire, half-open   |
-//! | `closed_at_ms`    | raised by whoever closes, before it                | whoever trips        |
-//! | `life`            | its panel; see `panel/life.rs`                     | its panel            |
-//! | `window`          | outcomes of the closed state, if configured        | the same             |
-//! | `settings`        | reconfiguration; under its lock                    | whoever may trip     |
-//! | `overrides`       | by hand; under its lock                            | by hand              |
-//! | `note`            | whoever made a transition, after it; under its lock| snapshots            |
-//! | `counts`          | the paths that are not the closed success          | snapshots            |
+//! | field             | written by                                        | read by              |
+//! | ----------------- | ------------------------------------------------- | -------------------- |
+//! | `word`            | compare-exchange only, by whoever has an event    | everybody            |
+//! | `near`            | raised by who makes a transition, before it       | everybody            |
+//! | `limits`          | reconfiguration                                   | everybody            |
+//! | `newest_probe_ms` | raised by whoever takes a probe, before it        | acquire, half-open   |
+//! | `closed_at_ms`    | raised by whoever closes, before it               | whoever trips        |
+//! | `life`            | its panel; see `panel/life.rs`                    | its panel            |
+//! | `window`          | outcomes of the closed state, if configured       | the same             |
+//! | `settings`        | reconfiguration (lock)                            | whoever may trip     |
+//! | `overrides`       | by hand (lock)                                    | by hand              |
+//! | `note`            | who made a transition, after it (lock)            | snapshots            |
+//! | `counts`          | the paths that are not the closed success         | snapshots            |
 
 use std::{
     sync::{Arc, OnceLock},
@@ -54,9 +54,9 @@ use crate::{
 /// # Cost
 /// 320 bytes, plus 176 with a `failure_rate` policy. Closed, with a `consecutive` policy and no
 /// failures pending, a call that succeeds is five loads and no write. A failure below the threshold
-/// is one compare-exchange and a count. With a `failure_rate` policy every call reads the clock, adds
-/// to one cell and reads the others. An open breaker reads the clock once and counts the rejection.
-/// Nothing allocates, but a transition of a panel's breaker, for its event.
+/// is one compare-exchange and a count. With a `failure_rate` policy every call reads the clock,
+/// adds to one cell and reads the others. An open breaker reads the clock once and counts the
+/// rejection. Nothing allocates, but a transition of a panel's breaker, for its event.
 ///
 /// # Memory ordering
 /// What a caller did before a call that makes a transition is seen by whoever is admitted or

@@ -34,7 +34,8 @@ impl Breaker {
 
     /// As [`call`](Self::call), where `classify` says what an answer means: whose fault it is.
     ///
-    /// A classifier that panics is counted, and the answer is classified as by [`call`](Self::call).
+    /// A classifier that panics is counted, and the answer is classified as by
+    /// [`call`](Self::call).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -49,8 +50,8 @@ impl Breaker {
         answer.map_err(CallError::Inner)
     }
 
-    /// Awaits `work` if the breaker admits: `Ok` is a success, `Err` a failure. `work` is not polled
-    /// when it does not.
+    /// Awaits `work` if the breaker admits: `Ok` is a success, `Err` a failure. `work` is not
+    /// polled when it does not.
     ///
     /// # Errors
     /// As [`call`](Self::call).

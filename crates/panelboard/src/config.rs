@@ -164,7 +164,8 @@ impl ConfigBuilder {
     }
 
     /// The share of an open time that chance takes off, 0 to 0.5; default 0.1. A time given to
-    /// [`open_for`](crate::Breaker::open_for) is lengthened by it instead: never earlier than asked.
+    /// [`open_for`](crate::Breaker::open_for) is lengthened by it instead: never earlier than
+    /// asked.
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
@@ -190,9 +191,8 @@ impl ConfigBuilder {
     }
 
     /// The lease of a probe: when the newest one is older than this and has not ended, the next
-    /// caller gets a probe of a new generation. 1 ms to 24 days, in steps of 16 ms rounded up; default
-    /// 60 s. Make it longer than the
-    /// calls' own time-out.
+    /// caller gets a probe of a new generation. 1 ms to 24 days, in steps of 16 ms rounded up;
+    /// default 60 s. Make it longer than the calls' own time-out.
     pub fn probe_timeout(mut self, time: Duration) -> Self {
         self.probe_timeout = time;
         self

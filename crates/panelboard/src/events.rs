@@ -250,7 +250,8 @@ impl<K> Subscription<K> {
     }
 
     /// The next event if there is one; never waits. To wait, have a listener
-    /// ([`on_transition`](crate::PanelBuilder::on_transition)) wake you, and then read until `None`.
+    /// ([`on_transition`](crate::PanelBuilder::on_transition)) wake you, and then read until
+    /// `None`.
     ///
     /// `Err(Missed(n))` says that the stream no longer keeps the next `n` events; the event after
     /// them is the next answer.

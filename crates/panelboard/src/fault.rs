@@ -1,7 +1,7 @@
 //! Faults that can be planted into the shipped code, to show that a test or a model finds them.
 //!
-//! Each is off, and compiled away, unless the build sets `--cfg panelboard_fault="name"`, which only
-//! `cargo xtask faults` does. Its table says which test must go red for which fault.
+//! Each is off, and compiled away, unless the build sets `--cfg panelboard_fault="name"`, which
+//! only `cargo xtask faults` does. Its table says which test must go red for which fault.
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {

@@ -1,8 +1,8 @@
 //! Circuit breakers: one lock-free breaker for each thing that can fail, and the panel that holds
 //! them by key.
 //!
-//! It does not await, sleep, spawn, log or do I/O, and knows no async runtime: it decides, and tells
-//! what it has decided as values.
+//! It does not await, sleep, spawn, log or do I/O, and knows no async runtime: it decides, and
+//! tells what it has decided as values.
 //!
 //! ```
 //! use panelboard::{Config, Panel};
@@ -56,10 +56,10 @@
 //! | --- | --- | --- |
 //! | failures in a row | 8,388,607 | the threshold can't be set higher |
 //! | probes at once, successes to close | 127 | can't be set higher |
-//! | open time, deadline | 4.3 years after the clock's origin | capped there; beyond it calls go through |
+//! | open time, deadline | 4.3 years from the clock's origin | capped; beyond it calls go through |
 //! | calls in a window | 40 million a second | the bucket's count stays |
-//! | breakers of a panel | `max_breakers`, 100,000 | the least recently used closed one goes; else an error |
-//! | events that a subscriber may be behind | `events_capacity`, 1,024 | it is told how many it missed |
+//! | breakers of a panel | `max_breakers`, 100,000 | the least recently used goes, or an error |
+//! | events behind | `events_capacity`, 1,024 | the subscriber is told how many it missed |
 
 mod backoff;
 mod breaker;

@@ -10,9 +10,9 @@ use crate::{
     word,
 };
 
-/// What a permit remembers of its admission: the word that admitted it, and the full generation near
-/// it. Two numbers that stay in registers from the question to the outcome; the generation is worked
-/// out of them only where they are no longer the breaker's own.
+/// What a permit remembers of its admission: the word that admitted it, and the full generation
+/// near it. Two numbers that stay in registers from the question to the outcome; the generation is
+/// worked out of them only where they are no longer the breaker's own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission {
     bits: u64,

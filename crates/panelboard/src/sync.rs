@@ -1,7 +1,7 @@
 //! Which atomics, locks and threads the crate runs on: the real ones, loom's or shuttle's.
 //!
-//! Nothing else in the crate names `std::sync::atomic` or a lock type, so a model checker sees every
-//! shared access of the shipped code.
+//! Nothing else in the crate names `std::sync::atomic` or a lock type, so a model checker sees
+//! every shared access of the shipped code.
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) use std::{
@@ -17,8 +17,8 @@ pub(crate) use modelled::WRITES;
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 pub(crate) use modelled::{AtomicU64, Condvar, Mutex, Ordering, ThreadId, thread, wait};
 
-/// Counts and settings: words and locks whose order decides nothing, so that no model takes steps for
-/// them, and the searches stay finite.
+/// Counts and settings: words and locks whose order decides nothing, so that no model takes steps
+/// for them, and the searches stay finite.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) use {AtomicU64 as QuietU64, Mutex as QuietMutex};
 
@@ -32,8 +32,8 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> Mu
     guard
 }
 
-/// The checkers' atomics and locks with the faces of the real ones, so that the code above reads the
-/// same. Writes are counted, so that a model can say that a path makes none.
+/// The checkers' atomics and locks with the faces of the real ones, so that the code above reads
+/// the same. Writes are counted, so that a model can say that a path makes none.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 mod modelled {
     #[cfg(panelboard_loom)]

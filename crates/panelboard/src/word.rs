@@ -22,13 +22,13 @@
 //!   multiple of 262,144 transitions: by the automatic ones, which take a millisecond each, after
 //!   more than four minutes of not being scheduled.
 //! - *step* stays at 31; the table of open times has as many rows.
-//! - *failures*: the threshold has as many bits, and the failure that reaches it trips. Where a time
-//!   window judges instead, they stay 0.
+//! - *failures*: the threshold has as many bits, and the failure that reaches it trips. Where a
+//!   time window judges instead, they stay 0.
 //! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
 //!   another within one window's length (`window.rs`). To meet itself it would take exactly that
 //!   many transitions within one window: 5.5 s or more of flapping at the shortest open time.
-//! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock beyond
-//!   it finds every deadline passed: the breaker errs towards letting calls through.
+//! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock
+//!   beyond it finds every deadline passed: the breaker errs towards letting calls through.
 //! - *probes* and *successes*: their limits have as many bits.
 //! - *admissions* only make two words differ that are the same but for which probe is out. It takes
 //!   8,388,608 probes admitted and ignored within one load-to-exchange to miss that, and what then

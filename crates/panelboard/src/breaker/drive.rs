@@ -54,10 +54,10 @@ impl Breaker {
             self.hot.word.store(next, Ordering::Release);
             return true;
         }
-        // Release: publishes what was raised for this word, to the Acquire of `load`. With Relaxed, a
-        // caller could see generation n+1 beside a `near` far behind it, and a lease beside the time
-        // of an older probe. Acquire: a chain of transitions by several threads carries what each
-        // of them had seen. Failure is Relaxed: the loop loads again.
+        // Release: publishes what was raised for this word, to the Acquire of `load`. With Relaxed,
+        // a caller could see generation n+1 beside a `near` far behind it, and a lease beside the
+        // time of an older probe. Acquire: a chain of transitions by several threads carries what
+        // each of them had seen. Failure is Relaxed: the loop loads again.
         let success = if fault::RELAXED_PUBLISH { Ordering::Relaxed } else { Ordering::AcqRel };
         self.hot.word.compare_exchange(seen, next, success, Ordering::Relaxed).is_ok()
     }

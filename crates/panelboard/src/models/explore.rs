@@ -97,8 +97,8 @@ fn run(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Two threads by depth-first search to its end. Three, and the panel's long steps, by random and by
-/// priority-based (PCT) schedules, `PANELBOARD_SCHEDULES` of each.
+/// Two threads by depth-first search to its end. Three, and the panel's long steps, by random and
+/// by priority-based (PCT) schedules, `PANELBOARD_SCHEDULES` of each.
 #[cfg(panelboard_shuttle)]
 fn run(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     if threads == 2 {

@@ -89,9 +89,9 @@ impl<K: Key> PanelBuilder<K> {
     }
 
     /// Calls `listener` with every event, outside every lock, one at a time and in the order of
-    /// their numbers, on a thread that has just made a transition. It may call anything of any breaker and of the
-    /// panel. A panic in it is contained and counted. It delays whoever made the transition: have it
-    /// wake somebody rather than do the work.
+    /// their numbers, on a thread that has just made a transition. It may call anything of any
+    /// breaker and of the panel. A panic in it is contained and counted. It delays whoever made the
+    /// transition: have it wake somebody rather than do the work.
     ///
     /// While it runs, up to `events_capacity` further events wait; beyond that the oldest of them
     /// are left out, which their numbers show.
