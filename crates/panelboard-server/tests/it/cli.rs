@@ -194,3 +194,26 @@ fn status_goes_on_watching_until_it_is_told_to_stop() {
     assert_eq!(watch.wait().unwrap().code(), Some(0));
     assert!(lines.all(|line| !line.contains('\x1b')), "no control characters but on a terminal");
 }
+
+#[test]
+fn logs_are_structured_for_programs_that_ask() {
+    let server = Program::serve(&[], &[("PANELBOARD_LOG_FORMAT", "json")]);
+    server.ask(&["trip", "pretend-a/key-1"]);
+    let (_, _, err) = server.stop();
+    let lines: Vec<serde_json::Value> =
+        err.lines().map(|line| serde_json::from_str(line).expect("JSON, each line")).collect();
+    let transition = lines.iter().find(|line| line["message"] == "transition").expect("it is told");
+    assert_eq!(transition["key"], "pretend-a/key-1");
+    assert_eq!((&transition["generation"], &transition["to"]), (&1.into(), &"open".into()));
+    assert!(transition["timestamp"].is_string() && transition["level"] == "INFO");
+}
+
+#[test]
+fn a_wrong_way_to_log_is_told() {
+    for (name, value) in [("PANELBOARD_LOG_FORMAT", "xml"), ("PANELBOARD_LOG", "a=b=c")] {
+        let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
+        let (code, out, err) = ended(serve.env(name, value).output().unwrap());
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.starts_with(&format!("panelboard: {name}: ")), "{err}");
+    }
+}
