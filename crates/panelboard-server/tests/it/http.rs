@@ -46,6 +46,8 @@ impl Stream {
         // All streams here send whole lines in a chunk: a chunk's size stands on a line of its own.
         loop {
             let line = self.raw_line()?;
+            // Pings come after 15 s of silence: nothing in a test takes so long.
+            assert!(!line.starts_with(": ping"), "a ping instead of news or the end");
             let size = usize::from_str_radix(line.trim_end(), 16);
             match size {
                 Ok(0) => return None,

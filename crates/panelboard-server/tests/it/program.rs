@@ -13,6 +13,8 @@ use panelboard_server::config::{self, Environment, Source};
 use panelboard_server::serve::{Options, run};
 use tokio::sync::oneshot;
 
+use crate::http::until;
+
 /// The built program with an empty environment.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_panelboard"));
@@ -81,7 +83,8 @@ impl Program {
 
     /// Waits for its end: exit code, standard output, standard error.
     pub(crate) fn wait(mut self) -> (i32, String, String) {
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let ended = until("the program ends", || self.child.try_wait().unwrap());
+        let code = ended.code().unwrap_or(-1);
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
