@@ -148,7 +148,7 @@ async fn ready_to_probe(server: &Scripted) -> Arc<Rig> {
     server.on("k1", limited("5"));
     let mut settings = settings(vec![provider("a", server.base_url(), &["k1"])]);
     settings.providers[0].timeouts =
-        Some(Timeouts { first_byte: Duration::from_millis(40), ..Timeouts::default() });
+        Some(Timeouts { first_byte: Duration::from_millis(400), ..Timeouts::default() });
     let rig = Arc::new(Rig::new(settings));
     rig.whole().await;
     rig.hand.advance(Duration::from_secs(5));

@@ -125,7 +125,7 @@ async fn fault_22_a_stalled_stream_ends_at_the_idle_limit_with_an_error() {
     server.always("a1", Reply::stream().role().word("1").word("2").word("3").hang());
     let rig = with_timeouts(
         server.base_url(),
-        Timeouts { idle: Duration::from_millis(40), ..Timeouts::default() },
+        Timeouts { idle: Duration::from_millis(100), ..Timeouts::default() },
     );
     let reply = rig.streamed().await;
     assert_eq!((reply.words().as_str(), reply.is_done()), ("123", false));
@@ -140,7 +140,7 @@ async fn fault_22_a_stalled_whole_answer_ends_at_the_idle_limit() {
     server.always("a1", Reply::status(200).body("{").forged_length(100).hang());
     let rig = with_timeouts(
         server.base_url(),
-        Timeouts { idle: Duration::from_millis(40), ..Timeouts::default() },
+        Timeouts { idle: Duration::from_millis(100), ..Timeouts::default() },
     );
     let reply = rig.whole().await;
     assert_eq!((reply.status, reply.code().as_str()), (504, "upstream_timeout"));
@@ -153,7 +153,7 @@ async fn fault_23_the_first_byte_limit_does_not_touch_a_stream_that_flows() {
     let reply =
         (0..6).fold(Reply::stream().role().word("w"), |reply, _| reply.gate(&gate).word("w"));
     server.always("a1", reply.finish());
-    let limit = Duration::from_millis(30);
+    let limit = Duration::from_millis(150);
     let rig =
         with_timeouts(server.base_url(), Timeouts { first_byte: limit, ..Timeouts::default() });
     let begun = Instant::now();
@@ -161,7 +161,7 @@ async fn fault_23_the_first_byte_limit_does_not_touch_a_stream_that_flows() {
     next(&mut stream).await;
     for n in 1..=6 {
         gate.reached(n).await;
-        tokio::time::sleep(Duration::from_millis(10)).await; // the time that the limit must outlast
+        tokio::time::sleep(Duration::from_millis(30)).await; // the time that the limit must outlast
         gate.pass(1);
         assert!(next(&mut stream).await.is_some());
     }
@@ -180,7 +180,8 @@ async fn fault_24_silence_before_the_head_or_the_first_event_fails_over_at_the_l
             provider("a", a.base_url(), &["a1"]),
             provider("b", b.base_url(), &["b1"]),
         ]);
-        both.timeouts.first_byte = Duration::from_millis(40);
+        let first_byte = Duration::from_millis(40);
+        both.providers[0].timeouts = Some(Timeouts { first_byte, ..Timeouts::default() });
         let rig = Rig::new(both.clone());
         assert_eq!(rig.streamed().await.words(), "b");
         assert_eq!(rig.seen("a/a1").consecutive_failures, 1);
@@ -290,9 +291,7 @@ async fn fault_41_each_chunk_reaches_the_client_when_it_comes() {
     for word in words {
         let piece = next(&mut stream).await.expect("a chunk");
         assert!(String::from_utf8_lossy(&piece).contains(word));
-        let sent = Instant::now();
         gate.pass(1);
-        let _ = sent;
     }
     assert!(rest(stream).await.ends_with(b"[DONE]\n\n"));
 }

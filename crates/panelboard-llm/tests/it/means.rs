@@ -164,6 +164,8 @@ async fn a_key_that_may_not_use_a_model_is_benched_for_it_and_whole_after_two() 
         assert_eq!(ask("allowed").await.status, 200, "the key serves other models");
     }
     assert_eq!(a.stats("a1").hits, 1 + 3, "the benched model was asked for once");
+    let ready = [("one", false), ("two", true), ("allowed", true)];
+    assert_eq!(rig.gateway.ready(), ready.map(|(model, ready)| (model.to_owned(), ready)));
     assert_eq!(rig.gateway.figures("a/a1").expect("a key").benched_models, ["one"]);
     assert_eq!(ask("two").await.status, 502);
     assert_eq!(rig.seen("a/a1").cause, Some(Cause::OpenFor("permission")));
@@ -238,7 +240,8 @@ async fn what_can_not_be_reached_is_a_failure_of_the_provider_and_fails_over() {
             provider("a", base_url, &["a1", "a2"]),
             provider("b", b.base_url(), &["b1"]),
         ]);
-        settings.timeouts.connect = Duration::from_millis(40);
+        let connect = Duration::from_millis(40);
+        settings.providers[0].timeouts = Some(Timeouts { connect, ..Timeouts::default() });
         let rig = Rig::new(settings);
         for _ in 0..5 {
             assert_eq!(rig.whole().await.said(), "b", "{what}");
@@ -280,8 +283,10 @@ async fn a_full_provider_is_held_against_the_provider_and_not_against_its_keys()
         for key in ["a1", "a2"] {
             pair.a.always(key, Reply::error(status, "overloaded_error", "full"));
         }
-        pair.served_by_b(5).await;
-        assert_eq!(pair.a.total().hits, 3, "{status}: once a call, not once a key");
+        pair.served_by_b(1).await;
+        assert_eq!(pair.a.total().hits, 1, "{status}: once a call, not once a key");
+        pair.served_by_b(4).await;
+        assert_eq!(pair.a.total().hits, 3, "{status}");
         assert_eq!(pair.rig.state("a"), State::Open);
         for key in ["a/a1", "a/a2"] {
             let seen = pair.rig.seen(key);

@@ -130,3 +130,22 @@ async fn the_observer_is_told_of_each_attempt_and_of_each_call_once() {
     let ends = ends.map(|end| format!("a/k1 {end}"));
     assert_eq!(*rig.told.attempts.lock().expect("no panic"), ends);
 }
+
+#[tokio::test]
+async fn a_key_that_may_be_back_is_probed_by_the_next_call_however_slow_it_was() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::error(500, "server_error", "no")).always("k2", Reply::chat("2"));
+    let rig = one(server.base_url(), &["k1", "k2"]);
+    // Its failures made it the slower of the two, so chance alone would never take it again.
+    for _ in 0..3 {
+        rig.gateway.panel().get("a/k2").expect("a breaker").force_open();
+        rig.whole().await;
+        rig.gateway.panel().get("a/k2").expect("a breaker").automatic();
+        rig.whole().await;
+    }
+    assert_eq!(rig.state("a/k1"), State::Open);
+    server.always("k1", Reply::chat("1"));
+    rig.hand.advance(std::time::Duration::from_secs(10));
+    assert_eq!(rig.whole().await.said(), "1");
+    assert_eq!(rig.state("a/k1"), State::Closed);
+}
