@@ -1,5 +1,6 @@
 //! How do the commands that need a server ask it?
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,16 +31,23 @@ pub(super) enum Failure {
     Refused(String),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(line) | Self::Unreachable(line) | Self::Refused(line) => f.write_str(line),
+        }
+    }
+}
+
 impl Failure {
     /// Tells the person and returns the exit code.
     pub(super) fn tell(self) -> u8 {
-        let (line, code) = match self {
-            Self::Usage(line) => (line, exit::USAGE),
-            Self::Unreachable(line) => (line, exit::UNREACHABLE),
-            Self::Refused(line) => (line, exit::REFUSED),
-        };
-        complain(format_args!("panelboard: {line}"));
-        code
+        complain(format_args!("panelboard: {self}"));
+        match self {
+            Self::Usage(_) => exit::USAGE,
+            Self::Unreachable(_) => exit::UNREACHABLE,
+            Self::Refused(_) => exit::REFUSED,
+        }
     }
 }
 

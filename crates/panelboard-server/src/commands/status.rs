@@ -27,13 +27,17 @@ pub(super) async fn status(args: &cli::Status, env: &Environment) -> u8 {
     }
     let clear = if std::io::stdout().is_terminal() { CLEAR } else { "" };
     let mut tick = tokio::time::interval(LOOK);
+    let mut seen = false;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = tokio::signal::ctrl_c() => return exit::OK,
         }
-        if let Err(failure) = show(args, &client, clear).await {
-            return failure.tell();
+        match show(args, &client, clear).await {
+            Ok(()) => seen = true,
+            // A server that was there may come back; one that never was is a wrong address.
+            Err(failure) if seen => say(format_args!("{clear}{failure}")),
+            Err(failure) => return failure.tell(),
         }
     }
 }

@@ -189,6 +189,8 @@ fn status_goes_on_watching_until_it_is_told_to_stop() {
         assert!(lines.any(|line| line.starts_with("panelboard ")), "another table");
         assert!(lines.next().unwrap().starts_with("KEY "));
     }
+    drop(server);
+    assert!(lines.any(|line| line.starts_with("no panelboard answers at")), "it waits for another");
     let pid = watch.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(watch.wait().unwrap().code(), Some(0));
