@@ -143,6 +143,7 @@ impl Register {
             outcome: Outcome::ClientGone,
             upstream: Duration::ZERO,
             first_chunk: None,
+            streams_since: None,
             usage: None,
         }
     }
@@ -188,6 +189,7 @@ pub(crate) struct CallGuard {
     outcome: Outcome,
     upstream: Duration,
     first_chunk: Option<Duration>,
+    streams_since: Option<Instant>,
     usage: Option<Usage>,
 }
 
@@ -221,6 +223,7 @@ impl CallGuard {
     /// The first output is there.
     pub(crate) fn first_chunk(&mut self) {
         self.first_chunk = Some(self.age());
+        self.streams_since = Some(Instant::now());
     }
 
     pub(crate) fn usage(&mut self, usage: Option<Usage>) {
@@ -255,7 +258,8 @@ impl Drop for CallGuard {
             stream: self.entry.stream,
             outcome: self.outcome,
             took: self.entry.begun.elapsed(),
-            upstream: self.upstream,
+            // A stream is the provider's pace, or its reader's: none of it is the gateway's own.
+            upstream: self.upstream + self.streams_since.map_or(Duration::ZERO, |at| at.elapsed()),
             first_chunk: self.first_chunk,
             usage: self.usage,
             attempts: self.entry.attempt.load(Ordering::Relaxed),

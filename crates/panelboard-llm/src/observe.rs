@@ -55,7 +55,8 @@ pub struct CallEnded<'a> {
     pub outcome: Outcome,
     /// From the call's begin to its end; for a stream to its last byte.
     pub took: Duration,
-    /// Of it: spent on providers.
+    /// Of it: spent on providers, and on streams. The rest is the gateway's own, and waiting for a
+    /// key.
     pub upstream: Duration,
     /// To the first output of a stream.
     pub first_chunk: Option<Duration>,

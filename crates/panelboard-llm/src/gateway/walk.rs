@@ -31,6 +31,10 @@ use crate::{
 /// A waiting call looks again at least so often: a probe may have ended without a transition.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// A call that waits gives up after so many attempts: a provider that always says "in a millisecond"
+/// is not to be asked a thousand times a second.
+const WAITING_ATTEMPTS_MAX: usize = 100;
+
 /// A call on its way.
 pub(super) struct Walk<'a> {
     shared: &'a Arc<Shared>,
@@ -123,6 +127,9 @@ impl<'a> Walk<'a> {
     /// Waits for the earliest key, if the settings and the call's time allow it; false if not.
     async fn wait(&self, changed: Notified<'_>) -> bool {
         let Some(up_to) = self.routing.settings.wait_up_to else { return false };
+        if self.attempts.len() >= WAITING_ATTEMPTS_MAX {
+            return false;
+        }
         let end = (self.begun + up_to).min(self.errand.deadline);
         let blocked = admit::blocked(self.routes, self.shared.clock.now());
         let Some(earliest) = admit::earliest(&blocked) else {

@@ -264,6 +264,16 @@ async fn fault_34_a_stale_connection_is_no_error_for_the_client() {
 }
 
 #[tokio::test]
+async fn fault_34_silence_on_a_new_connection_is_an_attempt_that_failed() {
+    let server = Scripted::start().await;
+    server.on("k1", Reply::hang_up());
+    server.always("k1", Reply::chat("well"));
+    let rig = one(server.base_url(), &["k1"]);
+    let reply = rig.whole().await;
+    assert_eq!((reply.status, reply.attempts.len(), server.stats("k1").hits), (503, 1, 1));
+}
+
+#[tokio::test]
 async fn fault_34_what_was_begun_is_not_sent_again() {
     let server = Scripted::start().await;
     server.on("k1", Reply::chat("well"));

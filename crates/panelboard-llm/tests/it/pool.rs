@@ -33,6 +33,19 @@ async fn a_call_may_wait_for_the_earliest_key() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_does_not_ask_for_ever() {
+    let server = Scripted::start().await;
+    let reply = Reply::error(429, "rate_limit_exceeded", "slower").header("retry-after-ms", "1");
+    server.always("k1", reply);
+    let mut settings = settings(vec![provider("a", server.base_url(), &["k1"])]);
+    settings.wait_up_to = Some(Duration::from_secs(60));
+    let gateway = Gateway::builder(settings).clock(Clock::system()).build().expect("good settings");
+    let request = panelboard_llm::CallRequest::new(body(false).to_string());
+    let answer = gateway.call(panelboard_llm::Endpoint::ChatCompletions, request).await;
+    assert_eq!((answer.status.as_u16(), server.stats("k1").hits), (429, 100));
+}
+
+#[tokio::test]
 async fn a_call_does_not_wait_for_what_comes_too_late() {
     let server = Scripted::start().await;
     server.always(
