@@ -166,7 +166,14 @@ impl<K: Key> Panel<K> {
         Q: Hash + Eq + ?Sized,
     {
         let found = self.inner.map.with(key, (), |breaker, ()| Ok(Arc::clone(breaker)));
-        found.is_ok_and(|breaker| breaker.life().retire() && self.inner.remove(key, &breaker))
+        found.is_ok_and(|breaker| {
+            let retired = breaker.life().retire();
+            if retired {
+                // Its row may lead to a new one already: then there is nothing left to remove.
+                self.inner.remove(key, &breaker);
+            }
+            retired
+        })
     }
 
     /// Visits every breaker. Those made or removed meanwhile are visited or not; the others are,
@@ -265,16 +272,14 @@ impl<K: Key> Inner<K> {
     }
 
     /// Removes the row of `key` if it still leads to `breaker`, which is retired.
-    fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
+    fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let removed = self.map.remove(key, breaker);
-        if removed {
+        if self.map.remove(key, breaker) {
             self.rows.fetch_sub(1, Ordering::Relaxed);
         }
-        removed
     }
 
     /// Makes the breaker of `key`, which this thread alone is making.

@@ -126,10 +126,9 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
 
     /// The service said for how long it wants no calls; see [`Breaker::open_for`]. The permit ends
     /// as ignored. It holds also if the permit is late: what a service says of itself stays true.
-    pub fn open_for(self, duration: Duration, reason: &'static str) -> OpenFor {
-        let opened = self.breaker.open_for(duration, reason);
-        self.ignore();
-        opened
+    pub fn open_for(mut self, duration: Duration, reason: &'static str) -> OpenFor {
+        self.ended = true;
+        self.breaker.end_and_open_for(self.admission, duration, reason)
     }
 
     /// The generation that the permit was given in.

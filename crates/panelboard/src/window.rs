@@ -38,6 +38,9 @@ pub(crate) const BUCKETS: usize = 10;
 /// Bits of the clock's milliseconds: 4.3 years, as the deadline's.
 const CLOCK_BITS: u32 = 37;
 const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
+/// How many lives ahead of a call a cell may be and still count as later; further ahead, it is taken
+/// for one of long ago. A call would have to be held up through so many closings in one lap.
+const LIVES_AHEAD: u16 = 1 << 10;
 
 /// When a window counts as failing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -178,7 +181,7 @@ impl Place {
     fn overtaken_by(self, cell: u64, life: u16) -> bool {
         let (lap, cell_life) = (self.lap_of(cell), (cell >> LIFE_SHIFT) as u16);
         let lives_ahead = cell_life.wrapping_sub(life) & ((1 << LIFE_BITS) - 1);
-        let later_life = lives_ahead != 0 && lives_ahead < 1 << (LIFE_BITS - 1);
+        let later_life = lives_ahead != 0 && lives_ahead < LIVES_AHEAD;
         lap > self.lap || (lap == self.lap && later_life)
     }
 }
@@ -285,6 +288,16 @@ mod tests {
         let later = (5 + 9_000) & ((1 << LIFE_BITS) - 1);
         window.record(ms(5_000), later, true);
         assert_eq!(window.counts(ms(5_000), later).failures, 1);
+    }
+
+    #[test]
+    fn thousands_of_lives_within_a_lap_do_not_hold_a_cell() {
+        let window = window(1_000);
+        window.record(ms(0), 5, true);
+        for life in [8_305, 15_000] {
+            window.record(ms(0), life, true);
+            assert_eq!(window.counts(ms(0), life).failures, 1, "life {life}");
+        }
     }
 
     #[test]

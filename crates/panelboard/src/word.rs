@@ -25,8 +25,8 @@
 //! - *failures*: the threshold has as many bits, and the failure that reaches it trips. Where a
 //!   time window judges instead, they stay 0.
 //! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
-//!   another within one window's length (`window.rs`). To meet itself it would take exactly that
-//!   many transitions within one window: 5.5 s or more of flapping at the shortest open time.
+//!   another within one window's length (`window.rs`), and takes one of 15,360 and more transitions
+//!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window.
 //! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock
 //!   beyond it finds every deadline passed: the breaker errs towards letting calls through.
 //! - *probes* and *successes*: their limits have as many bits.

@@ -6,7 +6,9 @@ use super::{Breaker, drive::Done};
 use crate::{
     backoff,
     config::Config,
+    counts::Outcome,
     isolate::{IsolateGuard, Overrides},
+    permit::Admission,
     state::{self, Answer, Event},
     transition::{Cause, Transition},
     window::Window,
@@ -42,6 +44,23 @@ impl Breaker {
             (None, Answer::Extended) => OpenFor::Extended,
             (None, _) => OpenFor::Unchanged,
         }
+    }
+
+    /// Ends a permit as ignored and opens. The permit's own transition does not make it late.
+    pub(crate) fn end_and_open_for(
+        &self,
+        admission: Admission,
+        duration: Duration,
+        reason: &'static str,
+    ) -> OpenFor {
+        let in_time = admission.is_current(self.load(), self.near());
+        let opened = self.open_for(duration, reason);
+        if in_time && !admission.is_unrecorded() && matches!(opened, OpenFor::Tripped(_)) {
+            self.counts.outcome(Outcome::Ignored);
+        } else {
+            self.record(admission, Outcome::Ignored);
+        }
+        opened
     }
 
     /// Trips by hand: open for the back-off's time. None if it is open already; one that is ready

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Inner, Key, Panel};
+use super::{Inner, Key, Panel, life::is_before};
 use crate::{breaker::Breaker, fault, sync::Ordering, transition::State};
 
 /// The part of the bound that goes at a time, so that keys that come and go do not each cost a
@@ -52,9 +52,9 @@ impl<K: Key> Inner<K> {
         let sweep = self.sweep();
         let mut idle = Vec::new();
         self.map.each(|key, breaker| {
-            let age = sweep.wrapping_sub(breaker.life().last_used());
-            if age > 0 && breaker.state() == State::Closed {
-                idle.push((age, key.clone(), Arc::clone(breaker)));
+            let used = breaker.life().last_used();
+            if is_before(used, sweep) && breaker.state() == State::Closed {
+                idle.push((sweep.wrapping_sub(used), key.clone(), Arc::clone(breaker)));
             }
         });
         if most < idle.len() {

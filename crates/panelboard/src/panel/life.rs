@@ -36,18 +36,18 @@ impl Life {
         // Relaxed throughout this file: the word carries only itself. That an entry is not handed
         // out after it was retired needs no more than the single order of the word's own changes.
         let seen = self.0.load(Ordering::Relaxed);
-        if seen & RETIRED == 0 && (seen >> SWEEP_SHIFT) as u32 == sweep {
+        if seen & RETIRED == 0 && !is_before(sweep_of(seen), sweep) {
             return true;
         }
-        self.change(seen, |word| word & (RETIRED - 1) | u64::from(sweep) << SWEEP_SHIFT)
+        self.change(seen, |word| used_in(word, sweep))
     }
 
     /// Takes a share. False if the entry is retired.
     pub(crate) fn hold(&self, sweep: u32) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
         self.change(seen, |word| {
-            let holders = (word & HOLDERS).saturating_add(1).min(HOLDERS);
-            holders | u64::from(sweep) << SWEEP_SHIFT
+            let more = u64::from(word & HOLDERS < HOLDERS);
+            used_in(word, sweep) + more
         })
     }
 
@@ -64,7 +64,7 @@ impl Life {
     /// Retires the entry if nobody holds it and nobody has used it in `sweep`.
     pub(crate) fn retire_unused(&self, sweep: u32) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        let used = (seen >> SWEEP_SHIFT) as u32 == sweep;
+        let used = !is_before(sweep_of(seen), sweep);
         let held = seen & HOLDERS != 0 && !fault::RETIRES_HELD;
         if used || held || seen & RETIRED != 0 {
             return false;
@@ -83,7 +83,7 @@ impl Life {
 
     /// The sweep of the last use.
     pub(crate) fn last_used(&self) -> u32 {
-        (self.0.load(Ordering::Relaxed) >> SWEEP_SHIFT) as u32
+        sweep_of(self.0.load(Ordering::Relaxed))
     }
 
     fn change(&self, mut seen: u64, next: impl Fn(u64) -> u64) -> bool {
@@ -95,5 +95,23 @@ impl Life {
             }
         }
         false
+    }
+}
+
+fn sweep_of(word: u64) -> u32 {
+    (word >> SWEEP_SHIFT) as u32
+}
+
+/// True if sweep `a` was before sweep `b`, across the wrap.
+pub(crate) fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+/// `word` with a use in `sweep`. A caller who comes late with an older sweep lowers nothing.
+fn used_in(word: u64, sweep: u32) -> u64 {
+    if is_before(sweep_of(word), sweep) {
+        word & ((1 << SWEEP_SHIFT) - 1) | u64::from(sweep) << SWEEP_SHIFT
+    } else {
+        word
     }
 }

@@ -198,9 +198,9 @@ impl Pair {
         let (now, time) = (self.now(), ms(120));
         self.told.push(format!("open_for({time:?}) of generation {}", ticket.generation));
         let held = self.reference.body;
-        let expected = self.reference.open_for(now, time, REASON);
         let told = self.reference.end(now, ticket, Outcome::Ignored);
         self.count(Outcome::Ignored, told);
+        let expected = self.reference.open_for(now, time, REASON);
         self.opened(permit.open_for(time, REASON), expected, held, time)
     }
 
