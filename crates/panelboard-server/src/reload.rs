@@ -9,7 +9,7 @@
 //! `header_timeout`, `max_event_streams`) holds until the next start; a change is logged.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -94,7 +94,6 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
     tell_what_waits(&app.config().server, &config.server);
     app.swap(config);
-    forget_isolations(app);
     tracing::info!(
         kept = done.kept,
         added = done.added,
@@ -103,15 +102,6 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
         "the configuration was reloaded"
     );
     Ok(())
-}
-
-/// Lets go of isolations whose breaker is gone, so that one of the same name starts free.
-fn forget_isolations(app: &App) {
-    let gone: Vec<_> = {
-        let mut isolated = app.isolated.lock().unwrap_or_else(PoisonError::into_inner);
-        isolated.extract_if(|key, _| app.gateway.figures(key).is_none()).collect()
-    };
-    drop(gone);
 }
 
 fn tell_what_waits(old: &Server, new: &Server) {

@@ -75,6 +75,11 @@ fn no_secret_shows_anywhere() {
     }
     let wrong = [("authorization", "Bearer not-it")];
     said.push_str(&send(addr, "POST", "/v1/chat/completions", &wrong, CHAT).body);
+    // Refused, but with tokens that are right elsewhere.
+    let misplaced = [("authorization", client.as_str())];
+    said.push_str(&send(addr, "GET", "/v1/breakers", &misplaced, "").body);
+    let rebound = [("authorization", admin.as_str()), ("host", "evil.example")];
+    said.push_str(&send(addr, "POST", "/v1/breakers/p/reset", &rebound, "").body);
     let paths = [
         "/v1/models",
         "/v1/breakers",

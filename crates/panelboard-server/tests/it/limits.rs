@@ -54,12 +54,15 @@ fn a_body_that_is_too_long_is_answered_with_413() {
     let promised =
         "POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999\r\n\r\n";
     assert_eq!(raw(server.addr, promised.as_bytes()).status, 413, "without waiting for it");
-    let chunked = format!(
-        "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n\
-         {:x}\r\n{body}\r\n0\r\n\r\n",
-        body.len()
-    );
-    assert_eq!(raw(server.addr, chunked.as_bytes()).status, 413);
+    // Without a promised length: refused as soon as it is too long, not at its end.
+    for path in ["/v1/completions", "/v1/faults"] {
+        let endless = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n\
+             8000\r\n{}\r\n",
+            " ".repeat(0x8000)
+        );
+        assert_eq!(raw(server.addr, endless.as_bytes()).status, 413, "{path}");
+    }
     let faults = post(server.addr, "/v1/faults", &" ".repeat(20_000));
     assert_eq!(faults.status, 413);
     assert_eq!(faults.json()["detail"], "the body is longer than 16384 bytes");
