@@ -47,7 +47,8 @@ pub enum Command {
     /// Run the gateway, its panel and its dashboard.
     #[command(after_help = "\
 Without --config it serves what it finds: OPENAI_API_KEY, ANTHROPIC_API_KEY, an Ollama or llama.cpp
-server on its usual port; if there is nothing, two built-in providers that make answers up.
+server on its usual port (PANELBOARD_PROBE=off: not looked for); if there is nothing, two built-in
+providers that make answers up.
 SIGHUP, or a change of the file, reloads it. SIGTERM or Ctrl-C stops it once calls in flight have
 ended or server.stop_within is over; a second one stops it at once.
 Logs go to standard error; PANELBOARD_LOG=debug says more, PANELBOARD_LOG_FORMAT=json for programs.

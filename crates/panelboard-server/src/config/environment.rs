@@ -15,18 +15,20 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The variables of this process, and the usual ports of Ollama and llama.cpp on loopback.
+    /// The variables of this process, and the usual ports of Ollama and llama.cpp on loopback,
+    /// unless `PANELBOARD_PROBE` is `off`.
     ///
     /// Variables that are not UTF-8 are left out.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let local_servers = vec![
-            ("ollama".to_owned(), SocketAddr::from(([127, 0, 0, 1], 11434))),
-            ("llama-cpp".to_owned(), SocketAddr::from(([127, 0, 0, 1], 8080))),
-        ];
-        Self { variables, local_servers }
+        let env = Self { variables, local_servers: Vec::new() };
+        if env.get("PANELBOARD_PROBE") == Some("off") {
+            return env;
+        }
+        env.with_local_server("ollama", SocketAddr::from(([127, 0, 0, 1], 11434)))
+            .with_local_server("llama-cpp", SocketAddr::from(([127, 0, 0, 1], 8080)))
     }
 
     /// An environment with no variables and no servers.
