@@ -24,18 +24,22 @@ impl AddAssign for Counts {
 /// (`Summary [ 0.1s] 3 tests run: 2 passed, 1 failed, 0 skipped`) and our own plain
 /// `2 passed, 1 failed`, which may go on with `, 1 skipped`.
 pub(crate) fn read<S: AsRef<str>>(lines: &[S]) -> Counts {
+    let lines = lines.iter().map(|line| line.as_ref().trim());
+    // nextest repeats what a failed test's own process wrote, with libtest's closing line in it.
+    let is_nextest = lines.clone().any(|line| line.starts_with(NEXTEST));
     let mut sum = Counts::default();
-    for line in lines {
-        sum += of_line(line.as_ref());
+    for line in lines.filter(|line| !is_nextest || line.starts_with(NEXTEST)) {
+        sum += of_line(line);
     }
     sum
 }
 
+const NEXTEST: &str = "Summary [";
+
 fn of_line(line: &str) -> Counts {
-    let line = line.trim();
     let parts = if let Some(rest) = line.strip_prefix("test result:") {
         rest.split_once(". ").map_or("", |(_, parts)| parts)
-    } else if line.starts_with("Summary [") {
+    } else if line.starts_with(NEXTEST) {
         line.split_once(" run: ").map_or("", |(_, parts)| parts)
     } else if is_plain(line) {
         line
@@ -81,7 +85,7 @@ mod tests {
                 counts(5, 0, 1),
             ),
             ("test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured", counts(5, 2, 0)),
-            ("     Summary [   0.012s] 12 tests run: 12 passed, 0 skipped", counts(12, 0, 0)),
+            ("Summary [   0.012s] 12 tests run: 12 passed, 0 skipped", counts(12, 0, 0)),
             (
                 "Summary [1s] 12/15 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
                 counts(9, 3, 3),
@@ -100,6 +104,15 @@ mod tests {
         for line in ["2 passed the gate", "test a::b ... ok", "we saw: 7 passed, 0 failed", ""] {
             assert_eq!(of_line(line), Counts::default(), "{line}");
         }
+    }
+
+    #[test]
+    fn nextest_has_the_last_word() {
+        let lines = [
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored",
+            "     Summary [ 0.1s] 3 tests run: 2 passed, 1 failed, 0 skipped",
+        ];
+        assert_eq!(read(&lines), counts(2, 1, 0));
     }
 
     #[test]
