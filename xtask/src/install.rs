@@ -78,7 +78,11 @@ pub(crate) fn wheel(name: &str, version: &str) -> Result<PathBuf, String> {
     // Unpacked beside its place and moved there whole: what is there is complete.
     let part = folder.with_extension(format!("part{}", std::process::id()));
     let result = fetch(name, version, &part).and_then(|unpacked| {
-        fs::rename(&unpacked, &folder).map_err(|e| format!("{}: {e}", folder.display()))
+        match fs::rename(&unpacked, &folder) {
+            // Another run was faster.
+            Err(_) if folder.is_dir() => Ok(()),
+            moved => moved.map_err(|e| format!("{}: {e}", folder.display())),
+        }
     });
     let _ = fs::remove_dir_all(&part);
     result.map(|()| folder)
