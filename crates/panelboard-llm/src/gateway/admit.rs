@@ -15,14 +15,30 @@ use crate::{
 /// What one call has tried. A pair of target and key is tried once, until the call has waited.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    pairs: Vec<(usize, Arc<str>)>,
+    pairs: Vec<Pair>,
     /// Providers that are unreachable or full: their other keys come last.
     last: Vec<Arc<str>>,
     /// Providers whose API has no words for the request.
     skip: Vec<Arc<str>>,
 }
 
+/// A target, by its place, and a key, by its breaker's name.
+#[derive(Debug)]
+struct Pair {
+    target: usize,
+    key: Arc<str>,
+    /// It failed in this call: waiting makes it no better.
+    failed: bool,
+}
+
 impl Tried {
+    /// The pair that was admitted last failed, in a way that waiting does not mend.
+    pub(super) fn failed(&mut self) {
+        if let Some(pair) = self.pairs.last_mut() {
+            pair.failed = true;
+        }
+    }
+
     pub(super) fn put_last(&mut self, provider: &Arc<str>) {
         if !self.last.contains(provider) {
             self.last.push(Arc::clone(provider));
@@ -37,14 +53,24 @@ impl Tried {
         routes.iter().all(|route| self.skip.contains(&route.provider.name))
     }
 
-    /// The call has waited: what it tried may be tried again.
+    /// The call has waited: what was out or cooling may be tried again.
     pub(super) fn forget(&mut self) {
-        self.pairs.clear();
+        self.pairs.retain(|pair| pair.failed);
         self.last.clear();
     }
 
     fn has(&self, target: usize, key: &KeyState) -> bool {
-        self.pairs.iter().any(|(index, name)| *index == target && **name == *key.breaker_name)
+        self.pairs.iter().any(|pair| pair.is(target, key))
+    }
+
+    fn has_failed(&self, target: usize, key: &KeyState) -> bool {
+        self.pairs.iter().any(|pair| pair.failed && pair.is(target, key))
+    }
+}
+
+impl Pair {
+    fn is(&self, target: usize, key: &KeyState) -> bool {
+        self.target == target && *self.key == *key.breaker_name
     }
 }
 
@@ -68,7 +94,7 @@ impl Shared {
     fn admit_at(&self, route: &Route, target: usize, tried: &mut Tried) -> Option<Admitted> {
         while route.provider.breaker.would_admit() {
             let key = self.choose(route, target, tried)?;
-            tried.pairs.push((target, Arc::clone(&key.breaker_name)));
+            tried.pairs.push(Pair { target, key: Arc::clone(&key.breaker_name), failed: false });
             // Each of the three may have changed since it was looked at: then the next key.
             let Ok(key_permit) = key.breaker.acquire_owned() else { continue };
             let Ok(model_try) = key.live.benches.enter(&route.model, self.clock.now()) else {
@@ -100,6 +126,18 @@ impl Shared {
         }
         let candidates: Vec<_> = keys.iter().map(|key| key.candidate()).collect();
         choose::pick(&candidates, now, |n| fastrand::usize(..n)).map(|index| keys[index])
+    }
+
+    /// Whether a key that has not failed in this call would admit it now.
+    pub(super) fn would_admit(&self, routes: &[Route], tried: &Tried) -> bool {
+        let now = self.clock.now();
+        routes.iter().enumerate().any(|(target, route)| {
+            let free =
+                |key: &Arc<KeyState>| !tried.has_failed(target, key) && key.would_admit(route, now);
+            !tried.skip.contains(&route.provider.name)
+                && route.provider.breaker.would_admit()
+                && route.provider.keys.iter().any(free)
+        })
     }
 
     /// Leave to probe the nearest key early. Only for a call that no key has admitted.

@@ -132,10 +132,11 @@ impl<'a> Walk<'a> {
         }
         let end = (self.begun + up_to).min(self.errand.deadline);
         let blocked = admit::blocked(self.routes, self.shared.clock.now());
-        let Some(earliest) = admit::earliest(&blocked) else {
-            // Nothing to wait for, unless the last block has gone since the look.
-            return tokio::time::timeout(Duration::ZERO, changed).await.is_ok();
-        };
+        // A deadline may have passed since the look, which is no change that anybody is told of.
+        if self.shared.would_admit(self.routes, &self.tried) {
+            return true;
+        }
+        let Some(earliest) = admit::earliest(&blocked) else { return false };
         let now = Instant::now();
         let probing = blocked.iter().any(|block| block.reason == refuse::PROBE);
         if now >= end || (now + earliest > end && !probing) {
@@ -168,6 +169,10 @@ impl<'a> Walk<'a> {
     fn fail(&mut self, admitted: Admitted, failure: Failure) {
         if matches!(failure.verdict.class, Class::Connect | Class::Overloaded) {
             self.tried.put_last(&admitted.route.provider.name);
+        }
+        let cooled = failure.verdict.class == Class::RateLimited || failure.verdict.wait.is_some();
+        if !cooled {
+            self.tried.failed();
         }
         self.attempts.push(admitted.fail(&failure, &mut self.counted));
         self.last = Some(failure);

@@ -100,8 +100,11 @@ async fn fault_21_holding_back_is_bounded_in_bytes() {
     let server = Scripted::start().await;
     server
         .always("a1", Reply::stream().role().body(format!(": {}\n\n", "x".repeat(100_000))).hang());
-    let rig = one(server.base_url(), &["a1"]);
-    let mut stream = rig.stream().await;
+    let mut settings = settings(vec![provider("a", server.base_url(), &["a1"])]);
+    settings.limits.hold_back = Duration::from_secs(3600);
+    let rig = Rig::new(settings);
+    let stream = tokio::time::timeout(Duration::from_secs(20), rig.stream()).await;
+    let mut stream = stream.expect("it is not held for longer");
     let mut got = 0;
     while got < 100_000 {
         got += next(&mut stream).await.expect("what was held back").len();
@@ -147,21 +150,23 @@ async fn fault_22_a_stalled_whole_answer_ends_at_the_idle_limit() {
 }
 
 #[tokio::test]
-async fn fault_23_the_first_byte_limit_does_not_touch_a_stream_that_flows() {
+async fn fault_23_no_limit_touches_a_stream_that_flows_for_longer_than_it() {
     let server = Scripted::start().await;
     let gate = Gate::new();
     let reply =
         (0..6).fold(Reply::stream().role().word("w"), |reply, _| reply.gate(&gate).word("w"));
     server.always("a1", reply.finish());
-    let limit = Duration::from_millis(150);
-    let rig =
-        with_timeouts(server.base_url(), Timeouts { first_byte: limit, ..Timeouts::default() });
+    let limit = Duration::from_millis(300);
+    let rig = with_timeouts(
+        server.base_url(),
+        Timeouts { first_byte: limit, idle: limit, ..Timeouts::default() },
+    );
     let begun = Instant::now();
     let mut stream = rig.stream().await;
     next(&mut stream).await;
     for n in 1..=6 {
         gate.reached(n).await;
-        tokio::time::sleep(Duration::from_millis(30)).await; // the time that the limit must outlast
+        tokio::time::sleep(Duration::from_millis(60)).await; // the time that the limit must outlast
         gate.pass(1);
         assert!(next(&mut stream).await.is_some());
     }

@@ -76,7 +76,26 @@ async fn a_waiting_call_goes_on_when_somebody_resets_the_breaker() {
         tokio::task::yield_now().await;
     }
     rig.gateway.panel().get("a/k1").expect("a breaker").reset();
-    assert_eq!(call.await.expect("no panic").said(), "well");
+    let woken = tokio::time::timeout(Duration::from_secs(10), call).await;
+    assert_eq!(woken.expect("it was woken").expect("no panic").said(), "well");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_does_not_go_back_to_a_key_that_failed() {
+    let server = Scripted::start().await;
+    let limited = Reply::error(429, "rate_limit_exceeded", "slower");
+    server.always("k1", broken());
+    server.on("k2", limited.header("retry-after-ms", "20"));
+    server.always("k2", Reply::chat("well"));
+    let mut settings = settings(vec![
+        provider("a", server.base_url(), &["k1"]),
+        provider("b", server.base_url(), &["k2"]),
+    ]);
+    settings.wait_up_to = Some(Duration::from_secs(20));
+    let gateway = Gateway::builder(settings).clock(Clock::system()).build().expect("good settings");
+    let request = panelboard_llm::CallRequest::new(body(false).to_string());
+    let reply = read(gateway.call(panelboard_llm::Endpoint::ChatCompletions, request).await).await;
+    assert_eq!(reply.attempts, ["k1 server_error", "k2 rate_limited", "k2 success"]);
 }
 
 /// A single key that is open for the second time in a row, for 20 s, of which 10 s have passed.
