@@ -50,8 +50,6 @@ pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> 
     command
         .current_dir(&workspace.root)
         .args(["test", "-p", "panelboard", "--release", "--lib", "--", filter])
-        // Linking is most of the time; what is searched does not depend on it.
-        .envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")])
         .env("RUSTFLAGS", checker.flags())
         // Its own folder: other flags in the same one would build everything anew each time.
         .env("CARGO_TARGET_DIR", workspace.target.join(checker.name()));

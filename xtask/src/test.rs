@@ -62,12 +62,12 @@ fn all(extent: Extent) -> Result<bool, String> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     report.command("docs", docs, minutes(10));
     report.step("deny", deny);
-    report.step("loom", || {
-        none_is_a_failure(run_step(
-            models::command(Checker::Loom, &workspace, models::ALL),
-            minutes(15),
-        ))
-    });
+    for (name, checker) in [("loom", Checker::Loom), ("shuttle", Checker::Shuttle)] {
+        report.step(name, || {
+            let models = models::command(checker, &workspace, models::ALL);
+            none_is_a_failure(run_step(models, minutes(15)))
+        });
+    }
     if !extent.fast {
         report.step("faults", || faults::step(&workspace));
         report.step("browser", || tolerate(extent, browser(&workspace)));
