@@ -42,17 +42,16 @@
 //! keys two are drawn, and the less busy one is asked. Walking on past keys that are out, cooling
 //! or not to be reached costs nothing; sending again after a server's failure draws on a budget.
 //! What each error means for the breakers stands in [`verdict`]; what the client is told, in the
-//! answer's
-//! `error`, with the attempts and the reason for each key that is out.
+//! answer's `error`, with the attempts and the reason for each key that is out.
 //!
 //! # When a pool is empty
 //!
-//! No key admits: the call waits for the earliest one if `wait_up_to` allows it, else it is answered
-//! at once, with 429 where that key is cooling until a time that its provider named, with 503 where
-//! it is open, and with `retry-after` in both cases. A key that is open because of failures, for the
-//! second time in a row or later, is then probed early: by one call at a time, when half of its open
-//! time has passed. Success closes it, a failure changes nothing. A time that a provider named, a
-//! dead or empty account, an isolated key and a first trip are never cut short.
+//! No key admits: the call waits for the earliest one if `wait_up_to` allows it, else it is
+//! answered at once, with 429 where that key is cooling until a time that its provider named, with
+//! 503 where it is open, and with `retry-after` in both cases. A key that is open because of
+//! failures, for the second time in a row or later, is then probed early: by one call at a time,
+//! when half of its open time has passed. Success closes it, a failure changes nothing. A time that
+//! a provider named, a dead or empty account, an isolated key and a first trip are never cut short.
 //!
 //! # Bounds
 //!

@@ -44,9 +44,9 @@ use crate::{
     word::{self, Body, NO_FAILURES_MASK, ONE_FAILURE, Override, PLAIN_CLOSED_MASK, Word},
 };
 
-/// A circuit breaker for one thing that can fail. Deciding is lock-free: whoever asks or ends a call
-/// exchanges one word. Around a transition two short locks are taken, to copy the settings and to
-/// note what happened; no caller that merely asks or succeeds waits for them.
+/// A circuit breaker for one thing that can fail. Deciding is lock-free: whoever asks or ends a
+/// call exchanges one word. Around a transition two short locks are taken, to copy the settings and
+/// to note what happened; no caller that merely asks or succeeds waits for them.
 ///
 /// Three kinds of methods: [`acquire`](Self::acquire) and [`call`](Self::call) are for callers;
 /// [`open_for`](Self::open_for), [`trip`](Self::trip), [`reset`](Self::reset) and the overrides

@@ -38,8 +38,8 @@ pub(crate) const BUCKETS: usize = 10;
 /// Bits of the clock's milliseconds: 4.3 years, as the deadline's.
 const CLOCK_BITS: u32 = 37;
 const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
-/// How many lives ahead of a call a cell may be and still count as later; further ahead, it is taken
-/// for one of long ago. A call would have to be held up through so many closings in one lap.
+/// How many lives ahead of a call a cell may be and still count as later; further ahead, it is
+/// taken for one of long ago. A call would have to be held up through so many closings in one lap.
 const LIVES_AHEAD: u16 = 1 << 10;
 
 /// When a window counts as failing.

@@ -31,8 +31,8 @@ use crate::{
 /// A waiting call looks again at least so often: a probe may have ended without a transition.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A call that waits gives up after so many attempts: a provider that always says "in a millisecond"
-/// is not to be asked a thousand times a second.
+/// A call that waits gives up after so many attempts: a provider that always says "in a
+/// millisecond" is not to be asked a thousand times a second.
 const WAITING_ATTEMPTS_MAX: usize = 100;
 
 /// A call on its way.

@@ -62,7 +62,8 @@ async fn fault_25_a_call_without_time_left_is_not_sent_again() {
         }
     });
     gate.reached(1).await;
-    tokio::time::sleep(Duration::from_millis(250)).await; // the slow answer's time to the first byte
+    // The slow answer's time to the first byte.
+    tokio::time::sleep(Duration::from_millis(250)).await;
     gate.pass_all();
     slow.await.expect("no panic");
     pair.a.on("a1", broken());

@@ -44,7 +44,8 @@ fn each_mistake_is_named_with_its_place() {
     );
     refused(
         |s| s.providers[0].keys[0].name = "a/b".into(),
-        r#"provider "a": key "a/b": name: found "a/b", expected 1 to 100 letters, digits and - _ . : @"#,
+        "provider \"a\": key \"a/b\": name: found \"a/b\", \
+         expected 1 to 100 letters, digits and - _ . : @",
     );
     refused(
         |s| s.providers[0].keys[0].secret = Secret::new("sk-\ncanary".into()),
