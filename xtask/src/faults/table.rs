@@ -100,6 +100,12 @@ pub(super) const BREAKER: &[Fault] = &[
         "models::deadlines::b6_of_two_stated_deadlines_the_later_holds",
     ),
     row("listener-under-lock", "B7", Kind::It, "callbacks::f38_a_listener_may_call_everything"),
+    row(
+        "listener-under-lock",
+        "B7",
+        Kind::Loom,
+        "models::panel::b7_a_listener_may_change_the_breaker_that_it_hears_of",
+    ),
     row("no-lease", "B8", Kind::It, "permits::b15_a_leaked_probe_loses_its_place_after_its_lease"),
     row("lease-of-oldest", "B8", Kind::It, "permits::b15_the_lease_runs_from_the_newest_probe"),
     row(

@@ -1,9 +1,10 @@
-//! The panel: one breaker for a key, eviction, the bound, and the order of events (B3, B9, B11).
+//! The panel: one breaker for a key, eviction, the bound, the order of events, and listeners that
+//! call back (B3, B7, B9, B11).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{explore::explore_long, plain};
-use crate::{Handle, Panel, PanelError};
+use crate::{Event, Handle, Panel, PanelError, State};
 
 /// A panel and the handles that its threads keep.
 struct Board {
@@ -112,6 +113,56 @@ fn b11_two_keys_race_for_the_last_place() {
         &[|b: &Board| b.keep(b.panel.breaker(&1)), |b: &Board| b.keep(b.panel.breaker(&2))],
         |b: &Board| b.panel.len().to_string(),
         &["kept, full | 1", "full, kept | 1"],
+    );
+}
+
+/// A panel whose listener resets each breaker that opens, with a breaker for key 7.
+fn board_that_resets() -> Board {
+    let own: Arc<Mutex<Option<Panel<u32>>>> = Arc::default();
+    let of_listener = Arc::clone(&own);
+    let reset = move |event: &Event<u32>| {
+        let panel = of_listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (State::Open, Some(panel)) = (event.transition.to, panel) {
+            let asked = panel.with(&event.key, |breaker| {
+                breaker.reset();
+                breaker.snapshot().generation
+            });
+            assert!(asked.is_ok(), "the breaker is there");
+        }
+    };
+    let config = plain().failure_threshold(1).build().expect("in range");
+    let panel = Panel::builder().defaults(config).on_transition(reset).build();
+    *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(panel.clone());
+    let board = Board { panel, kept: Mutex::new(Vec::new()) };
+    board.keep(board.panel.breaker(&7));
+    board
+}
+
+#[test]
+fn b7_a_listener_may_change_the_breaker_that_it_hears_of() {
+    explore_long(
+        board_that_resets,
+        &[
+            |b: &Board| {
+                let tripped = b.panel.with(&7, |breaker| breaker.trip().is_some());
+                format!("tripped {tripped:?}")
+            },
+            |b: &Board| {
+                let state = b.panel.with(&7, |breaker| breaker.state());
+                format!("saw {state:?}")
+            },
+        ],
+        |b: &Board| {
+            let shown = b.panel.with(&7, |breaker| {
+                let shown = breaker.snapshot();
+                format!("{} #{}", shown.state, shown.generation)
+            });
+            shown.unwrap_or_default()
+        },
+        &[
+            "tripped Ok(true), saw Ok(Closed) | closed #2",
+            "tripped Ok(true), saw Ok(Open) | closed #2",
+        ],
     );
 }
 
