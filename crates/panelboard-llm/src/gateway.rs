@@ -102,12 +102,15 @@ impl GatewayBuilder {
     /// What [`Settings::check`] finds.
     pub fn build(self) -> Result<Gateway, SettingsError> {
         let changed = Arc::new(Notify::new());
-        let wake = Arc::clone(&changed);
+        let (wake, observer) = (Arc::clone(&changed), Arc::clone(&self.observer));
         let panel = Panel::builder()
             .defaults(self.settings.breaker.clone())
             .clock(self.clock.clone())
             .events_capacity(self.events_capacity)
-            .on_transition(move |_| wake.notify_waiters())
+            .on_transition(move |event| {
+                wake.notify_waiters();
+                observer.transition(event);
+            })
             .build();
         let empty = Routing::empty(Arc::new(Settings::new(self.settings.breaker.clone())));
         let gateway = Gateway {

@@ -1,6 +1,9 @@
-//! What is told to metrics and logs: the end of each attempt and of each call, exactly once.
+//! What is told to metrics and logs: the end of each attempt and of each call, and each transition
+//! of a breaker, exactly once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use panelboard::Event;
 
 use crate::{request::Endpoint, verdict::Class};
 
@@ -11,6 +14,9 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A call is over: answered, refused, or its client has left. Exactly one for each call.
     fn call(&self, _ended: &CallEnded<'_>) {}
+
+    /// A breaker has changed: in the order of the events' numbers, by whoever changed it.
+    fn transition(&self, _event: &Event<Arc<str>>) {}
 }
 
 /// The end of one attempt.

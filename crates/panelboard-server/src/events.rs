@@ -1,15 +1,13 @@
 //! How does news leave the panel? All of it through here.
 //!
 //! The panel keeps the last transitions in a ring. One task, the pump, reads it to its end whenever
-//! something may have happened: it counts and logs each transition and then wakes the streams. A
+//! there was one: it counts and logs each transition and then wakes the streams. A
 //! stream holds nothing but its place in the ring, so that a slow reader costs no memory: it is
 //! told how many events it missed.
 //!
-//! Wakes come from the engine at the end of each attempt and from the routes that change a breaker;
-//! a slow tick finds what neither told of, such as a lease that ran out.
+//! The engine tells of each transition when it is made, whoever made it, and that wakes the pump.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use panelboard::{Event, Panel, Subscription};
 use serde::Serialize;
@@ -20,15 +18,12 @@ use utoipa::ToSchema;
 use crate::clock::{Calendar, ms};
 use crate::metrics::Metrics;
 
-/// How long news may take that nobody told of.
-const TICK: Duration = Duration::from_millis(200);
-
 /// The panel's news.
 #[derive(Debug)]
 pub(crate) struct Events {
     panel: Panel<Arc<str>>,
     calendar: Calendar,
-    /// Something may have happened: the pump should look.
+    /// There was a transition: the pump should look.
     stir: Arc<Notify>,
     /// The number of the last event that the pump has seen.
     seen: watch::Sender<u64>,
@@ -75,7 +70,7 @@ impl Events {
         }
     }
 
-    /// What to call when something may have happened. Cheap, and never waits.
+    /// What to call after a transition. Cheap, and never waits.
     pub(crate) fn stir(&self) -> Arc<Notify> {
         Arc::clone(&self.stir)
     }
@@ -87,7 +82,7 @@ impl Events {
             while let Some(next) = news.next() {
                 match next {
                     Ok(event) => {
-                        metrics.transition(&event.transition);
+                        metrics.count(&event.transition);
                         log(&event);
                         self.seen.send_replace(event.seq);
                     }
@@ -96,7 +91,6 @@ impl Events {
             }
             tokio::select! {
                 () = self.stir.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
                 () = stop.cancelled() => return,
             }
         }

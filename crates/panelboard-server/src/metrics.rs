@@ -12,7 +12,7 @@ mod families;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use panelboard::Transition;
+use panelboard::{Event, Transition};
 use panelboard_llm::{AttemptEnded, CallEnded, Endpoint, Gateway, Observer, Outcome};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::gauge::Gauge;
@@ -66,13 +66,13 @@ impl Metrics {
         Self { registry: Mutex::new(registry), calls, passed, gauges, stir: OnceLock::new() }
     }
 
-    /// From now on the end of an attempt wakes the pump of events.
+    /// From now on each transition wakes the pump of events.
     pub(crate) fn stirs(&self, pump: Arc<Notify>) {
         // There is one pump, and it is set once.
         let _ = self.stir.set(pump);
     }
 
-    pub(crate) fn transition(&self, transition: &Transition) {
+    pub(crate) fn count(&self, transition: &Transition) {
         let labels = TransitionLabels {
             from: transition.from.as_str(),
             to: transition.to.as_str(),
@@ -137,6 +137,9 @@ impl Observer for Metrics {
             outcome: attempt.outcome.as_str(),
         };
         self.passed.attempts.get_or_create(&labels).inc();
+    }
+
+    fn transition(&self, _: &Event<Arc<str>>) {
         if let Some(pump) = self.stir.get() {
             pump.notify_one();
         }

@@ -169,7 +169,6 @@ pub(super) async fn by_hand(
     let breaker = known(&app, key).and_then(|figures| app.gateway.panel().get(&*figures.breaker));
     let breaker = breaker.ok_or_else(|| unknown(&app, key))?;
     act(&app, key, &breaker, action, lasting);
-    app.events.stir().notify_one();
     tracing::info!(key, ?action, "by hand");
     show(&app, key)
 }
