@@ -2,12 +2,14 @@
 //!
 //! Wall time plays no part: a clock that is set back or forth changes nothing here. The only place
 //! of the crate that reads the machine's clock.
+//!
+//! # Two readings
+//! *Exact*: for every deadline that is set, every transition and every duration. *Coarse*: for the
+//! bucket of a time window, and to see that a deadline is still far. A coarse reading lags behind
+//! the exact one and is never ahead of it, so nobody is admitted early by it; within
+//! [`MARGIN_MS`] of a deadline the exact one decides, so nobody is admitted late either.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -19,27 +21,75 @@ use crate::sync::{AtomicU64, Ordering};
 pub trait TimeSource: Send + Sync + fmt::Debug {
     /// The time since this source's origin.
     fn now(&self) -> Duration;
+
+    /// A cheaper reading that may lag behind [`now`](Self::now), and is never ahead of it. Time
+    /// windows are off by the lag; if it is more than 50 ms, a probe may be as much later.
+    fn coarse(&self) -> Duration {
+        self.now()
+    }
 }
+
+/// How near to a deadline the exact clock is read: far more than a coarse clock lags.
+#[expect(dead_code, reason = "the rejection is about to read it")]
+pub(crate) const MARGIN_MS: u64 = 50;
 
 /// The clock of a breaker or of a panel. Cloning gives the same clock.
 ///
-/// Cost of a reading: that of [`Instant::now`], 20 to 30 ns on most machines. A closed breaker with
-/// a `consecutive` policy never reads it.
+/// | | exact reading | coarse reading | which lags by |
+/// | --- | --- | --- | --- |
+/// | [`system`](Self::system), Linux | `CLOCK_MONOTONIC` | `CLOCK_MONOTONIC_COARSE` | the kernel's tick |
+/// | `system`, elsewhere | [`Instant`](std::time::Instant) | the same | nothing |
+/// | [`cached`](Self::cached) | as `system` | one load | what passes between refreshes |
+/// | [`manual`](Self::manual), [`custom`](Self::custom) | the source's | the source's | the source's |
+///
+/// The kernel's tick is 1 to 10 ms. A closed breaker with a `consecutive` policy reads no clock.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System(Instant),
+    System(System),
+    Cached(Arc<Cached>),
     Custom(Arc<dyn TimeSource>),
 }
 
 impl Clock {
     /// The machine's monotonic clock; its origin is this call.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        Self(Source::System(System::start()))
+    }
+
+    /// The machine's clock, whose coarse reading is a number that somebody refreshes: for programs
+    /// that make millions of calls a second. Have a thread or a task call [`Ticker::refresh`] every
+    /// few milliseconds.
+    ///
+    /// A refresh that comes late makes windows forget, and lets an open breaker's probe through,
+    /// as much later; never earlier. Dropping the ticker turns coarse readings into exact ones.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let (clock, ticker) = Clock::cached();
+    /// let (stop, stopped) = mpsc::channel::<()>();
+    /// let thread = std::thread::spawn(move || {
+    ///     while stopped.recv_timeout(Duration::from_millis(5)).is_err_and(|end| {
+    ///         end == mpsc::RecvTimeoutError::Timeout
+    ///     }) {
+    ///         ticker.refresh();
+    ///     }
+    /// });
+    /// let breaker = Breaker::with_clock(Config::default(), clock);
+    /// breaker.acquire()?.success();
+    /// drop(stop);
+    /// thread.join().ok();
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
+    #[must_use]
+    pub fn cached() -> (Self, Ticker) {
+        let cached = Arc::new(Cached { system: System::start(), nanos: AtomicU64::new(0) });
+        (Self(Source::Cached(Arc::clone(&cached))), Ticker(cached))
     }
 
     /// A clock that stands still until the [`ManualClock`] beside it is turned.
@@ -74,8 +124,31 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Duration {
         match &self.0 {
-            Source::System(origin) => origin.elapsed(),
+            Source::System(system) => system.now(),
+            Source::Cached(cached) => cached.refresh(),
             Source::Custom(source) => source.now(),
+        }
+    }
+
+    /// The coarse reading: see the table above.
+    #[must_use]
+    #[inline]
+    pub fn coarse(&self) -> Duration {
+        match &self.0 {
+            Source::System(system) => system.coarse(),
+            Source::Cached(cached) => cached.coarse(),
+            Source::Custom(source) => source.coarse(),
+        }
+    }
+
+    /// The coarse reading in whole milliseconds, rounded down.
+    #[inline]
+    #[expect(dead_code, reason = "the window and the rejection are about to read it")]
+    pub(crate) fn coarse_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System(system) => floor_ms(system.coarse()),
+            Source::Cached(cached) => cached.coarse_ms(),
+            Source::Custom(source) => floor_ms(source.coarse()),
         }
     }
 }
@@ -83,6 +156,119 @@ impl Clock {
 impl Default for Clock {
     fn default() -> Self {
         Self::system()
+    }
+}
+
+/// The machine's clock, as the time since the origin that it holds.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+struct System(Duration);
+
+#[cfg(target_os = "linux")]
+impl System {
+    fn start() -> Self {
+        Self(read(rustix::time::ClockId::Monotonic))
+    }
+
+    #[inline]
+    fn now(self) -> Duration {
+        read(rustix::time::ClockId::Monotonic).saturating_sub(self.0)
+    }
+
+    /// The same clock as of the kernel's last tick.
+    #[inline]
+    fn coarse(self) -> Duration {
+        read(rustix::time::ClockId::MonotonicCoarse).saturating_sub(self.0)
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[inline]
+fn read(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    // Neither is ever negative on a clock that starts with the machine.
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// The machine's clock, as the time since the origin that it holds.
+#[cfg(not(target_os = "linux"))]
+#[derive(Clone, Copy, Debug)]
+struct System(std::time::Instant);
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+impl System {
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    #[inline]
+    fn now(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    #[inline]
+    fn coarse(self) -> Duration {
+        self.now()
+    }
+}
+
+/// The machine's clock with its last reading.
+#[derive(Debug)]
+struct Cached {
+    system: System,
+    /// The last reading in nanoseconds, only ever raised; [`STOPPED`] when nobody refreshes it.
+    /// Carries only itself, so Relaxed throughout.
+    nanos: AtomicU64,
+}
+
+const STOPPED: u64 = u64::MAX;
+/// How old a cached reading must be to be worth a write.
+const REFRESH_NANOS: u64 = 500_000;
+
+impl Cached {
+    fn refresh(&self) -> Duration {
+        let now = self.system.now();
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(STOPPED - 1);
+        // A load first: exact readings of many threads shall not fight over the line.
+        if self.nanos.load(Ordering::Relaxed).saturating_add(REFRESH_NANOS) <= nanos {
+            self.nanos.fetch_max(nanos, Ordering::Relaxed);
+        }
+        now
+    }
+
+    #[inline]
+    fn coarse(&self) -> Duration {
+        match self.nanos.load(Ordering::Relaxed) {
+            STOPPED => self.system.now(),
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    #[inline]
+    fn coarse_ms(&self) -> u64 {
+        match self.nanos.load(Ordering::Relaxed) {
+            STOPPED => floor_ms(self.system.now()),
+            nanos => nanos / 1_000_000,
+        }
+    }
+}
+
+/// Who refreshes a [`Clock::cached`]. Dropping it turns that clock's coarse readings into exact
+/// ones.
+#[derive(Debug)]
+pub struct Ticker(Arc<Cached>);
+
+impl Ticker {
+    /// Reads the machine's clock into the cached one. Call it every few milliseconds.
+    pub fn refresh(&self) {
+        self.0.refresh();
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.nanos.store(STOPPED, Ordering::Relaxed);
     }
 }
 
@@ -117,11 +303,13 @@ impl TimeSource for ManualClock {
 }
 
 /// Whole milliseconds, rounded down: what has surely passed.
+#[inline]
 pub(crate) fn floor_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
 }
 
 /// Whole milliseconds, rounded up: a deadline so rounded is never early.
+#[inline]
 pub(crate) fn ceil_ms(time: Duration) -> u64 {
     let whole = floor_ms(time);
     whole.saturating_add(u64::from(!time.subsec_nanos().is_multiple_of(1_000_000)))

@@ -84,7 +84,7 @@ mod word;
 
 pub use breaker::{Breaker, OpenFor};
 pub use call::CallError;
-pub use clock::{Clock, ManualClock, TimeSource};
+pub use clock::{Clock, ManualClock, Ticker, TimeSource};
 pub use config::{Config, ConfigBuilder, ConfigError};
 pub use counts::{Counts, Outcome};
 pub use events::{Event, Missed, Subscription};
