@@ -90,7 +90,7 @@ impl Breaker {
         classify: impl FnOnce(&Result<T, E>) -> Outcome,
     ) -> Outcome {
         catch_unwind(AssertUnwindSafe(|| classify(answer))).unwrap_or_else(|_| {
-            self.counts.panics.add();
+            self.counts.panicked();
             by_result(answer)
         })
     }

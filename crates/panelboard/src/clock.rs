@@ -30,7 +30,6 @@ pub trait TimeSource: Send + Sync + fmt::Debug {
 }
 
 /// How near to a deadline the exact clock is read: far more than a coarse clock lags.
-#[expect(dead_code, reason = "the rejection is about to read it")]
 pub(crate) const MARGIN_MS: u64 = 50;
 
 /// The clock of a breaker or of a panel. Cloning gives the same clock.
@@ -141,9 +140,18 @@ impl Clock {
         }
     }
 
+    /// A time in whole milliseconds that is not before now, and after it by a tick or two at most.
+    #[inline]
+    pub(crate) fn not_before_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System(system) => system.not_before_ms(),
+            Source::Cached(cached) => cached.system.not_before_ms(),
+            Source::Custom(source) => ceil_ms(source.now()),
+        }
+    }
+
     /// The coarse reading in whole milliseconds, rounded down.
     #[inline]
-    #[expect(dead_code, reason = "the window and the rejection are about to read it")]
     pub(crate) fn coarse_ms(&self) -> u64 {
         match &self.0 {
             Source::System(system) => floor_ms(system.coarse()),
@@ -180,7 +188,17 @@ impl System {
     fn coarse(self) -> Duration {
         read(rustix::time::ClockId::MonotonicCoarse).saturating_sub(self.0)
     }
+
+    /// By the coarse clock and what it may lag, if a processor's tick has not been held up.
+    #[inline]
+    fn not_before_ms(self) -> u64 {
+        ceil_ms(self.coarse()) + TICK_MS
+    }
 }
+
+/// The longest tick that a kernel is built with.
+#[cfg(target_os = "linux")]
+const TICK_MS: u64 = 10;
 
 #[cfg(target_os = "linux")]
 #[inline]
@@ -210,6 +228,11 @@ impl System {
     #[inline]
     fn coarse(self) -> Duration {
         self.now()
+    }
+
+    #[inline]
+    fn not_before_ms(self) -> u64 {
+        ceil_ms(self.now())
     }
 }
 

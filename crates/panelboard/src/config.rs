@@ -4,8 +4,9 @@ use std::{error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     backoff::{LONGEST_MS, OpenTimes},
-    limits::{Limits, MAX_FAILURES, MAX_LEASE_MS, MAX_PROBES},
-    window::Rule,
+    clock::ceil_ms,
+    limits::{Limits, MAX_PROBES, MAX_TIME_MS, Needs},
+    policy::{Plan, Policy, Window},
 };
 
 /// The settings of a breaker. Immutable; cloning shares them.
@@ -19,7 +20,7 @@ pub struct Config(Arc<Settings>);
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
-    pub(crate) rule: Option<Rule>,
+    pub(crate) plan: Plan,
     pub(crate) times: OpenTimes,
     pub(crate) panic_is_failure: bool,
     pub(crate) seed: Option<u64>,
@@ -31,7 +32,7 @@ impl Config {
         ConfigBuilder::default()
     }
 
-    /// Failures in a row that trip, by the `consecutive` policy. 0 with a `failure_rate` policy.
+    /// Failures in a row that trip: the fewest that the policy names, 0 if it counts none.
     #[must_use]
     pub fn failure_threshold(&self) -> u32 {
         self.0.limits.failure_threshold
@@ -64,35 +65,46 @@ impl Default for Config {
 #[derive(Clone)]
 #[must_use]
 pub struct ConfigBuilder {
-    failure_threshold: u32,
-    rate: Option<(f64, Duration, u32)>,
+    policy: Policy,
+    count_slow_in_flight: bool,
     recovery_timeout: Duration,
     max_recovery_timeout: Duration,
     backoff_factor: f64,
     backoff: Option<Arc<dyn Fn(u32) -> Duration + Send + Sync>>,
     backoff_reset: Duration,
     jitter: f64,
-    half_open_max_calls: u32,
-    success_threshold: u32,
+    half_open_max_calls: Option<u32>,
+    verdict: Verdict,
     probe_timeout: Duration,
+    ramp: Duration,
     panic_is_failure: bool,
     seed: Option<u64>,
+}
+
+/// What decides while half-open.
+#[derive(Clone, Copy)]
+enum Verdict {
+    /// So many successes close, one failure opens.
+    Successes(u32),
+    /// The share of failures among so many probes.
+    FailureRate(f64, u32),
 }
 
 impl Default for ConfigBuilder {
     fn default() -> Self {
         Self {
-            failure_threshold: 5,
-            rate: None,
+            policy: Policy::consecutive(5),
+            count_slow_in_flight: false,
             recovery_timeout: Duration::from_secs(30),
             max_recovery_timeout: Duration::from_secs(300),
             backoff_factor: 2.0,
             backoff: None,
             backoff_reset: Duration::from_secs(60),
             jitter: 0.1,
-            half_open_max_calls: 1,
-            success_threshold: 1,
+            half_open_max_calls: None,
+            verdict: Verdict::Successes(1),
             probe_timeout: Duration::from_secs(60),
+            ramp: Duration::ZERO,
             panic_is_failure: true,
             seed: None,
         }
@@ -102,29 +114,48 @@ impl Default for ConfigBuilder {
 impl fmt::Debug for ConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigBuilder")
-            .field("failure_threshold", &self.failure_threshold)
-            .field("failure_rate", &self.rate)
+            .field("policy", &self.policy)
             .field("recovery_timeout", &self.recovery_timeout)
             .finish_non_exhaustive()
     }
 }
 
 impl ConfigBuilder {
-    /// Trips at the `n`-th failure in a row (the `consecutive` policy, the default with 5).
-    /// 1 to 8,388,607.
-    pub fn failure_threshold(mut self, n: u32) -> Self {
-        self.failure_threshold = n;
-        self.rate = None;
+    /// When the breaker trips. Default: at the fifth failure in a row.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
-    /// Trips when at least `share` (above 0, to 1) of the calls completed within the last `window`
-    /// failed, and there were at least `minimum_calls` of them.
+    /// The policy [`Policy::consecutive`]: trips at the `n`-th failure in a row.
+    pub fn failure_threshold(self, n: u32) -> Self {
+        self.policy(Policy::consecutive(n))
+    }
+
+    /// The policy [`Policy::failure_rate`]: trips at a share of failures in a window.
+    pub fn failure_rate(self, share: f64, window: impl Into<Window>, minimum_calls: u32) -> Self {
+        self.policy(Policy::failure_rate(share, window, minimum_calls))
+    }
+
+    /// The policy [`Policy::slow_call_rate`]: trips at a share of slow calls in a window.
+    pub fn slow_call_rate(
+        self,
+        share: f64,
+        duration: Duration,
+        window: impl Into<Window>,
+        minimum_calls: u32,
+    ) -> Self {
+        self.policy(Policy::slow_call_rate(share, duration, window, minimum_calls))
+    }
+
+    /// Whether calls that are still out count as slow once they are out for the slow-call duration,
+    /// so that a hang is seen before its time-out, by whoever asks next. Needs a policy with a
+    /// `slow_call_rate`. Default: no.
     ///
-    /// Counts are exact, in ten buckets; what is older than the window is forgotten in steps of a
-    /// tenth of it. `window` is 10 ms to 1 day.
-    pub fn failure_rate(mut self, share: f64, window: Duration, minimum_calls: u32) -> Self {
-        self.rate = Some((share, window, minimum_calls));
+    /// A call that is seen so late by up to a sixteenth of the duration. Each call writes two
+    /// shared words more.
+    pub fn count_slow_in_flight(mut self, yes: bool) -> Self {
+        self.count_slow_in_flight = yes;
         self
     }
 
@@ -178,23 +209,41 @@ impl ConfigBuilder {
         self
     }
 
-    /// How many probes may be in flight at once while half-open. 1 to 127; default 1.
+    /// How many probes may be in flight at once while half-open. 1 to 127; default 1, or the calls
+    /// of [`half_open_failure_rate`](Self::half_open_failure_rate).
     pub fn half_open_max_calls(mut self, n: u32) -> Self {
-        self.half_open_max_calls = n;
+        self.half_open_max_calls = Some(n);
         self
     }
 
-    /// How many probes must succeed before the breaker closes. 1 to 127; default 1.
+    /// How many probes must succeed before the breaker closes; one failed probe opens it again. 1
+    /// to 127; default 1.
     pub fn success_threshold(mut self, n: u32) -> Self {
-        self.success_threshold = n;
+        self.verdict = Verdict::Successes(n);
+        self
+    }
+
+    /// Decides by `calls` probes (1 to 127): the breaker opens again if at least `share` (above 0,
+    /// to 1) of them fail, and closes otherwise. The verdict falls as soon as no outcome that is
+    /// missing could change it.
+    pub fn half_open_failure_rate(mut self, share: f64, calls: u32) -> Self {
+        self.verdict = Verdict::FailureRate(share, calls);
         self
     }
 
     /// The lease of a probe: when the newest one is older than this and has not ended, the next
-    /// caller gets a probe of a new generation. 1 ms to 24 days, in steps of 16 ms rounded up;
-    /// default 60 s. Make it longer than the calls' own time-out.
+    /// caller gets a probe of a new generation. 1 ms to 49 days; default 60 s. Make it longer than
+    /// the calls' own time-out.
     pub fn probe_timeout(mut self, time: Duration) -> Self {
         self.probe_timeout = time;
+        self
+    }
+
+    /// How long it takes from the probes' success to all calls going through again: meanwhile the
+    /// breaker is recovering and admits a tenth of the calls at first, then a rising share. Zero
+    /// (the default) closes at once. Up to 49 days.
+    pub fn ramp(mut self, time: Duration) -> Self {
+        self.ramp = time;
         self
     }
 
@@ -210,43 +259,66 @@ impl ConfigBuilder {
     /// # Errors
     /// The first option that is out of its range, with the range.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let rule = self.rate.map(|rate| self.rule(rate)).transpose()?;
-        let limits = self.limits(rule.is_some())?;
+        let plan = self.policy.plan()?;
+        let in_flight = self.count_slow_in_flight;
+        let expected = "false, or a policy with a slow_call_rate";
+        check("count_slow_in_flight", in_flight, !in_flight || plan.slow.is_some(), expected)?;
+        let limits = self.limits(&plan)?;
         let times = self.times()?;
         Ok(Config(Arc::new(Settings {
             limits,
-            rule,
+            plan,
             times,
             panic_is_failure: self.panic_is_failure,
             seed: self.seed,
         })))
     }
 
-    fn rule(&self, (share, window, minimum): (f64, Duration, u32)) -> Result<Rule, ConfigError> {
-        let range = Duration::from_millis(10)..=Duration::from_secs(86_400);
-        check("failure_rate.share", share, share > 0.0 && share <= 1.0, "above 0, to 1")?;
-        check("failure_rate.window", window, range.contains(&window), "10 ms to 1 day")?;
-        check("failure_rate.minimum_calls", minimum, minimum >= 1, "at least 1")?;
-        Ok(Rule::new(share, window, minimum))
+    fn limits(&self, plan: &Plan) -> Result<Limits, ConfigError> {
+        let (probe_failures, success_threshold) = self.verdict()?;
+        let probes = self.half_open_max_calls.unwrap_or(match self.verdict {
+            Verdict::Successes(_) => 1,
+            Verdict::FailureRate(_, calls) => calls,
+        });
+        let counts = 1..=u32::from(MAX_PROBES);
+        check("half_open_max_calls", probes, counts.contains(&probes), "1 to 127")?;
+        let lease = ceil_ms(self.probe_timeout);
+        let fits = (1..=MAX_TIME_MS).contains(&lease);
+        check("probe_timeout", self.probe_timeout, fits, "1 ms to 49 days")?;
+        let ramp = ceil_ms(self.ramp);
+        check("ramp", self.ramp, ramp <= MAX_TIME_MS, "0 to 49 days")?;
+        let slow = plan.slow.unwrap_or_default();
+        Ok(Limits {
+            failure_threshold: plan.failure_threshold,
+            half_open_max_calls: probes as u8,
+            success_threshold,
+            probe_failures,
+            needs: plan.needs().and(Needs::IN_FLIGHT, self.count_slow_in_flight),
+            probe_timeout_ms: lease,
+            ramp_ms: ramp,
+            slow_nanos: u64::try_from(slow.as_nanos()).unwrap_or(u64::MAX),
+        })
     }
 
-    fn limits(&self, windowed: bool) -> Result<Limits, ConfigError> {
-        let Self { failure_threshold: failures, half_open_max_calls: probes, .. } = *self;
-        let successes = self.success_threshold;
-        let lease = crate::clock::ceil_ms(self.probe_timeout);
+    /// How many probes must fail to open, and how many succeed to close.
+    fn verdict(&self) -> Result<(u8, u8), ConfigError> {
         let counts = 1..=u32::from(MAX_PROBES);
-        let fits = (1..=MAX_FAILURES).contains(&failures);
-        check("failure_threshold", failures, fits, "1 to 8388607")?;
-        check("half_open_max_calls", probes, counts.contains(&probes), "1 to 127")?;
-        check("success_threshold", successes, counts.contains(&successes), "1 to 127")?;
-        let fits = (1..=MAX_LEASE_MS).contains(&lease);
-        check("probe_timeout", self.probe_timeout, fits, "1 ms to 24 days")?;
-        Ok(Limits {
-            failure_threshold: if windowed { 0 } else { failures },
-            half_open_max_calls: probes as u8,
-            success_threshold: successes as u8,
-            probe_timeout_ms: lease,
-        })
+        match self.verdict {
+            Verdict::Successes(n) => {
+                check("success_threshold", n, counts.contains(&n), "1 to 127")?;
+                Ok((1, n as u8))
+            }
+            Verdict::FailureRate(share, calls) => {
+                let fits = share > 0.0 && share <= 1.0;
+                check("half_open_failure_rate.share", share, fits, "above 0, to 1")?;
+                let fits = counts.contains(&calls);
+                check("half_open_failure_rate.calls", calls, fits, "1 to 127")?;
+                // In 2^-31, rounded down, as a window's: ten in a hundred are a tenth.
+                let share = (share * f64::from(1_u32 << 31)) as u64;
+                let failures = (share * u64::from(calls)).div_ceil(1 << 31).max(1) as u8;
+                Ok((failures, calls as u8 - failures + 1))
+            }
+        }
     }
 
     fn times(&self) -> Result<OpenTimes, ConfigError> {
@@ -274,7 +346,7 @@ impl ConfigBuilder {
     }
 }
 
-fn check(
+pub(crate) fn check(
     field: &'static str,
     value: impl fmt::Debug,
     fits: bool,
@@ -330,7 +402,7 @@ mod tests {
             (b().half_open_max_calls(0), "half_open_max_calls is 0, expected 1 to 127"),
             (b().half_open_max_calls(128), "half_open_max_calls is 128"),
             (b().success_threshold(0), "success_threshold is 0"),
-            (b().probe_timeout(zero), "probe_timeout is 0ns, expected 1 ms to 24 days"),
+            (b().probe_timeout(zero), "probe_timeout is 0ns, expected 1 ms to 49 days"),
         ];
         for (builder, message) in rows {
             let error = builder.build().expect_err(message).to_string();

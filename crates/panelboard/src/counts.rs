@@ -23,6 +23,8 @@ pub struct Counts {
     pub failures: u64,
     /// Callers that got no permit; in metrics-only, those that would have got none.
     pub rejected: u64,
+    /// Trips that the breaker's group held back.
+    pub held: u64,
     /// Outcomes that came after their generation was over.
     pub late: u64,
     /// Permits ended with `ignore`, in their own generation.
@@ -40,12 +42,13 @@ pub struct Counts {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Counters {
-    pub(crate) failures: Counter,
-    pub(crate) rejected: Counter,
-    pub(crate) late: Counter,
-    pub(crate) ignored: Counter,
-    pub(crate) cancelled: Counter,
-    pub(crate) panics: Counter,
+    failures: Counter,
+    rejected: Counter,
+    held: Counter,
+    late: Counter,
+    ignored: Counter,
+    cancelled: Counter,
+    panics: Counter,
 }
 
 /// Carries only itself: Relaxed throughout.
@@ -64,6 +67,24 @@ impl Counter {
 }
 
 impl Counters {
+    #[inline]
+    pub(crate) fn rejected(&self) {
+        self.rejected.add();
+    }
+
+    pub(crate) fn held(&self) {
+        self.held.add();
+    }
+
+    pub(crate) fn late(&self) {
+        self.late.add();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.add();
+    }
+
+    #[inline]
     pub(crate) fn outcome(&self, outcome: Outcome) {
         match outcome {
             Outcome::Success => {}
@@ -77,6 +98,7 @@ impl Counters {
         Counts {
             failures: self.failures.read(),
             rejected: self.rejected.read(),
+            held: self.held.read(),
             late: self.late.read(),
             ignored: self.ignored.read(),
             cancelled: self.cancelled.read(),

@@ -37,6 +37,10 @@ pub struct Event<K> {
     pub key: K,
     /// What.
     pub transition: Transition,
+    /// True if the transition was not made: the breaker's group held it back, and the next bad
+    /// outcome tries again. It is told once in a generation, and `transition` is what it would have
+    /// been.
+    pub held: bool,
 }
 
 /// A listener: see [`PanelBuilder::on_transition`](crate::PanelBuilder::on_transition).
@@ -68,6 +72,7 @@ struct Parked<K> {
     breaker: u64,
     key: K,
     transition: Transition,
+    held: bool,
 }
 
 /// One breaker's place in the stream; the breaker's [`Announce`].
@@ -88,13 +93,28 @@ impl<K> Announcer<K> {
 
 impl<K: Clone + Send + Sync> Announce for Announcer<K> {
     fn announce(&self, transition: &Transition) {
-        let event = Parked { breaker: self.id, key: self.key.clone(), transition: *transition };
+        self.tell(transition, false);
+    }
+
+    fn held(&self, transition: &Transition) {
+        self.tell(transition, true);
+    }
+}
+
+impl<K: Clone + Send + Sync> Announcer<K> {
+    fn tell(&self, transition: &Transition, held: bool) {
+        let key = self.key.clone();
+        let event = Parked { breaker: self.id, key, transition: *transition, held };
         // What the ring lets go of is dropped after the lock: its key is the user's.
         let mut gone = Vec::new();
         let listeners = !self.hub.listeners.is_empty();
         let deliver = {
             let mut stream = self.hub.stream.lock();
-            stream.arrive(event, &self.put, listeners, &mut gone);
+            match held {
+                // No transition: it has no turn among them.
+                true => stream.put(event, listeners, &mut gone),
+                false => stream.arrive(event, &self.put, listeners, &mut gone),
+            }
             if fault::LISTENER_UNDER_LOCK {
                 for event in std::mem::take(&mut stream.outbox) {
                     self.hub.listeners.iter().for_each(|listener| listener(&event));
@@ -152,8 +172,8 @@ impl<K> Stream<K> {
 
     fn put(&mut self, event: Parked<K>, listeners: bool, gone: &mut Vec<Gone<K>>) {
         self.seq += 1;
-        let Parked { key, transition, .. } = event;
-        let event = Arc::new(Event { seq: self.seq, key, transition });
+        let Parked { key, transition, held, .. } = event;
+        let event = Arc::new(Event { seq: self.seq, key, transition, held });
         if listeners {
             self.outbox.push_back(Arc::clone(&event));
             if self.outbox.len() > self.capacity {

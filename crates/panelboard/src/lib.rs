@@ -24,17 +24,19 @@
 //! # States
 //!
 //! ```text
-//! closed    -- failures reach the policy --> open
-//! closed    -- open_for, trip            --> open
-//! open      -- first acquire after the deadline --> half-open
-//! half-open -- success_threshold successes --> closed
-//! half-open -- a counted failure         --> open
-//! half-open -- open_for, trip            --> open
-//! half-open -- lease of the newest probe over --> half-open
-//! any       -- reset                     --> closed
+//! closed, recovering -- the policy says failing          --> open
+//! closed, recovering -- open_for, trip                   --> open
+//! open               -- first acquire after the deadline --> half-open
+//! half-open          -- enough successes                 --> closed, recovering
+//! half-open          -- enough failures                  --> open
+//! half-open          -- open_for, trip                   --> open
+//! half-open          -- lease of the newest probe over   --> half-open
+//! recovering         -- first acquire after the ramp     --> closed
+//! any                -- reset                            --> closed
 //! ```
 //!
-//! Beside the automatic state there is what people set: forced open, disabled, metrics-only. No
+//! With a [`ramp`](ConfigBuilder::ramp) a breaker is recovering after half-open; without one it is
+//! closed at once. Beside the automatic state there is what people set: forced open, disabled, metrics-only. No
 //! automatic transition can write it.
 //!
 //! # Guarantees
@@ -69,12 +71,14 @@ mod config;
 mod counts;
 mod events;
 mod fault;
+mod interim;
 mod isolate;
 mod limits;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
 mod models;
 mod panel;
 mod permit;
+mod policy;
 mod snapshot;
 mod state;
 mod sync;
@@ -91,6 +95,7 @@ pub use events::{Event, Missed, Subscription};
 pub use isolate::IsolateGuard;
 pub use panel::{Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
 pub use permit::{Permit, Recorded, Rejected};
+pub use policy::{Policy, Window};
 pub use snapshot::Snapshot;
 pub use transition::{Cause, State, Transition};
 pub use window::WindowCounts;

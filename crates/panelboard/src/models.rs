@@ -132,6 +132,7 @@ fn ended(recorded: Recorded) -> String {
         Recorded::Counted => "counted".into(),
         Recorded::Late => "late".into(),
         Recorded::Unrecorded => "unrecorded".into(),
+        Recorded::Held => "held".into(),
     }
 }
 

@@ -293,7 +293,7 @@ impl<K: Key> Inner<K> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let announcer = Announcer::new(Arc::clone(&self.hub), key.clone(), id);
         let clock = self.clock.clone();
-        let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)));
+        let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)), None);
         let breaker = Arc::new(breaker);
         let handle = hold(&breaker, self.sweep());
         if self.map.insert(key, breaker) {

@@ -10,29 +10,54 @@ use crate::{
     word,
 };
 
-/// What a permit remembers of its admission: the word that admitted it, and the full generation
-/// near it. Two numbers that stay in registers from the question to the outcome; the generation is
-/// worked out of them only where they are no longer the breaker's own.
+/// What a permit remembers of its admission: the word that admitted it, the full generation near
+/// it, and when it was, if the policy asks how long calls take. Numbers that stay in registers from
+/// the question to the outcome; the generation is worked out of them only where they are no longer
+/// the breaker's own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission {
     bits: u64,
     near: u64,
+    started_nanos: u64,
 }
 
 impl Admission {
-    /// A state that no word is in: admitted beside the automatic state, which is not told of the
-    /// outcome.
-    const UNRECORDED: u64 = 3;
+    /// A generation that no breaker reaches: admitted beside the automatic state, which is not told
+    /// of the outcome.
+    const UNRECORDED: u64 = 1 << 63;
+    /// A start that is not known.
+    const UNTIMED: u64 = u64::MAX;
 
     /// Admitted by `bits`, beside which `near` stood.
     #[inline]
     pub(crate) fn new(bits: u64, near: u64) -> Self {
-        Self { bits, near }
+        Self { bits, near, started_nanos: Self::UNTIMED }
     }
 
     /// Admitted by `bits`; nothing will be recorded.
     pub(crate) fn unrecorded(bits: u64, near: u64) -> Self {
-        Self { bits: bits | Self::UNRECORDED, near }
+        Self::new(bits, near | Self::UNRECORDED)
+    }
+
+    /// The same, with the time of its start.
+    pub(crate) fn at(self, now: Duration) -> Self {
+        let started_nanos = u64::try_from(now.as_nanos()).unwrap_or(Self::UNTIMED);
+        Self { started_nanos, ..self }
+    }
+
+    /// Nanoseconds from its start to `now`; 0 where the start is not known.
+    pub(crate) fn took(self, now: Duration) -> u64 {
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.started_nanos)
+    }
+
+    /// When it started, if that is known.
+    pub(crate) fn started_ms(self) -> Option<u64> {
+        (self.started_nanos != Self::UNTIMED).then_some(self.started_nanos / 1_000_000)
+    }
+
+    /// The closed life that it was admitted in; none for a probe.
+    pub(crate) fn life(self) -> Option<u16> {
+        word::Word::unpack(self.bits).body.is_serving().then(|| word::life(self.bits))
     }
 
     #[inline]
@@ -54,11 +79,11 @@ impl Admission {
     }
 
     pub(crate) fn is_probe(self) -> bool {
-        word::is_half_open(self.bits)
+        word::is_half_open(self.bits) && !self.is_unrecorded()
     }
 
     pub(crate) fn is_unrecorded(self) -> bool {
-        self.bits & Self::UNRECORDED == Self::UNRECORDED
+        self.near & Self::UNRECORDED != 0
     }
 }
 
@@ -134,7 +159,7 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     /// The generation that the permit was given in.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.admission.generation()
+        self.admission.generation() & !Admission::UNRECORDED
     }
 
     /// True if the call is a probe of a half-open breaker.
@@ -167,6 +192,9 @@ pub enum Recorded {
     Counted,
     /// The breaker has moved on since the permit was given: counted as late, and nothing else.
     Late,
+    /// It counts, and the policy says failing, but the breaker's group has no room for another one
+    /// that is open, or its siblings fail as much. The next bad outcome tries again.
+    Held,
     /// Nothing is recorded: the breaker was disabled, or in metrics-only and would have rejected.
     Unrecorded,
     /// This outcome made the breaker change. No other caller is given this transition.

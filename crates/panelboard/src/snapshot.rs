@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::{
     counts::Counts,
     fault,
-    limits::Limits,
-    state::{automatic, effective},
+    state::{Given, automatic, effective},
     transition::{Cause, State},
     window::WindowCounts,
     word::{Body, Word},
@@ -39,17 +38,20 @@ pub struct Snapshot {
     pub cause: Option<Cause>,
     /// How long ago the last transition was; none as for `cause`.
     pub since: Option<Duration>,
-    /// Failures in a row, while closed; 0 where a window judges.
+    /// Failures in a row, while closed or recovering; 0 where the policy counts none.
     pub consecutive_failures: u32,
-    /// Failures in a row that trip; 0 where a window judges.
+    /// Failures in a row that trip, the fewest that the policy names; 0 where it counts none.
     pub failure_threshold: u32,
     /// Probes in flight, while half-open.
     pub probes_in_flight: u32,
     /// Successes of probes, while half-open.
     pub probe_successes: u32,
+    /// Failures of probes, while half-open.
+    pub probe_failures: u32,
     /// Probes that may be in flight at once.
     pub half_open_max_calls: u32,
-    /// What the window holds, while closed and where one judges.
+    /// What the window holds, while closed or recovering and where one judges: the time window
+    /// where there are two.
     pub window: Option<WindowCounts>,
     /// Which open time the next trip takes; 0 is the first.
     pub backoff_step: u32,
@@ -61,20 +63,24 @@ impl Snapshot {
     pub(crate) fn of(
         word: Word,
         generation: u64,
-        now: Duration,
-        limits: Limits,
+        given: &Given,
         window: Option<WindowCounts>,
         note: Note,
         counts: Counts,
     ) -> Self {
+        let Given { now, limits, .. } = *given;
         let same = note.generation == generation || fault::SNAPSHOT_TORN;
         let noted = same && note.cause.is_some();
-        let (failures, probes, successes) = match word.body {
-            Body::Closed { failures, .. } => (failures, 0, 0),
-            Body::Open { .. } => (0, 0, 0),
-            Body::HalfOpen { in_flight, successes, .. } => (0, in_flight, successes),
+        let (failures, probes, successes, bad_probes) = match word.body {
+            Body::Closed { failures, .. } | Body::Recovering { failures, .. } => {
+                (failures, 0, 0, 0)
+            }
+            Body::Open { .. } => (0, 0, 0, 0),
+            Body::HalfOpen { in_flight, successes, failures, .. } => {
+                (0, in_flight, successes, failures)
+            }
         };
-        let automatic = automatic(word, now);
+        let automatic = automatic(word, given);
         let (ready_to_probe, retry_after) = match word.body {
             Body::Open { until_ms } if automatic == State::Open => {
                 (false, Some(Duration::from_millis(until_ms).saturating_sub(now)))
@@ -83,17 +89,18 @@ impl Snapshot {
             _ => (false, None),
         };
         Self {
-            state: effective(word, now),
+            state: effective(word, given),
             automatic,
             ready_to_probe,
             generation,
             retry_after,
             cause: note.cause.filter(|_| noted),
             since: noted.then(|| now.saturating_sub(note.at)),
-            consecutive_failures: if limits.windowed() { 0 } else { failures },
+            consecutive_failures: if limits.failure_threshold == 0 { 0 } else { failures },
             failure_threshold: limits.failure_threshold,
             probes_in_flight: u32::from(probes),
             probe_successes: u32::from(successes),
+            probe_failures: u32::from(bad_probes),
             half_open_max_calls: u32::from(limits.half_open_max_calls),
             window,
             backoff_step: u32::from(word.step),

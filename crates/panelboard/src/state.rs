@@ -4,14 +4,15 @@
 //! (`breaker.rs`) exchanges the word that it was given for the one that it answers.
 //!
 //! ```text
-//! closed    -- failures reach the policy --> open
-//! closed    -- open_for, trip            --> open
-//! open      -- first acquire after the deadline --> half-open
-//! half-open -- success_threshold successes --> closed
-//! half-open -- a counted failure         --> open
-//! half-open -- open_for, trip            --> open
-//! half-open -- lease of the newest probe over --> half-open
-//! any       -- reset                     --> closed
+//! closed, recovering -- the policy says failing          --> open
+//! closed, recovering -- open_for, trip                   --> open
+//! open               -- first acquire after the deadline --> half-open
+//! half-open          -- enough successes                 --> closed, recovering
+//! half-open          -- enough failures                  --> open
+//! half-open          -- open_for, trip                   --> open
+//! half-open          -- lease of the newest probe over   --> half-open
+//! recovering         -- first acquire after the ramp     --> closed
+//! any                -- reset                            --> closed
 //! ```
 
 use std::time::Duration;
@@ -20,10 +21,14 @@ use crate::{
     backoff::{LONGEST_MS, OpenTimes},
     clock::{ceil_ms, floor_ms},
     fault,
-    limits::Limits,
+    limits::{Limits, MAX_FAILURES},
+    policy::rule::{Rule, Seen},
     transition::{Cause, State},
-    word::{ADMISSIONS, Body, Override, Word},
+    word::{Body, Override, Word},
 };
+
+/// What is admitted at the beginning of a ramp.
+const FIRST_SHARE: f64 = 0.1;
 
 /// What can happen to a breaker. Outcomes are those of permits of the word's own generation.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +37,12 @@ pub(crate) enum Event<'a> {
     Acquire,
     /// A call succeeded.
     Success,
-    /// A call failed; the open times in case it trips.
+    /// A call failed; what it may trip by.
     Failure(&'a Opening<'a>),
-    /// The time window says failing; the same.
-    WindowFailing(&'a Opening<'a>),
+    /// A call succeeded, but too slowly; the same.
+    Slow(&'a Opening<'a>),
+    /// Calls that are still out may be too slow; the same.
+    Overdue(&'a Opening<'a>),
     /// A call ended without a verdict.
     Released,
     /// Somebody knows until when no call makes sense.
@@ -48,9 +55,14 @@ pub(crate) enum Event<'a> {
     Set(Override, Cause),
 }
 
-/// What a trip needs to know about its open time.
+/// What decides whether a bad outcome trips, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening<'a> {
+    pub(crate) rule: &'a Rule,
+    /// What the windows hold, this outcome among it. The run is the word's.
+    pub(crate) seen: Seen,
+    /// The breaker's group does not let it trip.
+    pub(crate) held: bool,
     pub(crate) times: &'a OpenTimes,
     /// The chance that jitter is made of.
     pub(crate) draw: u64,
@@ -66,6 +78,12 @@ pub(crate) struct Given {
     pub(crate) limits: Limits,
     /// When the newest probe went out, in milliseconds of the clock; never too early.
     pub(crate) newest_probe_ms: u64,
+    /// When the breaker entered recovering, if it is.
+    pub(crate) recovering_since_ms: u64,
+    /// The chance that an admission is drawn by, 0 to below 1.
+    pub(crate) draw: f64,
+    /// The probability with which a closed breaker rejects.
+    pub(crate) throttle: f64,
 }
 
 /// What the event's caller gets.
@@ -84,6 +102,8 @@ pub(crate) enum Answer {
     Done,
     /// `open_for`: the deadline was moved without a transition.
     Extended,
+    /// The policy says failing, and the breaker's group does not let it trip.
+    Held,
 }
 
 /// The answer of [`step`].
@@ -101,19 +121,21 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
     match event {
         Event::Acquire => acquire(word, given),
         Event::Success => success(word, given),
-        Event::Failure(opening) => failure(word, opening, given),
-        Event::WindowFailing(opening) => match word.body {
-            Body::Closed { .. } => trip(word, Cause::FailureRate, opening, given),
-            _ => stay(word, Answer::Done),
+        Event::Failure(opening) => match word.body {
+            Body::HalfOpen { .. } => probe_failed(word, opening, given),
+            _ => judge(word, Run::More, opening, given),
         },
+        Event::Slow(opening) => match word.body {
+            Body::HalfOpen { .. } => probe_failed(word, opening, given),
+            _ => judge(word, Run::Over, opening, given),
+        },
+        Event::Overdue(opening) => judge(word, Run::AsItIs, opening, given),
         Event::Released => match word.body {
-            Body::HalfOpen { in_flight, successes, admissions } if !fault::DROP_KEEPS_PLACE => {
-                let body = Body::HalfOpen {
-                    in_flight: in_flight.saturating_sub(1),
-                    successes,
-                    admissions,
-                };
-                Step { next: Word { body, ..word }, answer: Answer::Done, cause: None }
+            Body::HalfOpen { in_flight, successes, failures, admissions }
+                if !fault::DROP_KEEPS_PLACE =>
+            {
+                let in_flight = in_flight.saturating_sub(1);
+                with(word, Body::HalfOpen { in_flight, successes, failures, admissions })
             }
             _ => stay(word, Answer::Done),
         },
@@ -137,8 +159,29 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
     }
 }
 
+/// The same where the event would trip and the breaker's group does not let it.
+pub(crate) fn step_held(word: Word, event: Event<'_>, given: &Given) -> Step {
+    match event {
+        Event::Failure(opening) => step(word, Event::Failure(&opening.held()), given),
+        Event::Slow(opening) => step(word, Event::Slow(&opening.held()), given),
+        Event::Overdue(opening) => step(word, Event::Overdue(&opening.held()), given),
+        other => step(word, other, given),
+    }
+}
+
+impl Opening<'_> {
+    fn held(&self) -> Self {
+        Self { held: true, ..*self }
+    }
+}
+
 fn stay(word: Word, answer: Answer) -> Step {
     Step { next: word, answer, cause: None }
+}
+
+/// Another body in the same generation.
+fn with(word: Word, body: Body) -> Step {
+    Step { next: Word { body, ..word }, answer: Answer::Done, cause: None }
 }
 
 fn acquire(word: Word, given: &Given) -> Step {
@@ -159,6 +202,9 @@ fn acquire(word: Word, given: &Given) -> Step {
 fn acquire_automatic(word: Word, given: &Given) -> Step {
     let limits = given.limits;
     match word.body {
+        Body::Closed { .. } if given.draw < given.throttle => {
+            stay(word, Answer::Rejected { retry_after: None })
+        }
         Body::Closed { .. } => stay(word, Answer::Admitted { probe: false }),
         Body::Open { until_ms } if passed(until_ms, given.now) => {
             first_probe(word, Cause::DeadlinePassed)
@@ -167,14 +213,12 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
             let until = Duration::from_millis(until_ms);
             stay(word, Answer::Rejected { retry_after: Some(until.saturating_sub(given.now)) })
         }
-        Body::HalfOpen { in_flight, successes, admissions }
+        Body::HalfOpen { in_flight, successes, failures, admissions }
             if in_flight < limits.half_open_max_calls || fault::PROBES_UNLIMITED =>
         {
-            let body = Body::HalfOpen {
-                in_flight: in_flight.saturating_add(1),
-                successes,
-                admissions: (admissions + 1) & ADMISSIONS,
-            };
+            let in_flight = in_flight.saturating_add(1);
+            let admissions = admissions.wrapping_add(1);
+            let body = Body::HalfOpen { in_flight, successes, failures, admissions };
             let answer = Answer::Admitted { probe: true };
             Step { next: Word { body, ..word }, answer, cause: None }
         }
@@ -186,62 +230,109 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
             let left = Duration::from_millis(lease_ms).saturating_sub(given.now);
             stay(word, Answer::Rejected { retry_after: Some(left) })
         }
+        Body::Recovering { life, .. } => {
+            let end_ms = given.recovering_since_ms.saturating_add(limits.ramp_ms);
+            if passed(end_ms, given.now) {
+                let body = Body::Closed { failures: 0, life };
+                let next = Word { body, ..word }.next_generation();
+                let answer = Answer::Admitted { probe: false };
+                return Step { next, answer, cause: Some(Cause::RampOver) };
+            }
+            if given.draw < share_of_ramp(given) {
+                return stay(word, Answer::Admitted { probe: false });
+            }
+            let left = Duration::from_millis(end_ms).saturating_sub(given.now);
+            stay(word, Answer::Rejected { retry_after: Some(left) })
+        }
     }
+}
+
+/// What share of the calls a recovering breaker admits.
+fn share_of_ramp(given: &Given) -> f64 {
+    let elapsed_ms = floor_ms(given.now).saturating_sub(given.recovering_since_ms);
+    (elapsed_ms as f64 / given.limits.ramp_ms as f64).max(FIRST_SHARE)
 }
 
 /// Half-open, in a generation of its own, with the asking caller's probe out.
 fn first_probe(word: Word, cause: Cause) -> Step {
-    let body = Body::HalfOpen { in_flight: 1, successes: 0, admissions: 1 };
+    let body = Body::HalfOpen { in_flight: 1, successes: 0, failures: 0, admissions: 1 };
     let next = Word { body, ..word }.next_generation();
     Step { next, answer: Answer::Admitted { probe: true }, cause: Some(cause) }
 }
 
 fn success(word: Word, given: &Given) -> Step {
     match word.body {
-        Body::Closed { life, .. } => {
-            let body = Body::Closed { failures: 0, life };
-            Step { next: Word { body, ..word }, answer: Answer::Done, cause: None }
-        }
+        Body::Closed { life, .. } => with(word, Body::Closed { failures: 0, life }),
+        Body::Recovering { life, .. } => with(word, Body::Recovering { failures: 0, life }),
         Body::Open { .. } => stay(word, Answer::Done),
-        Body::HalfOpen { in_flight, successes, admissions } => {
+        Body::HalfOpen { in_flight, successes, failures, admissions } => {
             let successes = successes.saturating_add(1);
             if successes >= given.limits.success_threshold {
                 let next = word.next_generation();
-                let body = Body::Closed { failures: 0, life: next.life() };
+                let life = next.life();
+                let body = match given.limits.ramp_ms {
+                    0 => Body::Closed { failures: 0, life },
+                    _ => Body::Recovering { failures: 0, life },
+                };
                 let cause = Some(Cause::ProbeSucceeded);
                 return Step { next: Word { body, ..next }, answer: Answer::Done, cause };
             }
             let in_flight = in_flight.saturating_sub(1);
-            let body = Body::HalfOpen { in_flight, successes, admissions };
-            Step { next: Word { body, ..word }, answer: Answer::Done, cause: None }
+            with(word, Body::HalfOpen { in_flight, successes, failures, admissions })
         }
     }
 }
 
-fn failure(word: Word, opening: &Opening<'_>, given: &Given) -> Step {
-    match word.body {
-        Body::Closed { failures, life } => {
-            if given.limits.windowed() {
-                return stay(word, Answer::Done);
-            }
-            let failures = failures + 1;
-            let enough = given.limits.failure_threshold + u32::from(fault::TRIPS_LATE);
-            if failures >= enough {
-                return trip(word, Cause::Failures, opening, given);
-            }
-            let body = Body::Closed { failures, life };
-            Step { next: Word { body, ..word }, answer: Answer::Done, cause: None }
-        }
-        Body::Open { .. } => stay(word, Answer::Done),
-        Body::HalfOpen { .. } => trip(word, Cause::ProbeFailed, opening, given),
+/// What an outcome does to the failures in a row.
+#[derive(Clone, Copy)]
+enum Run {
+    More,
+    Over,
+    AsItIs,
+}
+
+/// A bad outcome while closed or recovering: trips if the policy now says failing.
+fn judge(word: Word, run: Run, opening: &Opening<'_>, given: &Given) -> Step {
+    let (failures, life) = match word.body {
+        Body::Closed { failures, life } | Body::Recovering { failures, life } => (failures, life),
+        Body::Open { .. } | Body::HalfOpen { .. } => return stay(word, Answer::Done),
+    };
+    let counts_runs = given.limits.failure_threshold > 0;
+    let failures = match run {
+        Run::More if counts_runs => (failures + 1).min(MAX_FAILURES),
+        Run::More | Run::AsItIs => failures,
+        Run::Over => 0,
+    };
+    let failing = opening.rule.failing(&Seen { run: failures, ..opening.seen });
+    if let (Some(cause), false) = (failing, opening.held) {
+        return trip(word, cause, opening, given);
     }
+    let body = match word.body {
+        Body::Closed { .. } => Body::Closed { failures, life },
+        _ => Body::Recovering { failures, life },
+    };
+    let answer = if failing.is_some() { Answer::Held } else { Answer::Done };
+    Step { answer, ..with(word, body) }
+}
+
+/// A bad outcome of a probe: opens again if it is the one that decides.
+fn probe_failed(word: Word, opening: &Opening<'_>, given: &Given) -> Step {
+    let Body::HalfOpen { in_flight, successes, failures, admissions } = word.body else {
+        return stay(word, Answer::Done);
+    };
+    let failures = failures.saturating_add(1);
+    if failures >= given.limits.probe_failures {
+        return trip(word, Cause::ProbeFailed, opening, given);
+    }
+    let in_flight = in_flight.saturating_sub(1);
+    with(word, Body::HalfOpen { in_flight, successes, failures, admissions })
 }
 
 /// Opens for the back-off's time. The word's step is the one to take; the next trip takes the next
 /// one, unless the breaker stays closed for long enough in between.
 fn trip(word: Word, cause: Cause, opening: &Opening<'_>, given: &Given) -> Step {
     let step = match word.body {
-        Body::Closed { .. } => {
+        Body::Closed { .. } | Body::Recovering { .. } => {
             let closed_ms = floor_ms(given.now).saturating_sub(opening.closed_at_ms);
             opening.times.step_after(word.step, closed_ms)
         }
@@ -277,8 +368,8 @@ fn set(word: Word, over: Override, cause: Cause) -> Step {
         return stay(word, Answer::Done);
     }
     let body = match word.body {
-        Body::HalfOpen { successes, admissions, .. } => {
-            Body::HalfOpen { in_flight: 0, successes, admissions }
+        Body::HalfOpen { successes, failures, admissions, .. } => {
+            Body::HalfOpen { in_flight: 0, successes, failures, admissions }
         }
         body => body,
     };
@@ -299,19 +390,23 @@ pub(crate) fn deadline_ms(now: Duration, ahead: Duration) -> u64 {
 }
 
 /// The automatic state, as a reader is told it: past its deadline, an open breaker is ready to
-/// probe.
-pub(crate) fn automatic(word: Word, now: Duration) -> State {
+/// probe, and past its ramp a recovering one is closed; the next call makes the transition.
+pub(crate) fn automatic(word: Word, given: &Given) -> State {
     match word.body {
         Body::Closed { .. } => State::Closed,
-        Body::Open { until_ms } if !passed(until_ms, now) => State::Open,
+        Body::Open { until_ms } if !passed(until_ms, given.now) => State::Open,
         Body::Open { .. } | Body::HalfOpen { .. } => State::HalfOpen,
+        Body::Recovering { .. } => {
+            let end_ms = given.recovering_since_ms.saturating_add(given.limits.ramp_ms);
+            if passed(end_ms, given.now) { State::Closed } else { State::Recovering }
+        }
     }
 }
 
 /// The state that callers feel.
-pub(crate) fn effective(word: Word, now: Duration) -> State {
+pub(crate) fn effective(word: Word, given: &Given) -> State {
     match word.over {
-        Override::None => automatic(word, now),
+        Override::None => automatic(word, given),
         Override::ForcedOpen => State::ForcedOpen,
         Override::Disabled => State::Disabled,
         Override::MetricsOnly => State::MetricsOnly,
@@ -324,6 +419,7 @@ pub(crate) fn named(word: Word) -> State {
         Body::Closed { .. } => State::Closed,
         Body::Open { .. } => State::Open,
         Body::HalfOpen { .. } => State::HalfOpen,
+        Body::Recovering { .. } => State::Recovering,
     }
 }
 

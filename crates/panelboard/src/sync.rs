@@ -3,6 +3,8 @@
 //! Nothing else in the crate names `std::sync::atomic` or a lock type, so a model checker sees
 //! every shared access of the shipped code.
 
+use std::{ops::Deref, sync::Arc};
+
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -16,6 +18,48 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use modelled::WRITES;
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 pub(crate) use modelled::{AtomicU64, Condvar, Mutex, Ordering, ThreadId, thread, wait};
+
+/// A shared value that is read without a lock and replaced whole.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+#[derive(Debug)]
+pub(crate) struct Swapped<T>(arc_swap::ArcSwap<T>);
+
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+impl<T> Swapped<T> {
+    pub(crate) fn new(value: Arc<T>) -> Self {
+        Self(arc_swap::ArcSwap::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> impl Deref<Target = Arc<T>> {
+        self.0.load()
+    }
+
+    pub(crate) fn swap(&self, value: Arc<T>) {
+        self.0.store(value);
+    }
+}
+
+/// The same for the checkers, which need not look into it: which of two settings holds decides
+/// nothing by its order.
+#[cfg(any(panelboard_loom, panelboard_shuttle))]
+#[derive(Debug)]
+pub(crate) struct Swapped<T>(QuietMutex<Arc<T>>);
+
+#[cfg(any(panelboard_loom, panelboard_shuttle))]
+impl<T> Swapped<T> {
+    pub(crate) fn new(value: Arc<T>) -> Self {
+        Self(QuietMutex::new(value))
+    }
+
+    pub(crate) fn read(&self) -> impl Deref<Target = Arc<T>> {
+        Box::new(Arc::clone(&self.0.lock()))
+    }
+
+    pub(crate) fn swap(&self, value: Arc<T>) {
+        *self.0.lock() = value;
+    }
+}
 
 /// Counts and settings: words and locks whose order decides nothing, so that no model takes steps
 /// for them, and the searches stay finite.

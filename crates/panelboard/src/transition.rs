@@ -12,6 +12,8 @@ pub enum State {
     /// A few probes may go through; their outcomes decide. Also an open breaker whose deadline has
     /// passed: the next call is the probe.
     HalfOpen,
+    /// The probes have succeeded, and a rising share of the calls goes through.
+    Recovering,
     /// Rejects every call until a person (or the last isolate guard) releases it.
     ForcedOpen,
     /// Lets every call through and records nothing, until a person ends it.
@@ -22,13 +24,14 @@ pub enum State {
 
 impl State {
     /// The name in JSON, metrics and on the dashboard: `closed`, `open`, `half-open`,
-    /// `forced-open`, `disabled`, `metrics-only`.
+    /// `recovering`, `forced-open`, `disabled`, `metrics-only`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",
             Self::HalfOpen => "half-open",
+            Self::Recovering => "recovering",
             Self::ForcedOpen => "forced-open",
             Self::Disabled => "disabled",
             Self::MetricsOnly => "metrics-only",
@@ -50,7 +53,9 @@ pub enum Cause {
     Failures,
     /// The `failure_rate` policy: too large a share of the window's calls failed.
     FailureRate,
-    /// A probe failed.
+    /// The `slow_call_rate` policy: too large a share of the window's calls was slow.
+    SlowCallRate,
+    /// A probe failed, and with it as many as decide.
     ProbeFailed,
     /// [`open_for`](crate::Breaker::open_for), with the reason that its caller gave.
     OpenFor(&'static str),
@@ -58,6 +63,8 @@ pub enum Cause {
     DeadlinePassed,
     /// Enough probes succeeded.
     ProbeSucceeded,
+    /// A caller came at or after the end of the ramp.
+    RampOver,
     /// The probes did not end within their lease; another one was let through.
     LeaseExpired,
     /// Tripped by hand.
@@ -85,10 +92,12 @@ impl Cause {
         match self {
             Self::Failures => "failures",
             Self::FailureRate => "failure-rate",
+            Self::SlowCallRate => "slow-call-rate",
             Self::ProbeFailed => "probe-failed",
             Self::OpenFor(reason) => reason,
             Self::DeadlinePassed => "deadline-passed",
             Self::ProbeSucceeded => "probe-succeeded",
+            Self::RampOver => "ramp-over",
             Self::LeaseExpired => "lease-expired",
             Self::Tripped => "tripped",
             Self::Reset => "reset",

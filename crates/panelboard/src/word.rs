@@ -2,17 +2,18 @@
 //!
 //! | bits   | field      | meaning                                                               |
 //! | ------ | ---------- | --------------------------------------------------------------------- |
-//! | 0..2   | state      | 0 closed, 1 open, 2 half-open (3 is never written)                    |
+//! | 0..2   | state      | 0 closed, 1 open, 2 half-open, 3 recovering                           |
 //! | 2..4   | override   | 0 none, 1 forced open, 2 disabled, 3 metrics-only                     |
 //! | 4..22  | generation | low 18 bits; +1 with each transition, and with nothing else           |
 //! | 22..27 | step       | which open time the next trip takes; stays at 31                      |
 //! | 27..64 | body       | what the state needs, below                                           |
 //!
-//! | state     | body, from its low end                                                           |
-//! | --------- | -------------------------------------------------------------------------------- |
-//! | closed    | 23 bits failures in a row; 14 bits life: the generation in which it closed       |
-//! | open      | 37 bits deadline: milliseconds since the clock's origin, rounded up              |
-//! | half-open | 7 bits probes in flight; 7 bits successes; 23 bits admissions                    |
+//! | state      | body, from its low end                                                          |
+//! | ---------- | ------------------------------------------------------------------------------- |
+//! | closed     | 23 bits failures in a row; 14 bits life: the generation in which it closed      |
+//! | recovering | the same; the life goes on when it is closed                                    |
+//! | open       | 37 bits deadline: milliseconds since the clock's origin, rounded up             |
+//! | half-open  | 7 bits probes in flight; 7 successes; 7 failures; 16 admissions                 |
 //!
 //! # When a field would wrap
 //!
@@ -22,16 +23,16 @@
 //!   multiple of 262,144 transitions: by the automatic ones, which take a millisecond each, after
 //!   more than four minutes of not being scheduled.
 //! - *step* stays at 31; the table of open times has as many rows.
-//! - *failures*: the threshold has as many bits, and the failure that reaches it trips. Where a
-//!   time window judges instead, they stay 0.
+//! - *failures*: the threshold has as many bits. They stay at the most that fits where a trip is
+//!   held back or another policy has to agree, and 0 where no policy counts them.
 //! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
 //!   another within one window's length (`window.rs`), and takes one of 15,360 and more transitions
 //!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window.
 //! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock
 //!   beyond it finds every deadline passed: the breaker errs towards letting calls through.
-//! - *probes* and *successes*: their limits have as many bits.
+//! - *probes*, *successes* and *failures* of probes: their limits have as many bits.
 //! - *admissions* only make two words differ that are the same but for which probe is out. It takes
-//!   8,388,608 probes admitted and ignored within one load-to-exchange to miss that, and what then
+//!   65,536 probes admitted and ignored within one load-to-exchange to miss that, and what then
 //!   happens is that a probe loses its lease early, that is, becomes late.
 
 /// What a person has set beside the automatic state.
@@ -48,7 +49,15 @@ pub(crate) enum Override {
 pub(crate) enum Body {
     Closed { failures: u32, life: u16 },
     Open { until_ms: u64 },
-    HalfOpen { in_flight: u8, successes: u8, admissions: u32 },
+    HalfOpen { in_flight: u8, successes: u8, failures: u8, admissions: u16 },
+    Recovering { failures: u32, life: u16 },
+}
+
+impl Body {
+    /// True if calls go through and are judged by the policy: closed or recovering.
+    pub(crate) fn is_serving(self) -> bool {
+        matches!(self, Self::Closed { .. } | Self::Recovering { .. })
+    }
 }
 
 /// A word taken apart: a copy, of which the breaker may already be past.
@@ -63,6 +72,9 @@ pub(crate) struct Word {
 
 /// State and override: both 0 means closed, and nobody has set anything.
 pub(crate) const PLAIN_CLOSED_MASK: u64 = 0b1111;
+/// The same bits of an open, of a half-open and of a recovering word without an override.
+pub(crate) const PLAIN_OPEN: u64 = 1;
+pub(crate) const PLAIN_HALF_OPEN: u64 = 2;
 /// State, override and the failures in a row: all 0 means that a success changes nothing.
 pub(crate) const NO_FAILURES_MASK: u64 = PLAIN_CLOSED_MASK | (FAILURES << BODY_SHIFT);
 /// One more failure in a row, added to a closed word below its threshold.
@@ -79,8 +91,8 @@ const LIFE_SHIFT: u32 = BODY_SHIFT + 23;
 pub(crate) const LIFE_BITS: u32 = 14;
 const PROBES: u64 = (1 << 7) - 1;
 const SUCCESSES_SHIFT: u32 = BODY_SHIFT + 7;
-const ADMISSIONS_SHIFT: u32 = BODY_SHIFT + 14;
-pub(crate) const ADMISSIONS: u32 = (1 << 23) - 1;
+const PROBE_FAILURES_SHIFT: u32 = BODY_SHIFT + 14;
+const ADMISSIONS_SHIFT: u32 = BODY_SHIFT + 21;
 
 impl Word {
     /// A new breaker: closed, nothing counted, generation 0.
@@ -94,13 +106,15 @@ impl Word {
     #[inline]
     pub(crate) fn unpack(bits: u64) -> Self {
         let body = match bits & 3 {
-            0 => Body::Closed { failures: failures(bits), life: (bits >> LIFE_SHIFT) as u16 },
-            1 => Body::Open { until_ms: bits >> BODY_SHIFT },
-            _ => Body::HalfOpen {
+            0 => Body::Closed { failures: failures(bits), life: life(bits) },
+            1 => Body::Open { until_ms: until_ms(bits) },
+            2 => Body::HalfOpen {
                 in_flight: (bits >> BODY_SHIFT & PROBES) as u8,
                 successes: (bits >> SUCCESSES_SHIFT & PROBES) as u8,
-                admissions: (bits >> ADMISSIONS_SHIFT) as u32,
+                failures: (bits >> PROBE_FAILURES_SHIFT & PROBES) as u8,
+                admissions: (bits >> ADMISSIONS_SHIFT) as u16,
             },
+            _ => Body::Recovering { failures: failures(bits), life: life(bits) },
         };
         let over = match bits >> 2 & 3 {
             0 => Override::None,
@@ -117,17 +131,20 @@ impl Word {
     }
 
     pub(crate) fn pack(self) -> u64 {
+        let serving = |failures: u32, life: u16| {
+            u64::from(failures) << BODY_SHIFT | u64::from(life) << LIFE_SHIFT
+        };
         let (state, body) = match self.body {
-            Body::Closed { failures, life } => {
-                (0, u64::from(failures) << BODY_SHIFT | u64::from(life) << LIFE_SHIFT)
-            }
+            Body::Closed { failures, life } => (0, serving(failures, life)),
             Body::Open { until_ms } => (1, until_ms << BODY_SHIFT),
-            Body::HalfOpen { in_flight, successes, admissions } => (
+            Body::HalfOpen { in_flight, successes, failures, admissions } => (
                 2,
                 u64::from(in_flight) << BODY_SHIFT
                     | u64::from(successes) << SUCCESSES_SHIFT
+                    | u64::from(failures) << PROBE_FAILURES_SHIFT
                     | u64::from(admissions) << ADMISSIONS_SHIFT,
             ),
+            Body::Recovering { failures, life } => (3, serving(failures, life)),
         };
         let over = self.over as u64;
         state
@@ -151,10 +168,39 @@ impl Word {
     }
 }
 
-/// The failures in a row of a closed word.
+/// The failures in a row of a closed or recovering word.
 #[inline]
 pub(crate) fn failures(bits: u64) -> u32 {
     (bits >> BODY_SHIFT & FAILURES) as u32
+}
+
+/// The life of a closed or recovering word.
+#[inline]
+pub(crate) fn life(bits: u64) -> u16 {
+    (bits >> LIFE_SHIFT) as u16
+}
+
+/// The deadline of an open word.
+#[inline]
+pub(crate) fn until_ms(bits: u64) -> u64 {
+    bits >> BODY_SHIFT
+}
+
+/// A half-open word with one more probe in flight; none if its places are taken.
+#[inline]
+pub(crate) fn with_a_probe(bits: u64, half_open_max_calls: u8) -> Option<u64> {
+    let room = bits >> BODY_SHIFT & PROBES < u64::from(half_open_max_calls);
+    let room = room || crate::fault::PROBES_UNLIMITED;
+    // The admissions are the highest field: their carry falls off the word's end.
+    room.then(|| (bits + (1 << BODY_SHIFT)).wrapping_add(1 << ADMISSIONS_SHIFT))
+}
+
+/// A half-open word in which a probe has succeeded; none if that decides.
+#[inline]
+pub(crate) fn with_a_success(bits: u64, success_threshold: u8) -> Option<u64> {
+    let below = (bits >> SUCCESSES_SHIFT & PROBES) + 1 < u64::from(success_threshold);
+    let out = bits >> BODY_SHIFT & PROBES > 0;
+    (below && out).then(|| bits + (1 << SUCCESSES_SHIFT) - (1 << BODY_SHIFT))
 }
 
 /// True if both words are of the same generation, as far as its low bits tell.
@@ -193,8 +239,11 @@ mod tests {
             Body::Closed { failures: FAILURES as u32, life: (1 << LIFE_BITS) - 1 },
             Body::Open { until_ms: 0 },
             Body::Open { until_ms: (1 << 37) - 1 },
-            Body::HalfOpen { in_flight: 0, successes: 127, admissions: 0 },
-            Body::HalfOpen { in_flight: 127, successes: 0, admissions: ADMISSIONS },
+            Body::HalfOpen { in_flight: 0, successes: 127, failures: 0, admissions: 0 },
+            Body::HalfOpen { in_flight: 127, successes: 0, failures: 0, admissions: u16::MAX },
+            Body::HalfOpen { in_flight: 0, successes: 0, failures: 127, admissions: 1 },
+            Body::Recovering { failures: 0, life: 1 },
+            Body::Recovering { failures: FAILURES as u32, life: (1 << LIFE_BITS) - 1 },
         ];
         let overs =
             [Override::None, Override::ForcedOpen, Override::Disabled, Override::MetricsOnly];

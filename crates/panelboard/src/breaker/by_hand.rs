@@ -9,9 +9,9 @@ use crate::{
     counts::Outcome,
     isolate::{IsolateGuard, Overrides},
     permit::Admission,
+    policy::rule::Seen,
     state::{self, Answer, Event},
     transition::{Cause, Transition},
-    window::Window,
     word::Override,
 };
 
@@ -36,7 +36,7 @@ impl Breaker {
     pub fn open_for(&self, duration: Duration, reason: &'static str) -> OpenFor {
         let now = self.clock.now();
         let draw = backoff::draw(self.seed, self.full(self.load()));
-        let asked = Duration::from_millis(self.settings().times.at_least_ms(duration, draw));
+        let asked = Duration::from_millis(self.settings.read().times.at_least_ms(duration, draw));
         let until_ms = state::deadline_ms(now, asked);
         let done = self.drive_any(Event::OpenFor(until_ms, reason), now);
         match (done.transition, done.answer) {
@@ -67,8 +67,8 @@ impl Breaker {
     /// to probe stays open that much longer, in the same generation.
     pub fn trip(&self) -> Option<Transition> {
         let now = self.clock.now();
-        let settings = self.settings();
-        let opening = self.opening(&settings, self.full(self.load()));
+        let settings = self.settings.read();
+        let opening = self.opening(&settings, self.full(self.load()), Seen::default());
         self.drive_any(Event::Trip(&opening), now).transition
     }
 
@@ -145,10 +145,9 @@ impl Breaker {
     /// deadline that runs stays as it was given. A window of another length starts empty.
     pub fn reconfigure(&self, config: &Config) {
         let settings = config.settings();
-        if let Some(rule) = settings.rule {
-            self.window.get_or_init(|| Box::new(Window::new(rule))).configure(rule);
-        }
-        *self.settings.lock() = Arc::clone(settings);
+        // What the limits ask for is there before they ask.
+        self.prepare(settings);
+        self.settings.swap(Arc::clone(settings));
         self.hot.limits.store(settings.limits);
     }
 }

@@ -6,9 +6,11 @@ use super::Breaker;
 use crate::{
     clock::ceil_ms,
     fault,
+    limits::Needs,
     permit::{Admission, Recorded},
+    policy::adaptive,
     snapshot::Note,
-    state::{Answer, Event, Given, Step, named, step},
+    state::{Answer, Event, Given, Step, named, passed, step, step_held},
     sync::Ordering,
     transition::{Cause, State, Transition},
     word::{self, Body, Override, Word},
@@ -18,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) answer: Answer,
+    /// The word before it.
+    pub(crate) before: Word,
     /// The word after it.
     pub(crate) word: Word,
     /// The full generation of `word`.
@@ -47,29 +51,84 @@ impl Breaker {
         word::full(bits, self.near())
     }
 
-    /// Publishes `next` in the place of `seen`, if `seen` still stands.
+    /// Publishes `next` in the place of `seen`, if `seen` still stands; otherwise tells what does.
     #[inline]
-    pub(super) fn exchange(&self, seen: u64, next: u64) -> bool {
+    pub(super) fn exchange(&self, seen: u64, next: u64) -> Result<(), u64> {
         if fault::BLIND_STORE {
             self.hot.word.store(next, Ordering::Release);
-            return true;
+            return Ok(());
         }
         // Release: publishes what was raised for this word, to the Acquire of `load`. With Relaxed,
         // a caller could see generation n+1 beside a `near` far behind it, and a lease beside the
         // time of an older probe. Acquire: a chain of transitions by several threads carries what
-        // each of them had seen. Failure is Relaxed: the loop loads again.
+        // each of them had seen; on failure it stands for the `load` of another round.
         let success = if fault::RELAXED_PUBLISH { Ordering::Relaxed } else { Ordering::AcqRel };
-        self.hot.word.compare_exchange(seen, next, success, Ordering::Relaxed).is_ok()
+        let word = &self.hot.word;
+        word.compare_exchange(seen, next, success, Ordering::Acquire).map(|_| ())
     }
 
     /// What is given beside `word`, which was read before.
     pub(super) fn given(&self, word: Word, now: Duration) -> Given {
-        let newest_probe_ms = match word.body {
-            // Relaxed: ordered by the word's Acquire.
-            Body::HalfOpen { .. } => self.hot.newest_probe_ms.load(Ordering::Relaxed),
-            _ => 0,
+        // Relaxed, both: ordered by the word's Acquire.
+        let (mut newest_probe_ms, mut recovering_since_ms) = (0, 0);
+        match word.body {
+            Body::HalfOpen { .. } => {
+                newest_probe_ms = self.hot.newest_probe_ms.load(Ordering::Relaxed);
+            }
+            Body::Recovering { .. } => {
+                recovering_since_ms = self.hot.closed_at_ms.load(Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        let limits = self.hot.limits.load();
+        Given { now, limits, newest_probe_ms, recovering_since_ms, draw: 0.0, throttle: 0.0 }
+    }
+
+    /// The same for a question, with the chance that it is admitted by, if chance decides. `draw`
+    /// takes the number of a draw.
+    pub(super) fn given_to_ask(
+        &self,
+        word: Word,
+        now: Duration,
+        draw: impl Fn(&Self) -> u64,
+    ) -> Given {
+        let mut given = self.given(word, now);
+        let asks = matches!(word.over, Override::None | Override::MetricsOnly);
+        let by_chance = match word.body {
+            Body::Closed { life, .. } if given.limits.needs.has(Needs::THROTTLE) => {
+                given.throttle = self.throttle(given.limits.needs, now, life);
+                given.throttle > 0.0
+            }
+            Body::Recovering { .. } => {
+                let end_ms = given.recovering_since_ms.saturating_add(given.limits.ramp_ms);
+                !passed(end_ms, now)
+            }
+            _ => false,
         };
-        Given { now, limits: self.hot.limits.load(), newest_probe_ms }
+        if asks && by_chance {
+            given.draw = adaptive::draw(self.seed, draw(self));
+        }
+        given
+    }
+
+    fn throttle(&self, needs: Needs, now: Duration, life: u16) -> f64 {
+        let (Some(meters), Some(throttle)) =
+            (self.meters(needs), self.settings.read().plan.throttle)
+        else {
+            return 0.0;
+        };
+        let (counts, rejected) = meters.throttled(now, life);
+        throttle.rejection(counts, rejected)
+    }
+
+    /// The number of the next draw, which is left to be taken.
+    pub(super) fn next_draw(&self) -> u64 {
+        self.draws.load(Ordering::Relaxed)
+    }
+
+    fn take_draw(&self) -> u64 {
+        // Relaxed: any order of the draws is as good.
+        self.draws.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Runs an event of the permit that `own` admitted, and tells of its transition.
@@ -78,6 +137,10 @@ impl Breaker {
             None => Recorded::Late,
             Some(done) => {
                 self.tell(done.transition.as_ref());
+                if done.answer == Answer::Held {
+                    self.tell_held(&done, event, now);
+                    return Recorded::Held;
+                }
                 done.transition.map_or(Recorded::Counted, Recorded::Transition)
             }
         }
@@ -105,33 +168,86 @@ impl Breaker {
         event: Event<'_>,
         now: Duration,
     ) -> Option<Done> {
+        let mut bits = self.load();
         loop {
-            let bits = self.load();
             let near = self.near();
             let generation = word::full(bits, near);
             if own.is_some_and(|own| !own.is_current(bits, near)) {
                 return None;
             }
             let word = Word::unpack(bits);
-            let step = step(word, event, &self.given(word, now));
+            let given = match event {
+                Event::Acquire => self.given_to_ask(word, now, Self::take_draw),
+                _ => self.given(word, now),
+            };
+            let step = step(word, event, &given);
             let step = if fault::OVERRIDE_LOST && step.cause.is_some() && own.is_some() {
                 Step { next: Word { over: Override::None, ..step.next }, ..step }
             } else {
                 step
             };
+            let (step, entered) = self.enter(word, event, &given, step);
             if step.next == word && step.cause.is_none() {
-                return Some(Done { answer: step.answer, word, generation, transition: None });
+                let answer = step.answer;
+                return Some(Done { answer, word, generation, before: word, transition: None });
             }
             self.raise(&step, generation, now);
-            if self.exchange(bits, step.next.pack()) {
-                let transition = transition(word, &step, generation + 1, now);
-                return Some(Done {
-                    answer: step.answer,
-                    word: step.next,
-                    generation: generation + u64::from(transition.is_some()),
-                    transition,
-                });
+            match self.exchange(bits, step.next.pack()) {
+                Err(newer) => {
+                    self.leave_if(entered);
+                    bits = newer;
+                }
+                Ok(()) => {
+                    let closes = step.next.body.is_serving() && !word.body.is_serving();
+                    self.leave_if(closes);
+                    let transition = transition(word, &step, generation + 1, now);
+                    return Some(Done {
+                        answer: step.answer,
+                        before: word,
+                        word: step.next,
+                        generation: generation + u64::from(transition.is_some()),
+                        transition,
+                    });
+                }
             }
+        }
+    }
+
+    /// Takes a place in the breaker's group, if `step` opens it. Where there is none for it, the step
+    /// is one that is held back.
+    fn enter(&self, word: Word, event: Event<'_>, given: &Given, step: Step) -> (Step, bool) {
+        let opens = word.body.is_serving() && !step.next.body.is_serving();
+        let Some(peers) = self.peers.as_ref().filter(|_| opens) else { return (step, false) };
+        let by_policy =
+            matches!(step.cause, Some(Cause::Failures | Cause::FailureRate | Cause::SlowCallRate));
+        if !by_policy {
+            peers.enter_by_hand();
+            return (step, true);
+        }
+        match peers.enter(self) {
+            true => (step, true),
+            false => (step_held(word, event, given), false),
+        }
+    }
+
+    fn leave_if(&self, leaves: bool) {
+        if let (Some(peers), true) = (&self.peers, leaves) {
+            peers.leave();
+        }
+    }
+
+    /// Announces, once in a generation, that a trip was held back. Outside the loop: who hears of
+    /// it may do anything.
+    fn tell_held(&self, done: &Done, event: Event<'_>, now: Duration) {
+        self.counts.held();
+        // Relaxed: of threads that come here at once, one finds another generation there.
+        if self.held_in.swap(done.generation, Ordering::Relaxed) == done.generation {
+            return;
+        }
+        let taken = step(done.before, event, &self.given(done.before, now));
+        let transition = transition(done.before, &taken, done.generation + 1, now);
+        if let (Some(announce), Some(transition)) = (&self.announce, transition) {
+            announce.held(&transition);
         }
     }
 
@@ -142,7 +258,7 @@ impl Breaker {
     fn raise(&self, step: &Step, generation: u64, now: Duration) {
         let probe = step.answer == Answer::Admitted { probe: true };
         if probe && !(fault::LEASE_OF_OLDEST && step.cause.is_none()) {
-            self.hot.newest_probe_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
+            self.raise_newest_probe(ceil_ms(now));
         }
         if step.cause.is_some() {
             self.hot.near.fetch_max(generation, Ordering::Relaxed);

@@ -57,8 +57,7 @@ pub(crate) const TIMES: [Duration; 16] = [
     Duration::from_secs(2 * 365 * 86_400),
 ];
 
-/// The same rules as a configuration. A lease is kept in steps of 16 ms, rounded up: `rules` say
-/// what becomes of it.
+/// The same rules as a configuration.
 pub(crate) fn config(rules: &Rules, jitter: f64) -> Config {
     let (first, factor, cap) = rules.open;
     let builder = trips_at(rules.threshold)
@@ -68,7 +67,7 @@ pub(crate) fn config(rules: &Rules, jitter: f64) -> Config {
         .backoff_reset(ms(rules.back_off_reset))
         .half_open_max_calls(rules.probes)
         .success_threshold(rules.successes)
-        .probe_timeout(ms(rules.lease - 15))
+        .probe_timeout(ms(rules.lease))
         .jitter(jitter)
         .jitter_seed(7);
     built(match rules.rate {

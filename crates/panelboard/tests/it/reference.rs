@@ -195,6 +195,9 @@ impl Reference {
             }
             (_, Outcome::Ignored | Outcome::Cancelled) => {}
             (Body::Closed { life, .. }, _) if self.rules.rate.is_some() => {
+                if outcome == Outcome::Success {
+                    self.body = Body::Closed { failures: 0, life };
+                }
                 if self.count(now, life, outcome == Outcome::Failure) {
                     self.open(now, Cause::FailureRate);
                 }
@@ -345,7 +348,7 @@ impl Reference {
         *bucket = (bucket.0 + 1, bucket.1 + u64::from(failed));
         let (calls, failures) = self.window(now).unwrap_or_default();
         let (share, _, minimum) = self.rules.rate.unwrap_or_default();
-        failures > 0 && calls >= minimum && failures * 100 >= share * calls
+        failed && calls >= minimum && failures * 100 >= share * calls
     }
 
     /// Calls and failures of the last ten tenths, while closed and a window judges.

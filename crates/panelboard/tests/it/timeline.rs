@@ -126,6 +126,7 @@ fn letter(state: State) -> &'static str {
         State::Closed => "C",
         State::Open => "O",
         State::HalfOpen => "H",
+        State::Recovering => "R",
         State::ForcedOpen => "F",
         State::Disabled => "D",
         State::MetricsOnly => "M",

@@ -1,0 +1,146 @@
+//! May this call be made? The ways of a question, from the shortest to the one that may make a
+//! transition.
+
+use std::time::Duration;
+
+use super::{Breaker, drive::Done};
+use crate::{
+    clock::{MARGIN_MS, floor_ms},
+    fault,
+    limits::{Needs, Short},
+    permit::{Admission, Rejected},
+    state::{self, Answer, Event},
+    sync::Ordering,
+    transition::State,
+    word::{self, Body, Override, PLAIN_CLOSED_MASK, PLAIN_HALF_OPEN, PLAIN_OPEN, Word},
+};
+
+impl Breaker {
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Admission, Rejected> {
+        let bits = self.load();
+        if bits & PLAIN_CLOSED_MASK == 0 && !self.hot.limits.short().needs().at_admission() {
+            return Ok(Admission::new(bits, self.near()));
+        }
+        self.admit_slowly(bits)
+    }
+
+    #[inline(never)]
+    fn admit_slowly(&self, bits: u64) -> Result<Admission, Rejected> {
+        let limits = self.hot.limits.short();
+        match bits & PLAIN_CLOSED_MASK {
+            PLAIN_OPEN => {
+                if let Some(rejected) = self.reject_far_from_deadline(bits) {
+                    return Err(rejected);
+                }
+            }
+            PLAIN_HALF_OPEN => {
+                if let Some(admission) = self.admit_probe(bits, limits) {
+                    return Ok(admission);
+                }
+            }
+            _ => {}
+        }
+        self.ask(limits.needs())
+    }
+
+    /// Rejects without the exact clock. None near the deadline, where that one has to decide.
+    fn reject_far_from_deadline(&self, bits: u64) -> Option<Rejected> {
+        let until_ms = word::until_ms(bits);
+        let coarse = self.clock.coarse();
+        // The coarse clock is never ahead: what is far by it may be nearer, but has not passed.
+        if floor_ms(coarse).saturating_add(MARGIN_MS) >= until_ms {
+            return None;
+        }
+        self.counts.rejected();
+        let retry_after = Some(Duration::from_millis(until_ms).saturating_sub(coarse));
+        Some(Rejected { state: State::Open, retry_after, generation: self.full(bits) })
+    }
+
+    /// Takes a place among the probes in one exchange. None if there is none, if somebody else was
+    /// faster, or if the call has to be timed: then the long way decides.
+    fn admit_probe(&self, bits: u64, limits: Short) -> Option<Admission> {
+        if limits.needs().has(Needs::DURATION) {
+            return None;
+        }
+        let next = word::with_a_probe(bits, limits.half_open_max_calls())?;
+        let near = self.near();
+        if !fault::LEASE_OF_OLDEST {
+            self.raise_newest_probe(self.clock.not_before_ms());
+        }
+        self.exchange(bits, next).is_ok().then(|| Admission::new(next, near))
+    }
+
+    /// By the exact clock, through the loop.
+    fn ask(&self, needs: Needs) -> Result<Admission, Rejected> {
+        let now = self.clock.now();
+        if needs.has(Needs::IN_FLIGHT) {
+            self.judge_overdue(needs, now);
+        }
+        let done = self.drive_any(Event::Acquire, now);
+        let (bits, generation) = (done.word.pack(), done.generation);
+        let admission = match done.answer {
+            Answer::Admitted { .. } => Admission::new(bits, generation),
+            Answer::Rejected { retry_after } => {
+                return Err(self.reject(&done, needs, retry_after, now));
+            }
+            _ => {
+                if done.word.over == Override::MetricsOnly {
+                    self.counts.rejected();
+                }
+                return Ok(Admission::unrecorded(bits, generation));
+            }
+        };
+        if !needs.has(Needs::DURATION) {
+            return Ok(admission);
+        }
+        if let (Some(life), true) = (admission.life(), needs.has(Needs::IN_FLIGHT)) {
+            self.meters(needs).inspect(|meters| meters.started(now, life));
+        }
+        Ok(admission.at(now))
+    }
+
+    fn reject(
+        &self,
+        done: &Done,
+        needs: Needs,
+        retry_after: Option<Duration>,
+        now: Duration,
+    ) -> Rejected {
+        self.counts.rejected();
+        let word = done.word;
+        if let (Body::Closed { life, .. }, Override::None) = (word.body, word.over) {
+            self.meters(needs).inspect(|meters| meters.rejected(now, life));
+        }
+        let state = state::effective(word, &self.given(word, now));
+        Rejected { state, retry_after, generation: done.generation }
+    }
+
+    /// Trips if calls that are still out make the policy say failing.
+    fn judge_overdue(&self, needs: Needs, now: Duration) {
+        let bits = self.load();
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = Word::unpack(bits).body
+        else {
+            return;
+        };
+        let Some(meters) = self.meters(needs) else { return };
+        if meters.overdue(needs, now, life) == 0 {
+            return;
+        }
+        let settings = self.settings.read();
+        let seen = meters.seen(needs, now, life);
+        let opening = self.opening(&settings, self.full(bits), seen);
+        // If the generation has changed meanwhile, what was seen is of another life: it is judged
+        // only in the one that it was counted in.
+        self.drive(Admission::new(bits, self.near()), Event::Overdue(&opening), now);
+    }
+
+    /// Raises the time of the newest probe. A load first: of many probes in one millisecond one
+    /// writes.
+    pub(super) fn raise_newest_probe(&self, ms: u64) {
+        // Relaxed: the Release of the exchange that follows publishes it.
+        if self.hot.newest_probe_ms.load(Ordering::Relaxed) < ms {
+            self.hot.newest_probe_ms.fetch_max(ms, Ordering::Relaxed);
+        }
+    }
+}

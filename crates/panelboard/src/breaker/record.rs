@@ -1,0 +1,154 @@
+//! What came of a call? The ways of an outcome, from the shortest to the one that may make a
+//! transition.
+
+use std::time::Duration;
+
+use super::Breaker;
+use crate::{
+    counts::Outcome,
+    fault,
+    limits::Needs,
+    permit::{Admission, Recorded},
+    policy::rule::Seen,
+    state::Event,
+    word::{self, NO_FAILURES_MASK, ONE_FAILURE, PLAIN_CLOSED_MASK, PLAIN_HALF_OPEN, Word},
+};
+
+impl Breaker {
+    /// Ends a call that succeeded.
+    #[inline]
+    pub(crate) fn succeed(&self, own: Admission) -> Recorded {
+        let bits = self.load();
+        let needs = self.hot.limits.short().needs();
+        let plain = bits & NO_FAILURES_MASK == 0 && own.is_current(bits, self.near());
+        if plain && needs == Needs::NOTHING {
+            if fault::CLOSED_PATH_WRITES {
+                self.exchange(bits, bits).ok();
+            }
+            return Recorded::Counted;
+        }
+        if plain && !needs.has(Needs::DURATION) {
+            if let Some(meters) = self.meters(needs) {
+                meters.good(needs, || self.clock.coarse_ms(), word::life(bits));
+            }
+            return Recorded::Counted;
+        }
+        self.succeed_slowly(own, bits, needs)
+    }
+
+    #[inline(never)]
+    fn succeed_slowly(&self, own: Admission, mut bits: u64, needs: Needs) -> Recorded {
+        // A probe that does not decide: one exchange, and no clock.
+        while bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN
+            && !needs.has(Needs::DURATION)
+            && own.is_current(bits, self.near())
+        {
+            let enough = self.hot.limits.short().success_threshold();
+            let Some(next) = word::with_a_success(bits, enough) else { break };
+            match self.exchange(bits, next) {
+                Ok(()) => return Recorded::Counted,
+                Err(newer) => bits = newer,
+            }
+        }
+        self.record(own, Outcome::Success)
+    }
+
+    /// Ends a call that failed.
+    #[inline]
+    pub(crate) fn fail(&self, own: Admission) -> Recorded {
+        let mut bits = self.load();
+        loop {
+            let limits = self.hot.limits.short();
+            let plain = bits & PLAIN_CLOSED_MASK == 0 && own.is_current(bits, self.near());
+            let below = word::failures(bits) + 1 < limits.failure_threshold();
+            if !(plain && below && limits.needs() == Needs::NOTHING) {
+                return self.record(own, Outcome::Failure);
+            }
+            match self.exchange(bits, bits + ONE_FAILURE) {
+                Ok(()) => break,
+                Err(newer) => bits = newer,
+            }
+        }
+        self.counts.outcome(Outcome::Failure);
+        Recorded::Counted
+    }
+
+    /// Ends a call with an outcome, by the long way.
+    #[inline(never)]
+    pub(crate) fn record(&self, own: Admission, outcome: Outcome) -> Recorded {
+        if own.is_unrecorded() {
+            return Recorded::Unrecorded;
+        }
+        let needs = self.hot.limits.short().needs();
+        if let (Some(started_ms), Some(life), true) =
+            (own.started_ms(), own.life(), needs.has(Needs::IN_FLIGHT))
+        {
+            self.meters(needs).inspect(|meters| meters.ended(started_ms, life));
+        }
+        let recorded = match outcome {
+            // Gives a place back, at whatever time.
+            Outcome::Ignored | Outcome::Cancelled => {
+                self.drive(own, Event::Released, Duration::ZERO)
+            }
+            Outcome::Success | Outcome::Failure => {
+                self.count(own, needs, outcome == Outcome::Failure)
+            }
+        };
+        match recorded {
+            Recorded::Late => self.counts.late(),
+            _ => self.counts.outcome(outcome),
+        }
+        recorded
+    }
+
+    fn count(&self, own: Admission, needs: Needs, failed: bool) -> Recorded {
+        let now = self.clock.now();
+        let slow = needs.has(Needs::DURATION) && own.took(now) >= self.hot.limits.slow_nanos();
+        let seen = self.count_in_windows(own, needs, now, failed, slow);
+        let recorded = if failed || slow {
+            let settings = self.settings.read();
+            let opening = self.opening(&settings, own.generation(), seen.unwrap_or_default());
+            let event = if failed { Event::Failure(&opening) } else { Event::Slow(&opening) };
+            self.drive(own, event, now)
+        } else {
+            self.drive(own, Event::Success, now)
+        };
+        match recorded {
+            // It was counted in its own generation, and then another one was the first to trip.
+            Recorded::Late if seen.is_some() => Recorded::Counted,
+            recorded => recorded,
+        }
+    }
+
+    /// What the windows hold with this call, if they count it: in its own generation, while closed
+    /// or recovering. A call that is good is not judged, so for it they need not be read.
+    fn count_in_windows(
+        &self,
+        own: Admission,
+        needs: Needs,
+        now: Duration,
+        failed: bool,
+        slow: bool,
+    ) -> Option<Seen> {
+        let meters = self.meters(needs)?;
+        let bits = self.load();
+        let serving = Word::unpack(bits).body.is_serving();
+        if !serving || !own.is_current(bits, self.near()) {
+            return None;
+        }
+        let life = word::life(bits);
+        if failed || slow {
+            meters.bad(needs, now, life, failed, slow);
+            Some(meters.seen(needs, now, life))
+        } else {
+            meters.good(needs, || crate::clock::floor_ms(now), life);
+            Some(Seen::default())
+        }
+    }
+
+    /// Ends a call whose permit was dropped.
+    pub(crate) fn cancel(&self, own: Admission) {
+        let by_panic = std::thread::panicking() && self.settings.read().panic_is_failure;
+        self.record(own, if by_panic { Outcome::Failure } else { Outcome::Cancelled });
+    }
+}
