@@ -17,6 +17,7 @@ mod permits;
 mod publication;
 mod reference;
 mod script;
+mod seeds;
 mod support;
 mod timeline;
 mod windows;
