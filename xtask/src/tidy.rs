@@ -65,7 +65,7 @@ const RULES: [(&str, Rule); 13] = [
     ("each lib.rs says what it does not do", docs::limits),
     ("the state diagram is the table", diagram::same),
     ("the tests that documents name exist", named_tests::exist),
-    ("the planted faults are explained", named_tests::explained),
+    ("each planted fault is explained", named_tests::explained),
 ];
 
 /// `cargo xtask tidy`.

@@ -1,15 +1,15 @@
 //! Do the tests, models and planted faults that the documents name exist?
 //!
 //! A name stands in backticks: a path (`probes::b1_one_probe`), a group (`b1_*`, `reload::*`), or,
-//! in a column of tests, a test's bare name. In a column of planted faults it is a fault of the
-//! core.
+//! in a column of tests, a test's bare name. The document on correctness tells each row of the
+//! table of planted faults, and no others.
 
 use std::collections::BTreeSet;
 
 use super::{File, Finding, Tree};
 
-const FAULTS: &str = "crates/panelboard/src/fault.rs";
-/// Where each planted fault must be explained.
+const FAULTS: &str = "xtask/src/faults/table.rs";
+/// Where each of its rows must be told.
 const CORRECTNESS: &str = "docs/correctness.md";
 /// First parts of paths that are not ours.
 const OTHERS: [&str; 7] = ["std", "core", "clippy", "tokio", "loom", "shuttle", "cfg"];
@@ -28,27 +28,48 @@ pub(super) fn exist(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Each fault that a document names is planted, and each that is planted is explained.
+/// The tables of planted faults in the document say what the table says that is run.
 pub(super) fn explained(tree: &Tree) -> Vec<Finding> {
-    let planted: BTreeSet<&str> = tree.file(FAULTS).map(planted).unwrap_or_default();
+    let Some(document) = tree.file(CORRECTNESS) else { return Vec::new() };
+    let run = tree.file(FAULTS).map(rows_run).unwrap_or_default();
+    let mut told = BTreeSet::new();
     let mut findings = Vec::new();
-    let mut named = BTreeSet::new();
-    for (file, span) in spans(tree).filter(|(_, span)| span.column.starts_with("planted fault")) {
-        if span.text.contains('-') && !planted.contains(span.text) {
-            let what = format!("`{}` is no fault of {FAULTS}: name one that is", span.text);
-            findings.push(file.finding(span.line, what));
-        }
-        if file.path == CORRECTNESS {
-            named.insert(span.text);
+    for (line, row) in rows_told(&document.text) {
+        let Some((fault, tests)) = row.split_first() else { continue };
+        for test in tests {
+            if !run.contains(&(*fault, *test)) {
+                let what = format!("{FAULTS} has no row `{fault}`, `{test}`: say what is run");
+                findings.push(document.finding(line, what));
+            }
+            told.insert((*fault, *test));
         }
     }
-    if let Some(file) = tree.file(CORRECTNESS) {
-        for name in planted.difference(&named) {
-            let what = format!("the planted fault `{name}` has no row: say what it breaks");
-            findings.push(file.finding(0, what));
-        }
+    for (fault, test) in run.difference(&told) {
+        let what = format!("no table says that `{fault}` turns `{test}` red: add it");
+        findings.push(document.finding(0, what));
     }
     findings
+}
+
+/// Fault and tests of each row of a table whose columns are a planted fault, what it does and what
+/// it turns red, with the rows' lines.
+fn rows_told(text: &str) -> Vec<(usize, Vec<&str>)> {
+    let mut rows: Vec<(usize, Vec<&str>)> = Vec::new();
+    for span in spans_of(text) {
+        match (span.column, rows.last_mut()) {
+            ("planted fault", _) => rows.push((span.line, vec![span.text])),
+            ("turns red", Some((line, row))) if *line == span.line => row.push(span.text),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// Fault and test of each `row("fault", "B1", Kind::It, "test")`.
+fn rows_run(file: &File) -> BTreeSet<(&str, &str)> {
+    let texts = file.code().flat_map(|(_, line)| line.split('"').skip(1).step_by(2));
+    let texts: Vec<&str> = texts.collect();
+    texts.chunks_exact(3).map(|row| (row[0], row[2])).collect()
 }
 
 /// Code within a line of a document.
@@ -124,17 +145,6 @@ fn function(line: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_lowercase() || "() ".contains(c);
     let name = rest.split(['(', '<']).next()?;
     before.chars().all(plain).then_some(name)
-}
-
-/// The names in lines such as `PROBES_UNLIMITED = "probes-unlimited";`.
-fn planted(file: &File) -> BTreeSet<&str> {
-    file.code()
-        .filter_map(|(_, line)| {
-            let (constant, name) = line.trim().split_once(" = \"")?;
-            let is_constant = constant.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-            is_constant.then(|| name.strip_suffix("\";"))?
-        })
-        .collect()
 }
 
 /// Code in the documents' lines, but not in their blocks.
@@ -221,11 +231,15 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_planted_and_explained() {
-        let table = "| planted fault | breaks |\n| --- | --- |\n\
-                     | `no-lease` | `a-b` |\n| `gone-now` | |\n";
-        let planted = "    NO_LEASE = \"no-lease\";\n    LATE = \"late\";\n";
-        let found = explained(&tree(&[(CORRECTNESS, table), (FAULTS, planted)]));
+    fn what_is_told_of_planted_faults_is_what_is_run() {
+        let told = "| planted fault | what it does | turns red |\n| --- | --- | --- |\n\
+                    | `no-lease` | waits for `x` | `permits::b15`, `probes::b8` |\n\
+                    | `gone-now` | | `permits::b15` |\n";
+        let run = "// row(\"a\", \"B\", \"c\")\n\
+                   row(\"no-lease\", \"B8\", Kind::It, \"permits::b15\"),\n\
+                   row(\n\"no-lease\",\n\"B8\",\nKind::Loom,\n\"probes::b8\",\n),\n\
+                   row(\"late\", \"B2\", Kind::It, \"a::a01\"),\n";
+        let found = explained(&tree(&[(CORRECTNESS, told), (FAULTS, run)]));
         assert_eq!(at(&found), [(CORRECTNESS.into(), 4), (CORRECTNESS.into(), 0)]);
         assert!(found[1].what.contains("`late`"), "{found:?}");
     }
