@@ -99,3 +99,8 @@ pub use window::WindowCounts;
 
 /// A permit that owns its share of a panel's breaker: `Send` and `'static`.
 pub type OwnedPermit = Permit<Handle>;
+
+/// The examples of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+mod guide {}
