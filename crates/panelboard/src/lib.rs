@@ -77,6 +77,8 @@ mod panel;
 mod permit;
 mod snapshot;
 mod state;
+#[cfg(feature = "stream")]
+mod stream;
 #[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 mod striped;
 mod sync;
@@ -94,6 +96,8 @@ pub use isolate::IsolateGuard;
 pub use panel::{Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
 pub use permit::{Permit, Recorded, Rejected};
 pub use snapshot::Snapshot;
+#[cfg(feature = "stream")]
+pub use stream::{ByResult, ClassifyItem, Guarded};
 pub use transition::{Cause, State, Transition};
 pub use window::WindowCounts;
 

@@ -18,6 +18,7 @@ mod publication;
 mod reference;
 mod script;
 mod seeds;
+mod streams;
 mod support;
 mod timeline;
 mod windows;
