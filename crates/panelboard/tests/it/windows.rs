@@ -19,7 +19,7 @@ fn rate(share: f64, window: Duration, minimum: u32) -> panelboard::ConfigBuilder
 }
 
 fn window(breaker: &Breaker) -> (u64, u64) {
-    let WindowCounts { calls, failures } = breaker.snapshot().window.expect("a window judges");
+    let WindowCounts { calls, failures, .. } = breaker.snapshot().window.expect("a window judges");
     (calls, failures)
 }
 
