@@ -4,6 +4,7 @@ mod attribution;
 mod back_off;
 mod callbacks;
 mod clocks;
+mod corpus;
 mod events;
 mod eviction;
 mod histories;
