@@ -7,6 +7,7 @@ mod diagram;
 mod docs;
 mod imports;
 mod modules;
+mod named_tests;
 mod text;
 
 use std::{fmt, fs, path::Path};
@@ -51,7 +52,7 @@ impl fmt::Display for Finding {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 13] = [
     ("crates import downwards only", imports::downwards),
     ("atomics are named in sync.rs only", text::atomics),
     ("the clock is read in clock.rs only", text::clocks),
@@ -63,6 +64,8 @@ const RULES: [(&str, Rule); 11] = [
     ("each file says what it answers", docs::header),
     ("each lib.rs says what it does not do", docs::limits),
     ("the state diagram is the table", diagram::same),
+    ("the tests that documents name exist", named_tests::exist),
+    ("each planted fault is explained", named_tests::explained),
 ];
 
 /// `cargo xtask tidy`.

@@ -40,6 +40,7 @@ const clock = (at) => {
 
 const REASONS = {
   'failures': 'failures in a row', 'failure-rate': 'too many failures',
+  'slow-call-rate': 'too many slow calls', 'ramp-over': 'all calls again',
   'probe-failed': 'the probe failed', 'probe-succeeded': 'the probe succeeded',
   'deadline-passed': 'time for a probe', 'lease-expired': 'the probe never ended',
   'tripped': 'tripped by hand', 'reset': 'reset by hand', 'force-open': 'isolated by hand',
@@ -57,6 +58,7 @@ function why(item) {
     case 'half-open': return item.probes_in_flight
       ? `probing, ${item.probes_in_flight} of ${item.half_open_max_calls}`
       : 'ready: the next call is the probe';
+    case 'recovering': return 'recovering: lets a rising share through';
     case 'forced-open': return 'isolated by hand, rejects all calls';
     case 'disabled': return 'switched off: rejects nothing';
     case 'metrics-only': return 'counts, rejects nothing';
@@ -554,7 +556,7 @@ function arrange(r, provider, list) {
   set(r.tally, closed === list.length ? 'all closed' : `${closed} of ${list.length} closed`);
 }
 
-const ORDER = ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only', 'closed'];
+const ORDER = ['open', 'half-open', 'recovering', 'forced-open', 'disabled', 'metrics-only', 'closed'];
 function tally(items) {
   const by = new Map();
   for (const { state } of items) by.set(state, (by.get(state) ?? 0) + 1);

@@ -7,67 +7,10 @@ use std::{
 
 use crate::{clock::floor_ms, sync::QuietMutex, window::WindowCounts};
 
-/// Length of a bucket, and what each bucket of each life holds: good, bad, failed, slow, rejected.
-#[derive(Debug)]
-pub(crate) struct TimeWindow(QuietMutex<(u64, BTreeMap<(u16, u64), [u64; 5]>)>);
-
-impl TimeWindow {
-    pub(crate) fn new(length: Duration) -> Self {
-        Self(QuietMutex::new((floor_ms(length).div_ceil(10).max(1), BTreeMap::new())))
-    }
-
-    pub(crate) fn set_length(&self, length: Duration) {
-        let mut held = self.0.lock();
-        let width = floor_ms(length).div_ceil(10).max(1);
-        if held.0 != width {
-            *held = (width, BTreeMap::new());
-        }
-    }
-
-    fn add(&self, now_ms: u64, life: u16, what: [u64; 5]) {
-        let mut held = self.0.lock();
-        let bucket = now_ms / held.0;
-        held.1.retain(|key, _| key.1 + 10 > bucket);
-        let cell = held.1.entry((life, bucket)).or_default();
-        cell.iter_mut().zip(what).for_each(|(count, more)| *count += more);
-    }
-
-    fn sum(&self, now_ms: u64, life: u16) -> [u64; 5] {
-        let held = self.0.lock();
-        let bucket = now_ms / held.0;
-        let mut sum = [0; 5];
-        for (key, cell) in &held.1 {
-            if key.0 == life && key.1 <= bucket && key.1 + 10 > bucket {
-                sum.iter_mut().zip(cell).for_each(|(count, more)| *count += more);
-            }
-        }
-        sum
-    }
-
-    pub(crate) fn good(&self, now_ms: u64, life: u16) {
-        self.add(now_ms, life, [1, 0, 0, 0, 0]);
-    }
-
-    pub(crate) fn bad(&self, now_ms: u64, life: u16, failed: bool, slow: bool) {
-        self.add(now_ms, life, [0, 1, u64::from(failed), u64::from(slow), 0]);
-    }
-
-    pub(crate) fn rejected(&self, now_ms: u64, life: u16) {
-        self.add(now_ms, life, [0, 0, 0, 0, 1]);
-    }
-
-    pub(crate) fn counts(&self, now_ms: u64, life: u16) -> WindowCounts {
-        let [good, bad, failures, slow, _] = self.sum(now_ms, life);
-        WindowCounts { calls: good + bad, failures, slow }
-    }
-
-    pub(crate) fn rejections(&self, now_ms: u64, life: u16) -> u64 {
-        self.sum(now_ms, life)[4]
-    }
-}
+type Last = (usize, u16, VecDeque<(bool, bool)>);
 
 #[derive(Debug)]
-pub(crate) struct LastWindow(QuietMutex<(usize, u16, VecDeque<(bool, bool)>)>);
+pub(crate) struct LastWindow(QuietMutex<Last>);
 
 impl LastWindow {
     pub(crate) fn new(n: u32) -> Self {
@@ -107,8 +50,10 @@ impl LastWindow {
     }
 }
 
+type Out = (u64, BTreeMap<(u16, u64), u64>);
+
 #[derive(Debug)]
-pub(crate) struct InFlight(QuietMutex<(u64, BTreeMap<(u16, u64), u64>)>);
+pub(crate) struct InFlight(QuietMutex<Out>);
 
 impl InFlight {
     pub(crate) fn new(slow: Duration) -> Self {

@@ -81,6 +81,10 @@ mod permit;
 mod policy;
 mod snapshot;
 mod state;
+#[cfg(feature = "stream")]
+mod stream;
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
+mod striped;
 mod sync;
 mod transition;
 mod window;
@@ -97,8 +101,15 @@ pub use panel::{Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
 pub use permit::{Permit, Recorded, Rejected};
 pub use policy::{Policy, Window};
 pub use snapshot::Snapshot;
+#[cfg(feature = "stream")]
+pub use stream::{ByResult, ClassifyItem, Guarded};
 pub use transition::{Cause, State, Transition};
 pub use window::WindowCounts;
 
 /// A permit that owns its share of a panel's breaker: `Send` and `'static`.
 pub type OwnedPermit = Permit<Handle>;
+
+/// The examples of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+mod guide {}

@@ -69,6 +69,57 @@ pub(crate) use {AtomicU64 as QuietU64, Mutex as QuietMutex};
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 pub(crate) use modelled::{QuietMutex, QuietU64};
 
+/// A place that is filled once. Reading never waits; neither does filling, if one thread only does.
+#[allow(unused_imports, reason = "for the windows")]
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) use std::sync::OnceLock as SetOnce;
+
+#[cfg(any(panelboard_loom, panelboard_shuttle))]
+pub(crate) use modelled::{SetOnce, slots, thread_index};
+
+/// A small number of this thread's own, dealt out in turn from 1, so that threads spread over
+/// slots. 0 for a thread that is ending. One load on the way, no guard, no destructor.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+#[inline]
+pub(crate) fn thread_index() -> usize {
+    use std::{cell::Cell, sync::atomic::AtomicUsize};
+
+    thread_local! {
+        static INDEX: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[cold]
+    fn deal(index: &Cell<usize>) -> usize {
+        static DEALT: AtomicUsize = AtomicUsize::new(1);
+        // Relaxed: carries only itself. After a wrap two threads share a slot, which is no harm.
+        index.set(DEALT.fetch_add(1, Ordering::Relaxed));
+        index.get()
+    }
+
+    let own = INDEX.try_with(|index| if index.get() == 0 { deal(index) } else { index.get() });
+    own.unwrap_or(0)
+}
+
+/// How many lines to give to threads that contend: a power of two, twice the processors, so that
+/// few threads that run at once share one; at most 64.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) fn slots() -> usize {
+    use std::sync::atomic::AtomicUsize;
+
+    /// 0: not asked yet. Carries only itself; all who ask get the same answer.
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+
+    let known = KNOWN.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    // Reads files: too slow for each breaker.
+    let processors = thread::available_parallelism().map_or(8, usize::from);
+    let slots = (2 * processors.next_power_of_two()).min(64);
+    KNOWN.store(slots, Ordering::Relaxed);
+    slots
+}
+
 /// Gives the lock back, waits for a notification and takes it again.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
@@ -173,6 +224,48 @@ mod modelled {
     }
 
     atomic!(AtomicU64, checker::sync::atomic::AtomicU64);
+
+    /// As the real one; that it is filled is a step of a model, so that a checker sees who depends
+    /// on it.
+    #[derive(Debug)]
+    pub(crate) struct SetOnce<T> {
+        filled: AtomicU64,
+        value: std::sync::OnceLock<T>,
+    }
+
+    impl<T> SetOnce<T> {
+        pub(crate) fn new() -> Self {
+            Self { filled: AtomicU64::new(0), value: std::sync::OnceLock::new() }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            // Acquire: pairs with the Release in `set`, as in the real one.
+            if self.filled.load(Ordering::Acquire) == 0 { None } else { self.value.get() }
+        }
+
+        pub(crate) fn set(&self, value: T) -> Result<(), T> {
+            self.value.set(value)?;
+            self.filled.store(1, Ordering::Release);
+            Ok(())
+        }
+    }
+
+    pub(crate) fn slots() -> usize {
+        2
+    }
+
+    /// The number that the checker gives its threads: 0 for a model's first, and so on.
+    #[cfg(panelboard_loom)]
+    pub(crate) fn thread_index() -> usize {
+        let id = format!("{:?}", thread::current().id());
+        id.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("loom shows a number")
+    }
+
+    /// The number that the checker gives its threads: 0 for a model's first, and so on.
+    #[cfg(panelboard_shuttle)]
+    pub(crate) fn thread_index() -> usize {
+        thread::current().id().into()
+    }
 
     // The real ones, with the writes counted.
     atomic!(QuietU64, std::sync::atomic::AtomicU64);

@@ -1,4 +1,9 @@
-//! How many of the calls of the last while were bad.
+//! How many of the calls of the last while were bad: of those within a time, or of the last n.
+
+mod place;
+pub(crate) mod time;
+
+pub(crate) use time::TimeWindow;
 
 /// What a window holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -200,7 +200,8 @@ impl Gauges {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "panelboard_breaker_state",
-            "0 closed, 1 open, 2 half-open, 3 forced-open, 4 disabled, 5 metrics-only; an empty \
+            "0 closed, 1 open, 2 half-open, 3 forced-open, 4 disabled, 5 metrics-only, \
+             6 recovering; an empty \
              key is the breaker above the provider's keys",
             self.state.clone(),
         );
@@ -260,5 +261,6 @@ fn number(state: State) -> i64 {
         State::ForcedOpen => 3,
         State::Disabled => 4,
         State::MetricsOnly => 5,
+        State::Recovering => 6,
     }
 }

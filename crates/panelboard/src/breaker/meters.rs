@@ -6,10 +6,10 @@ use super::Breaker;
 use crate::{
     clock::floor_ms,
     config::Settings,
-    interim::{InFlight, LastWindow, TimeWindow},
+    interim::{InFlight, LastWindow},
     limits::Needs,
     policy::rule::Seen,
-    window::WindowCounts,
+    window::{TimeWindow, WindowCounts},
 };
 
 /// Made when a policy first needs one of them; each stays, and is asked while the limits say so.

@@ -1,0 +1,176 @@
+//! A breaker in front of a service that is not HTTP.
+
+use std::{
+    borrow::{Borrow, Cow},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use panelboard::Panel;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    Breakers, ByResult, CallPermit, Classify, Error, Keyed, classify::judge, future::Call,
+};
+
+/// Puts a breaker in front of any service. The outcome is that of the call's future: for HTTP take
+/// [`BreakerLayer`](crate::BreakerLayer), to which a status means something and a body too.
+///
+/// ```
+/// use panelboard::Panel;
+/// use panelboard_tower::{CallLayer, Error, Verdict};
+/// use std::io;
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let panel: Panel = Panel::builder().build();
+/// let layer = CallLayer::new(panel.breaker("cache")?).classify(
+///     |answer: Result<&u32, &io::Error>| match answer {
+///         Err(error) if error.kind() != io::ErrorKind::NotFound => Verdict::Failure,
+///         _ => Verdict::Success,
+///     },
+/// );
+/// let mut service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(tower::service_fn(async |n: u32| Ok::<_, io::Error>(n + 1)));
+/// assert_eq!(service.ready().await?.call(1).await?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallLayer<P, C = ByResult> {
+    breakers: P,
+    classify: C,
+}
+
+impl<P> CallLayer<P> {
+    /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    pub fn new(breakers: P) -> Self {
+        Self { breakers, classify: ByResult }
+    }
+}
+
+impl<K, Q: ?Sized, F> CallLayer<Keyed<K, Q, F>> {
+    /// Each request asks the breaker of its own key; see [`Keyed`].
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::CallLayer;
+    /// use std::borrow::Cow;
+    ///
+    /// struct Query { shard: u32, text: String }
+    ///
+    /// let panel: Panel<u32> = Panel::builder().build();
+    /// let layer = CallLayer::keyed(panel, |query: &Query| Cow::Borrowed(&query.shard));
+    /// # let _ = (layer, |query: Query| query.text);
+    /// ```
+    pub fn keyed<R>(panel: Panel<K>, key: F) -> Self
+    where
+        K: Borrow<Q>,
+        Q: ToOwned<Owned = K>,
+        F: Fn(&R) -> Cow<'_, Q>,
+    {
+        Self::new(Keyed::new(panel, key))
+    }
+}
+
+impl<P, C> CallLayer<P, C> {
+    /// Says what an answer means, instead of [`ByResult`]. It is cloned for each call.
+    pub fn classify<D>(self, classify: D) -> CallLayer<P, D> {
+        CallLayer { breakers: self.breakers, classify }
+    }
+}
+
+impl<S, P: Clone, C: Clone> Layer<S> for CallLayer<P, C> {
+    type Service = CallService<S, P, C>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let Self { breakers, classify } = self.clone();
+        CallService { inner, breakers, classify }
+    }
+}
+
+/// A service behind a breaker; made by [`CallLayer`]. Readiness as in
+/// [`BreakerService`](crate::BreakerService#readiness).
+///
+/// ```
+/// use panelboard::Panel;
+/// use panelboard_tower::{CallLayer, CallService};
+/// use tower::Layer;
+///
+/// let panel: Panel = Panel::builder().build();
+/// let service: CallService<_, _> = CallLayer::new(panel.breaker("cache")?).layer("the service");
+/// assert_eq!(*service.get_ref(), "the service");
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallService<S, P, C = ByResult> {
+    inner: S,
+    breakers: P,
+    classify: C,
+}
+
+impl<S, P, C> CallService<S, P, C> {
+    /// The service behind the breaker.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind the breaker.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, P, C, R> Service<R> for CallService<S, P, C>
+where
+    S: Service<R>,
+    P: Breakers<R>,
+    C: Classify<S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = Error<S::Error>;
+    type Future = CallFuture<S::Future, C>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Error::Inner)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let call = match self.breakers.acquire(&request) {
+            Err(why) => Call::not_made(why),
+            Ok(permit) => {
+                let needed = (permit, self.classify.clone());
+                Call::made(self.inner.call(request), needed)
+            }
+        };
+        CallFuture { call }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`CallService`], or the rejection. Dropping it is a cancelled call.
+    #[derive(Debug)]
+    pub struct CallFuture<F, C> {
+        #[pin]
+        call: Call<F, (CallPermit, C)>,
+    }
+}
+
+impl<F, T, E, C> Future for CallFuture<F, C>
+where
+    F: Future<Output = Result<T, E>>,
+    C: Classify<T, E>,
+{
+    type Output = Result<T, Error<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (answer, (permit, classify)) = ready!(self.project().call.poll_call(cx))?;
+        permit.end(judge(&classify, &ByResult, answer.as_ref()));
+        Poll::Ready(answer.map_err(Error::Inner))
+    }
+}

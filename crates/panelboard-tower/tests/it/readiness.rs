@@ -1,0 +1,142 @@
+//! Is readiness the inner service's alone, and is the service that was ready the one that is called?
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use panelboard::State;
+use panelboard_tower::{BreakerLayer, CallLayer, Error};
+use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
+
+use crate::support::{Script, closed, context, guarded, now, probe_is_out, probing};
+use http::{Request, Response};
+
+#[test]
+fn many_ready_services_take_no_probe() {
+    let (breaker, _hand) = probing();
+    let before = breaker.snapshot();
+    let mut ready: Vec<_> =
+        (0..8).map(|_| guarded(&breaker, || Ok(Response::new(Script::new([]))))).collect();
+    for service in &mut ready {
+        let answer = Service::<Request<()>>::poll_ready(service, &mut context());
+        assert!(matches!(answer, Poll::Ready(Ok(()))));
+    }
+    assert_eq!(breaker.snapshot().generation, before.generation, "readiness asked the breaker");
+
+    let calls: Vec<_> = ready.iter_mut().map(|service| service.call(Request::new(()))).collect();
+    let answers: Vec<_> = calls.into_iter().map(now).collect();
+    let admitted = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(admitted, 1);
+    let rejected =
+        |answer: &&Result<_, Error<io::Error>>| matches!(answer, Err(Error::Rejected(_)));
+    assert_eq!(answers.iter().filter(rejected).count(), 7);
+    assert!(probe_is_out(&breaker));
+}
+
+/// Panics if it is called without having been ready, and a clone of it was not.
+#[derive(Debug, Default)]
+struct Strict {
+    ready: bool,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<u32> for Strict {
+    type Response = u32;
+    type Error = Infallible;
+    type Future = Ready<Result<u32, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, n: u32) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without having been ready");
+        ready(Ok(n))
+    }
+}
+
+#[test]
+fn the_service_that_was_ready_is_the_one_that_is_called() {
+    let (breaker, _hand) = closed();
+    let mut service = CallLayer::new(breaker).layer(Strict::default());
+    for n in 0..3 {
+        // A clone made between the two takes no readiness along, and leaves it where it was.
+        assert!(service.poll_ready(&mut context()).is_ready());
+        let mut clone = service.clone();
+        assert!(matches!(now(service.call(n)), Ok(answer) if answer == n));
+        assert!(clone.poll_ready(&mut context()).is_ready());
+        assert!(matches!(now(clone.call(n)), Ok(answer) if answer == n));
+    }
+}
+
+#[test]
+fn a_limit_below_is_asked_and_its_place_is_kept_for_the_call() {
+    let (breaker, _hand) = closed();
+    let slow = service_fn(|()| std::future::pending::<Result<(), Infallible>>());
+    let mut first = CallLayer::new(breaker).layer(ConcurrencyLimit::new(slow, 1));
+    let mut second = first.clone();
+    assert!(first.poll_ready(&mut context()).is_ready());
+    assert!(second.poll_ready(&mut context()).is_pending(), "the limit is not asked");
+    let call = first.call(());
+    assert!(second.poll_ready(&mut context()).is_pending());
+    drop(call);
+    assert!(second.poll_ready(&mut context()).is_ready());
+}
+
+#[test]
+fn a_service_that_can_not_be_cloned_is_served() {
+    struct Only(String);
+    impl Service<()> for Only {
+        type Response = String;
+        type Error = Infallible;
+        type Future = Ready<Result<String, Infallible>>;
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, (): ()) -> Self::Future {
+            ready(Ok(self.0.clone()))
+        }
+    }
+    let (breaker, _hand) = closed();
+    let mut service = CallLayer::new(breaker).layer(Only("here".into()));
+    assert_eq!(now(service.call(())).ok().as_deref(), Some("here"));
+}
+
+/// Never ready again.
+struct Finished;
+
+impl<R> Service<R> for Finished {
+    type Response = Response<Script>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Response<Script>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::other("gone")))
+    }
+
+    fn call(&mut self, _: R) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+#[test]
+fn an_error_of_readiness_is_the_inner_services_and_no_outcome() {
+    let (breaker, _hand) = closed();
+    let mut http = BreakerLayer::new(Arc::clone(&breaker)).layer(Finished);
+    let answer = Service::<Request<()>>::poll_ready(&mut http, &mut context());
+    assert!(matches!(answer, Poll::Ready(Err(Error::Inner(error))) if error.to_string() == "gone"));
+    let mut any = CallLayer::new(Arc::clone(&breaker)).layer(Finished);
+    let answer = Service::<()>::poll_ready(&mut any, &mut context());
+    assert!(matches!(answer, Poll::Ready(Err(Error::Inner(_)))));
+    assert_eq!((breaker.state(), breaker.snapshot().counts.failures), (State::Closed, 0));
+}

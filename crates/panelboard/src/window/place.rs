@@ -1,0 +1,305 @@
+//! Where a time lies in a ring of cells, and what a cell says about itself.
+//!
+//! A cell is one word, so that a count and whose count it is change together:
+//!
+//! | bits         | field | meaning                                                          |
+//! | ------------ | ----- | ---------------------------------------------------------------- |
+//! | 50..64       | life  | closed life of the breaker (`word.rs`)                           |
+//! | 47..50       | era   | +1 with each change of the cells' width                          |
+//! | c..47        | lap   | how often the ring has gone round; room for the clock's range    |
+//! | 0..c         | count | c = 10 + `BITS` + k for a ring of 2^`BITS` cells of 2^k ms or more |
+//!
+//! A cell of another life, era or lap counts as empty and is taken over by whoever needs it. So
+//! nobody sweeps, and however long the silence, nothing old comes back.
+//!
+//! # Dividing
+//! A cell is `width` ms wide; whoever counts divides the time by it. With k = floor(log2 width) and
+//! m = ceil(2^(39+k) / width), which is at most 2^39, a scale is the word m * 2^24 + low, and
+//!
+//! > floor(n * scale / 2^(63+k)) = floor(n / width) for each n below 2^37:
+//!
+//! scale / 2^24 is above 2^(39+k) / width by less than 2 (one for the ceiling, one for `low`), so
+//! the product is above n / width by less than 2n / 2^(39+k) < 2^(38-39-k) = 2^-(k+1) < 1 / width,
+//! as width < 2^(k+1): too little to reach the next whole number.
+
+use crate::word::LIFE_BITS;
+
+/// Bits of the clock's milliseconds: 4.3 years, as the deadline's.
+const CLOCK_BITS: u32 = 37;
+const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
+const ERA_SHIFT: u32 = LIFE_SHIFT - ERA_BITS;
+const ERA_BITS: u32 = 3;
+const ERAS: u64 = 1 << ERA_BITS;
+/// The count's bits of a ring of one cell of 1 ms.
+const COUNT_BITS: u32 = ERA_SHIFT - CLOCK_BITS;
+/// How many lives ahead of a call a cell may be and still count as later; further ahead, it is
+/// taken for one of long ago. A call would have to be held up through so many closings in one lap.
+const LIVES_AHEAD: u16 = 1 << 10;
+
+/// How wide a cell is, and which width in a row this is: one word, so that both change together.
+///
+/// | bits   | field                          |
+/// | ------ | ------------------------------ |
+/// | 24..64 | m, the reciprocal of the width |
+/// | 6..9   | era                            |
+/// | 0..6   | k                              |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scale(u64);
+
+const RECIPROCAL_SHIFT: u32 = 24;
+const SCALE_ERA_SHIFT: u32 = 6;
+const K: u64 = (1 << SCALE_ERA_SHIFT) - 1;
+
+impl Scale {
+    /// Cells of `width_ms`, 1 ms to 2^32 - 1 ms.
+    pub(crate) fn new(width_ms: u64) -> Self {
+        let width = width_ms.clamp(1, u64::from(u32::MAX));
+        let k = width.ilog2();
+        let reciprocal = (1_u128 << (39 + k)).div_ceil(u128::from(width)) as u64;
+        Self(reciprocal << RECIPROCAL_SHIFT | u64::from(k))
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn era(self) -> u64 {
+        self.0 >> SCALE_ERA_SHIFT & (ERAS - 1)
+    }
+
+    /// This width in the era after that of `before`; None if it is the same width.
+    pub(crate) fn after(self, before: Self) -> Option<Self> {
+        let era = |era: u64| (era % ERAS) << SCALE_ERA_SHIFT;
+        let same = self.0 ^ era(self.era()) == before.0 ^ era(before.era());
+        (!same).then(|| Self((self.0 ^ era(self.era())) | era(before.era() + 1)))
+    }
+
+    /// True if a cell was written in an era before this one.
+    pub(crate) fn era_is_over(self, cell: u64) -> bool {
+        let behind = self.era().wrapping_sub(cell >> ERA_SHIFT) & (ERAS - 1);
+        (1..=ERAS / 2).contains(&behind)
+    }
+
+    /// Where `now_ms` lies in a ring of 2^`BITS` cells.
+    #[inline]
+    pub(crate) fn place<const BITS: u32>(self, now_ms: u64, life: u16) -> Place<BITS> {
+        let n = now_ms.min((1 << CLOCK_BITS) - 1);
+        // The time in cells, times 2^k.
+        let scaled = ((u128::from(n << 1) * u128::from(self.0)) >> u64::BITS) as u64;
+        let epoch = scaled >> (self.0 & K);
+        let mask = !(!0 << (COUNT_BITS + BITS) << (self.0 & K));
+        // The lap stands `COUNT_BITS` higher in a cell than in the scaled time.
+        let lap = (scaled << COUNT_BITS) & !mask;
+        let tag = u64::from(life) << LIFE_SHIFT | self.era() << ERA_SHIFT | lap;
+        Place { tag, mask, epoch }
+    }
+}
+
+/// Where a time lies in a ring of 2^`BITS` cells, for one life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<const BITS: u32> {
+    /// What a cell of this place has above its count.
+    tag: u64,
+    /// The count's bits.
+    mask: u64,
+    /// How many cells' widths since the clock's origin.
+    epoch: u64,
+}
+
+/// What counting one more makes of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Exchange the cell for this.
+    Write(u64),
+    /// There is no room for another: it stays as it is.
+    Full,
+    /// It belongs to a later time or life: nobody will read what is counted here.
+    Overtaken,
+}
+
+/// Whose a cell is, from the point of view of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The place's own: with its count.
+    Own(u64),
+    /// An older time, life or era, or nobody.
+    Earlier,
+    /// A later one.
+    Later,
+}
+
+impl<const BITS: u32> Place<BITS> {
+    /// Which cell of the ring.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        (self.epoch & ((1 << BITS) - 1)) as usize
+    }
+
+    /// The cell's next value if it is this place's own and has room: the usual case.
+    #[inline]
+    pub(crate) fn one_more(self, cell: u64) -> Option<u64> {
+        (cell ^ self.tag < self.mask).then(|| cell + 1)
+    }
+
+    pub(crate) fn count_in(self, cell: u64) -> Counted {
+        match self.owner(cell) {
+            Owner::Own(count) if count == self.mask => Counted::Full,
+            Owner::Own(_) => Counted::Write(cell + 1),
+            Owner::Earlier => Counted::Write(self.tag | 1),
+            Owner::Later => Counted::Overtaken,
+        }
+    }
+
+    pub(crate) fn owner(self, cell: u64) -> Owner {
+        let count = cell ^ self.tag;
+        if count <= self.mask {
+            return Owner::Own(count);
+        }
+        let eras_ahead = (cell >> ERA_SHIFT).wrapping_sub(self.tag >> ERA_SHIFT) & (ERAS - 1);
+        let lap = |cell: u64| (cell & !self.mask) << (u64::BITS - ERA_SHIFT);
+        let life = |cell: u64| (cell >> LIFE_SHIFT) as u16;
+        let lives_ahead = life(cell).wrapping_sub(life(self.tag)) & ((1 << LIFE_BITS) - 1);
+        let later = match eras_ahead {
+            _ if cell == 0 => false,
+            // The lap of another width says nothing.
+            1.. => eras_ahead < ERAS / 2,
+            0 if lap(cell) != lap(self.tag) => lap(cell) > lap(self.tag),
+            0 => lives_ahead < LIVES_AHEAD,
+        };
+        if later { Owner::Later } else { Owner::Earlier }
+    }
+
+    /// The same life, so many cells' widths earlier, at most a lap; None before the clock's origin.
+    #[inline]
+    pub(crate) fn back(self, cells: u64) -> Option<Self> {
+        let epoch = self.epoch.checked_sub(cells)?;
+        let a_lap = if cells > self.index() as u64 { self.mask + 1 } else { 0 };
+        Some(Self { tag: self.tag - a_lap, epoch, ..self })
+    }
+
+    /// What a cell holds for this place.
+    #[inline]
+    pub(crate) fn count(self, cell: u64) -> u64 {
+        let life = ((1 << LIFE_BITS) - 1) << LIFE_SHIFT;
+        let any_life = if crate::fault::WINDOW_KEEPS_OLD_LIFE { life } else { 0 };
+        let count = (cell ^ self.tag) & !any_life;
+        if count <= self.mask { count } else { 0 }
+    }
+
+    /// A cell of this place that holds `count`.
+    #[cfg(test)]
+    pub(crate) fn holding(self, count: u64) -> u64 {
+        self.tag | count.min(self.mask)
+    }
+
+    /// The most that a cell of this place can hold.
+    #[cfg(test)]
+    pub(crate) fn room(self) -> u64 {
+        self.mask
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    const LAST: u64 = (1 << CLOCK_BITS) - 1;
+
+    fn widths() -> impl Iterator<Item = u64> {
+        let around_powers = (0..32).flat_map(|k| [(1 << k) - 1, 1 << k, (1 << k) + 1]);
+        (1..=4_096).chain(around_powers).chain([8_640_000, u64::from(u32::MAX)]).filter(|&w| w > 0)
+    }
+
+    /// Times at the boundaries of cells: the first, the last, and at each power of two between.
+    fn times(width: u64) -> impl Iterator<Item = u64> {
+        let last = LAST / width;
+        let powers = (0..=CLOCK_BITS).map(|bit| 1 << bit);
+        let cells = powers.chain(0..40).chain((0..40).map(move |back| last.saturating_sub(back)));
+        let at = cells.map(move |cell| cell.min(last) * width);
+        at.flat_map(|at| [at.saturating_sub(1), at, at + 1]).chain([LAST]).map(|n| n.min(LAST))
+    }
+
+    #[test]
+    fn multiplying_by_the_reciprocal_is_dividing() {
+        for width in widths() {
+            let scale = Scale::new(width);
+            for n in times(width) {
+                assert_eq!(scale.place::<4>(n, 0).epoch, n / width, "{n} / {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_says_life_era_and_lap_and_nothing_else() {
+        for width in widths() {
+            for (era, life) in [(0, 0), (7, 0), (0, 16_383), (5, 9_999)] {
+                let scale = Scale(Scale::new(width).0 | era << SCALE_ERA_SHIFT);
+                for n in times(width) {
+                    let place = scale.place::<4>(n, life);
+                    let count_bits = COUNT_BITS + 4 + width.ilog2();
+                    let lap = n / width / 16;
+                    let tag = u64::from(life) << LIFE_SHIFT | era << ERA_SHIFT | lap << count_bits;
+                    assert_eq!(
+                        (place.tag, place.mask),
+                        (tag, (1 << count_bits) - 1),
+                        "{width} {n}"
+                    );
+                    assert_eq!(place.index(), (n / width % 16) as usize);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn going_back_is_being_there_earlier() {
+        let scale = Scale::new(7);
+        for (n, cells) in
+            [(0, 0), (6, 1), (7, 1), (1_000, 9), (111, 15), (112, 16), (118, 16), (LAST, 15)]
+        {
+            let there = scale.place::<4>(n, 3).back(cells);
+            let then = n.checked_sub(cells * 7).map(|n| scale.place::<4>(n, 3));
+            let parts = |place: Place<4>| (place.tag, place.mask, place.epoch);
+            assert_eq!(there.map(parts), then.map(parts), "{n} back {cells}");
+        }
+    }
+
+    #[test]
+    fn widths_differ_and_eras_follow_each_other() {
+        let mut last = Scale::new(1);
+        for width in widths().filter(|&width| width > 1).take(4_000) {
+            let next = Scale::new(width).after(last);
+            assert_eq!(next.map(Scale::era), Some((last.era() + 1) % ERAS), "{width}");
+            last = next.expect("another width");
+            assert_eq!(Scale::new(width).after(last), None, "{width}");
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_cell_is_found_by_era_then_lap_then_life() {
+        let at = |era: u64, n: u64, life: u16| {
+            Scale(Scale::new(10).0 | era << SCALE_ERA_SHIFT).place::<4>(n, life)
+        };
+        let own = at(2, 1_000, 100);
+        let rows = [
+            (0, Owner::Earlier, "untouched"),
+            (own.holding(5), Owner::Own(5), "own"),
+            (at(2, 1_119, 99).holding(5), Owner::Earlier, "earlier life, same lap"),
+            (at(2, 1_000, 101).holding(5), Owner::Later, "later life, same lap"),
+            (at(2, 1_000, 1_123).holding(5), Owner::Later, "1,023 lives ahead"),
+            (at(2, 1_000, 1_124).holding(5), Owner::Earlier, "as good as long ago"),
+            (at(2, 1_120, 100).holding(5), Owner::Later, "the lap after"),
+            (at(2, 1_120, 99).holding(5), Owner::Later, "the lap after, an earlier life"),
+            (at(2, 959, 101).holding(5), Owner::Earlier, "the lap before, a later life"),
+            (at(1, LAST, 101).holding(5), Owner::Earlier, "the era before"),
+            (at(5, 0, 0).holding(5), Owner::Later, "three eras ahead"),
+            (at(6, 0, 0).holding(5), Owner::Earlier, "four eras behind"),
+        ];
+        for (cell, owner, what) in rows {
+            assert_eq!(own.owner(cell), owner, "{what}");
+        }
+    }
+}
