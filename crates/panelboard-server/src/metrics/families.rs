@@ -201,8 +201,7 @@ impl Gauges {
         registry.register(
             "panelboard_breaker_state",
             "0 closed, 1 open, 2 half-open, 3 forced-open, 4 disabled, 5 metrics-only, \
-             6 recovering; an empty \
-             key is the breaker above the provider's keys",
+             6 recovering; an empty key is the breaker above the provider's keys",
             self.state.clone(),
         );
         registry.register(
