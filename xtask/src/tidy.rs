@@ -6,6 +6,7 @@
 mod diagram;
 mod docs;
 mod imports;
+mod links;
 mod modules;
 mod named_tests;
 mod text;
@@ -52,7 +53,7 @@ impl fmt::Display for Finding {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 14] = [
     ("crates import downwards only", imports::downwards),
     ("atomics are named in sync.rs only", text::atomics),
     ("the clock is read in clock.rs only", text::clocks),
@@ -64,6 +65,7 @@ const RULES: [(&str, Rule); 13] = [
     ("each file says what it answers", docs::header),
     ("each lib.rs says what it does not do", docs::limits),
     ("the state diagram is the table", diagram::same),
+    ("links between documents lead somewhere", links::lead_somewhere),
     ("the tests that documents name exist", named_tests::exist),
     ("each planted fault is explained", named_tests::explained),
 ];

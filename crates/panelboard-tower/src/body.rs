@@ -16,7 +16,8 @@ pin_project! {
     /// A response's body that ends its call's permit.
     ///
     /// - It ends (no more frames, trailers, a last frame after which the inner body says that it is
-    ///   at its end, or as many bytes as were announced): the verdict of the head, or of the trailers.
+    ///   at its end, or as many bytes as were announced): the verdict of the head, or of the
+    ///   trailers.
     /// - It breaks: a failure.
     /// - It is dropped before: a cancelled call.
     ///
@@ -28,12 +29,11 @@ pin_project! {
     /// any that answers a `HEAD`. None of these was given up.
     ///
     /// ```
-    /// use http_body_util::{BodyExt, Full};
     /// use panelboard_tower::PermitBody;
     ///
-    /// // What is not the end of a call carries no permit.
-    /// let body = PermitBody::from(Full::from("hello"));
-    /// # let _ = body.boxed();
+    /// // A body that is not the answer of a call carries no permit.
+    /// let body = PermitBody::from(String::from("hello"));
+    /// assert_eq!(body.into_inner(), "hello");
     /// ```
     #[derive(Debug)]
     pub struct PermitBody<B> {

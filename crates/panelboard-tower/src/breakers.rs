@@ -48,10 +48,12 @@ impl<R> Breakers<R> for Arc<Breaker> {
 }
 
 /// A panel's breaker for each request, by a key that a function of the request gives. Made by
-/// [`BreakerLayer::keyed`](crate::BreakerLayer::keyed) and [`CallLayer::keyed`](crate::CallLayer::keyed).
+/// [`BreakerLayer::keyed`](crate::BreakerLayer::keyed) and
+/// [`CallLayer::keyed`](crate::CallLayer::keyed).
 ///
-/// The key is a [`Cow`]: one that stands in the request as it is (`Cow::Borrowed`, or `.into()` of a
-/// `&str`) costs no allocation unless its breaker is yet to be made.
+/// The key is a [`Cow`]: one that stands in the request as it is (`Cow::Borrowed`, or `.into()` of
+/// a `&str`) costs no allocation unless its breaker is yet to be made. A closure that borrows must
+/// be written where it is passed; a function can stand anywhere.
 ///
 /// ```
 /// use panelboard::Panel;
@@ -59,11 +61,11 @@ impl<R> Breakers<R> for Arc<Breaker> {
 /// use std::borrow::Cow;
 ///
 /// let panel: Panel = Panel::builder().build();
-/// let tenant = |request: &http::Request<()>| -> Cow<'_, str> {
+/// fn tenant<B>(request: &http::Request<B>) -> Cow<'_, str> {
 ///     let header = request.headers().get("x-tenant").and_then(|value| value.to_str().ok());
 ///     header.unwrap_or("nobody").into()
-/// };
-/// let breakers = Keyed::new(panel, tenant);
+/// }
+/// let breakers = Keyed::new(panel, tenant::<String>);
 /// # let _ = breakers;
 /// ```
 pub struct Keyed<K, Q: ?Sized, F> {

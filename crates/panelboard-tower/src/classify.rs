@@ -57,8 +57,8 @@ impl Verdict {
 /// `T` is the head of the response ([`http::response::Parts`]) for
 /// [`BreakerLayer`](crate::BreakerLayer), the whole response for [`CallLayer`](crate::CallLayer).
 ///
-/// It is called once for each call that was made. One that panics is contained, and the answer counts
-/// as [`Http`] or, for a [`CallLayer`](crate::CallLayer), [`ByResult`] says.
+/// It is called once for each call that was made. One that panics is contained, and the answer
+/// counts as [`Http`] or, for a [`CallLayer`](crate::CallLayer), [`ByResult`] says.
 ///
 /// ```
 /// use http::{StatusCode, response::Parts};

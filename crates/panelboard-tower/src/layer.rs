@@ -20,8 +20,8 @@ use crate::{
 /// [`http::Response`]. See [`BreakerService`].
 ///
 /// `P` gives each request its permit: a [`Handle`](panelboard::Handle), an
-/// [`Arc<Breaker>`](panelboard::Breaker), [`Keyed`] or [your own](Breakers). `C` says what an answer
-/// means.
+/// [`Arc<Breaker>`](panelboard::Breaker), [`Keyed`] or [your own](Breakers). `C` says what an
+/// answer means.
 ///
 /// Transitions are told by the panel's events; a breaker without a panel tells nobody but its
 /// snapshot.
@@ -70,11 +70,12 @@ impl<K, Q: ?Sized, F> BreakerLayer<Keyed<K, Q, F>> {
     /// function.
     ///
     /// ```
+    /// use http::Request;
     /// use panelboard::Panel;
     /// use panelboard_tower::BreakerLayer;
     ///
     /// let panel: Panel = Panel::builder().build();
-    /// let layer = BreakerLayer::keyed(panel, |request: &http::Request<()>| request.uri().path().into());
+    /// let layer = BreakerLayer::keyed(panel, |request: &Request<()>| request.uri().path().into());
     /// # let _ = layer;
     /// ```
     pub fn keyed<R>(panel: Panel<K>, key: F) -> Self
@@ -88,8 +89,8 @@ impl<K, Q: ?Sized, F> BreakerLayer<Keyed<K, Q, F>> {
 }
 
 impl<P, C> BreakerLayer<P, C> {
-    /// Says what an answer means, instead of [`Http`]: a closure, [`Grpc`](crate::Grpc), or your own
-    /// [`Classify`]. It is cloned for each call.
+    /// Says what an answer means, instead of [`Http`]: a closure, [`Grpc`](crate::Grpc), or your
+    /// own [`Classify`]. It is cloned for each call.
     ///
     /// ```
     /// use http::response::Parts;
@@ -129,7 +130,7 @@ impl<P, C> BreakerLayer<P, C> {
     /// let breaker = panel.breaker("db")?;
     /// let layer = BreakerLayer::new(breaker.clone()).rejected_with(unavailable::<String>);
     /// let own = BreakerLayer::new(breaker).rejected_with(|why: &NoPermit| {
-    ///     unavailable::<String>(why).map(|_| "{\"error\":\"try later\"}".into())
+    ///     unavailable::<String>(why).map(|_| String::from("try later"))
     /// });
     /// # let _ = (layer, own);
     /// # Ok::<(), panelboard::PanelError>(())
@@ -155,12 +156,13 @@ impl<S, P: Clone, C: Clone> Layer<S> for BreakerLayer<P, C> {
 ///
 /// # Readiness
 /// `poll_ready` asks the inner service and takes no permit; `call` asks the breaker and calls the
-/// very service that was ready, so the inner service need not be `Clone`. An error of readiness says
-/// that this service is finished, and is not an outcome.
+/// very service that was ready, so the inner service need not be `Clone`. An error of readiness
+/// says that this service is finished, and is not an outcome.
 ///
 /// # Cost
 /// A permit that owns its breaker (a reference count up and down, and for a keyed one a look-up), a
-/// clone of the classifier and of the method; nothing allocates. The body counts the bytes that pass.
+/// clone of the classifier and of the method; nothing allocates. The body counts the bytes that
+/// pass.
 ///
 /// ```
 /// use panelboard::Handle;

@@ -27,7 +27,7 @@
 //! | --- | --- | --- |
 //! | an HTTP service (hyper, axum, reqwest) | [`BreakerLayer`] | when the response's body ends |
 //! | a gRPC service (tonic) | [`BreakerLayer`] with [`Grpc`] | when the trailers are there |
-//! | `reqwest-middleware` | `BreakerMiddleware`, behind the feature `reqwest-middleware` | as above |
+//! | `reqwest-middleware` | `BreakerMiddleware`, a feature of that name | as in front of HTTP |
 //! | any other service | [`CallLayer`] | when the call's future ends |
 //!
 //! Each takes one breaker (a [`Handle`](panelboard::Handle) or an
@@ -36,25 +36,26 @@
 //!
 //! # What a call comes to
 //!
-//! - **Readiness takes no permit.** `poll_ready` asks the inner service and nobody else; the breaker
-//!   is asked in `call`. However many services are ready, a half-open breaker has lost no probe.
-//! - **The outcome is that of the whole answer.** A response whose head was fine and whose body then
-//!   broke is a failure. The permit goes along in the body ([`PermitBody`]) until it ends.
+//! - **Readiness takes no permit.** `poll_ready` asks the inner service and nobody else; the
+//!   breaker is asked in `call`. However many services are ready, a half-open breaker has lost no
+//!   probe.
+//! - **The outcome is that of the whole answer.** A response whose head was fine and whose body
+//!   then broke is a failure. The permit goes along in the body ([`PermitBody`]) until it ends.
 //! - **Whoever gives up, releases.** A future or body that is dropped before its end is a cancelled
 //!   call: nothing is held against the service, and a probe's place is free again.
 //! - **A failure that is certain does not wait:** with a head of 503 the outcome is recorded at
 //!   once, whatever becomes of the body.
 //! - **A panic** in the service, its future or its body counts as the breaker's
-//!   [`panic_is_failure`](panelboard::ConfigBuilder::panic_is_failure) says. A classifier that panics
-//!   is contained, and the answer counts as the default classifier says.
+//!   [`panic_is_failure`](panelboard::ConfigBuilder::panic_is_failure) says. A classifier that
+//!   panics is contained, and the answer counts as the default classifier says.
 //!
 //! # Where in the stack
 //!
 //! Time-outs belong inside (below the breaker), so that they are failures. What waits for its turn
-//! (concurrency and rate limits, buffers) belongs outside: below the breaker, callers of an open one
-//! would queue for a place before they are rejected, and a rejected caller would keep the place
-//! until its service is used again or dropped. Retries belong outside too, so that each attempt asks
-//! the breaker.
+//! (concurrency and rate limits, buffers) belongs outside: below the breaker, callers of an open
+//! one would queue for a place before they are rejected, and a rejected caller would keep the place
+//! until its service is used again or dropped. Retries belong outside too, so that each attempt
+//! asks the breaker.
 
 mod answer;
 mod body;

@@ -6,19 +6,21 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::NoPermit;
 
-/// A `503 Service Unavailable` with an empty body, and with `Retry-After` in whole seconds where the
-/// time is known: rounded up, at least 1.
+/// A `503 Service Unavailable` with an empty body, and with `Retry-After` in whole seconds where
+/// the time is known: rounded up, at least 1.
 ///
 /// Without a permit, nothing was done: the request may be sent again whatever its method.
 ///
 /// ```
-/// use panelboard::{Breaker, Config};
+/// use panelboard::{Breaker, Clock, Config};
 /// use panelboard_tower::{NoPermit, unavailable};
 /// use std::time::Duration;
 ///
 /// let config = Config::builder().recovery_timeout(Duration::from_secs(30)).jitter(0.0).build()?;
-/// let breaker = Breaker::new(config);
+/// let (clock, hand) = Clock::manual();
+/// let breaker = Breaker::with_clock(config, clock);
 /// breaker.trip();
+/// hand.advance(Duration::from_millis(700));
 /// let rejected = breaker.acquire().err().ok_or("admitted")?;
 /// let response = unavailable::<String>(&NoPermit::Rejected(rejected));
 /// assert_eq!(response.status(), 503);

@@ -12,6 +12,7 @@ mod explore;
 mod deadlines;
 mod outcomes;
 mod overrides;
+mod pairs;
 mod panel;
 mod probes;
 mod windows;

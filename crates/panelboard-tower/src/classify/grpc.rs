@@ -9,7 +9,8 @@ use super::{Classify, Verdict};
 /// | status | verdict |
 /// | --- | --- |
 /// | `OK` | success |
-/// | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` | failure |
+/// | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL` | failure |
+/// | `UNAVAILABLE`, `DATA_LOSS` | failure |
 /// | a code that gRPC does not know | failure |
 /// | any other: the request was at fault, or the caller cancelled | ignored |
 /// | none at all: the stream was cut, or a proxy answered | failure, or by the HTTP status |

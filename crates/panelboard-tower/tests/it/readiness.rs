@@ -1,4 +1,4 @@
-//! Is readiness the inner service's alone, and is the service that was ready the one that is called?
+//! Is readiness the inner service's alone, and is the ready service the one that is called?
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! What do the tests share? Breakers on a clock they turn, bodies with a script, one poll at a time.
+//! What do the tests share? Breakers on a turned clock, bodies with a script, single polls.
 
 use std::{
     collections::VecDeque,
@@ -107,7 +107,7 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
@@ -150,10 +150,10 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
+type Polled<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
+
 /// The next frame of a body.
-pub(crate) fn frame<B: Body + Unpin>(
-    body: &mut B,
-) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+pub(crate) fn frame<B: Body + Unpin>(body: &mut B) -> Polled<B> {
     Pin::new(body).poll_frame(&mut context())
 }
 

@@ -2,7 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    panic::Location,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64 as Tally, Ordering as TallyOrdering},
+    },
 };
 
 #[cfg(panelboard_loom)]
@@ -12,145 +16,268 @@ use shuttle as checker;
 
 use checker::sync::atomic::{AtomicUsize, Ordering};
 
-/// As [`explore`], for threads of so many steps that a depth-first search without pruning would not
-/// end: shuttle takes random schedules for them. Loom prunes, and explores them like the others.
-pub(super) fn explore_long<S: Send + Sync + 'static>(
-    world: fn() -> S,
-    threads: &'static [Step<S>],
-    end: Step<S>,
-    expected: &[&str],
-) {
-    search(if cfg!(panelboard_shuttle) { 3 } else { threads.len() }, world, threads, end, expected);
-}
-
 /// What a thread of a model does; it answers what it saw.
 pub(super) type Step<S> = fn(&S) -> String;
 
+/// As a [`Step`], told as which of a model's threads it runs.
+pub(super) type Part<S> = fn(&S, usize) -> String;
+
 /// Makes a world, runs `threads` on it in every order, looks at the `end`, and asserts that the
 /// outcomes are exactly `expected`: `a, b | end`.
+#[track_caller]
 pub(super) fn explore<S: Send + Sync + 'static>(
     world: fn() -> S,
     threads: &'static [Step<S>],
     end: Step<S>,
     expected: &[&str],
 ) {
-    search(threads.len(), world, threads, end, expected);
+    let size = if threads.len() > 2 { Size::Large } else { Size::Small };
+    stated(size, world, threads, end, expected);
 }
 
-fn search<S: Send + Sync + 'static>(
-    size: usize,
+/// As [`explore`], for threads of so many steps that a depth-first search without pruning would not
+/// end: shuttle takes random schedules for them. Loom prunes, and explores them like the others.
+#[track_caller]
+pub(super) fn explore_long<S: Send + Sync + 'static>(
     world: fn() -> S,
     threads: &'static [Step<S>],
     end: Step<S>,
     expected: &[&str],
 ) {
-    let reached = Arc::new(Mutex::new((BTreeSet::new(), 0_u64)));
-    let seen = Arc::clone(&reached);
-    let searched = run(size, move || {
-        let outcome = once(world(), threads, end);
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.0.insert(outcome);
-        seen.1 += 1;
-    });
-    let reached = reached.lock().unwrap_or_else(PoisonError::into_inner);
-    tell(&searched, reached.1);
-    let expected: BTreeSet<String> = expected.iter().map(|&outcome| outcome.into()).collect();
-    let beyond: Vec<_> = reached.0.difference(&expected).collect();
-    let missed: Vec<_> = expected.difference(&reached.0).collect();
-    assert!(
-        beyond.is_empty() && (missed.is_empty() || !searched.to_the_end),
-        "reached beyond what may be: {beyond:#?}\nnot reached: {missed:#?}"
-    );
+    let large = threads.len() > 2 || cfg!(panelboard_shuttle);
+    stated(if large { Size::Large } else { Size::Small }, world, threads, end, expected);
 }
 
-/// How a model was searched.
-struct Searched {
-    how: String,
-    /// False where a limit has cut it off: then outcomes may be missing.
-    to_the_end: bool,
+#[track_caller]
+fn stated<S: Send + Sync + 'static>(
+    size: Size,
+    world: fn() -> S,
+    threads: &'static [Step<S>],
+    end: Step<S>,
+    expected: &[&str],
+) {
+    let tasks = threads.iter().map(|&step| Arc::new(move |world: &S| step(world)) as Task<S>);
+    let (reached, executions, ended) = Model { world, tasks: tasks.collect(), end }.explore(size);
+    count(Location::caller(), executions);
+    let expected = expected.iter().map(|&outcome| outcome.into()).collect();
+    if let Some(differs) = differs(&reached, &expected, ended) {
+        panic!("{differs}");
+    }
 }
 
-/// The line that `cargo xtask verify` adds up.
-#[expect(clippy::print_stdout, reason = "a model says how much was searched")]
-fn tell(searched: &Searched, executions: u64) {
+/// Runs `parts` at once, in every order, and one after the other in each order; None if both
+/// reach the same outcomes and, at once, those of `beyond` too. Then each part takes place as if
+/// at one instant. Adds the executions to `sum`.
+pub(super) fn at_one_instant<S: Send + Sync + 'static>(
+    world: fn() -> S,
+    parts: &[Part<S>],
+    end: Step<S>,
+    beyond: &[&str],
+    sum: &mut u64,
+) -> Option<String> {
+    let task = |(index, &part): (usize, &Part<S>)| {
+        Arc::new(move |world: &S| part(world, index)) as Task<S>
+    };
+    let model = Model { world, tasks: parts.iter().enumerate().map(task).collect(), end };
+    let mut expected: BTreeSet<String> = model.in_turn();
+    expected.extend(beyond.iter().map(|&outcome| outcome.to_owned()));
+    let size = if parts.len() > 2 { Size::Large } else { Size::Small };
+    let (reached, executions, ended) = model.explore(size);
+    *sum += executions;
+    differs(&reached, &expected, ended)
+}
+
+/// With `PANELBOARD_COUNT` set, says how many executions a model took.
+pub(super) fn count(model: &Location<'_>, executions: u64) {
+    if std::env::var_os("PANELBOARD_COUNT").is_none() {
+        return;
+    }
     let thread = std::thread::current();
-    let model = thread.name().unwrap_or("?");
-    let cut = if searched.to_the_end { "" } else { ", cut off" };
-    println!("\nsearched {model}: {executions} executions, {}{cut}", searched.how);
+    // Where tests run on one thread, that is the main one: its name says nothing.
+    let name = thread.name().filter(|name| name.contains("::"));
+    let name = name.map_or_else(|| model.to_string(), Into::into);
+    #[expect(clippy::print_stdout, reason = "this is what was asked for")]
+    {
+        println!("model {name}: {executions} executions");
+    }
 }
 
-#[cfg(any(panelboard_loom, panelboard_shuttle))]
+/// What a search that was cut off has not reached is no difference.
+fn differs(reached: &BTreeSet<String>, expected: &BTreeSet<String>, ended: bool) -> Option<String> {
+    let beyond: Vec<_> = reached.difference(expected).collect();
+    let missed: Vec<_> = expected.difference(reached).collect();
+    (!beyond.is_empty() || (ended && !missed.is_empty()))
+        .then(|| format!("reached beyond what may be: {beyond:#?}\nnot reached: {missed:#?}"))
+}
+
+/// How much a checker has to search.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// Two threads: to the end, without a bound.
+    Small,
+    /// Three, or two of many steps.
+    Large,
+}
+
+type Task<S> = Arc<dyn Fn(&S) -> String + Send + Sync>;
+
+struct Model<S> {
+    world: fn() -> S,
+    tasks: Vec<Task<S>>,
+    end: Step<S>,
+}
+
+impl<S> Clone for Model<S> {
+    fn clone(&self) -> Self {
+        Self { tasks: self.tasks.clone(), ..*self }
+    }
+}
+
+impl<S: Send + Sync + 'static> Model<S> {
+    /// The outcomes reached, after how many executions, and whether the search came to its end.
+    fn explore(&self, size: Size) -> (BTreeSet<String>, u64, bool) {
+        let model = self.clone();
+        outcomes(size, move || model.at_once())
+    }
+
+    /// The outcomes of all orders in which the tasks can be done one after the other.
+    fn in_turn(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for order in orders(self.tasks.len()) {
+            let model = self.clone();
+            // A checker's atomics live in its executions only, so this is one too.
+            all.extend(outcomes(Size::Small, move || model.one_by_one(&order)).0);
+        }
+        all
+    }
+
+    fn at_once(&self) -> String {
+        let world = Arc::new((self.world)());
+        let gate = Arc::new(AtomicUsize::new(0));
+        let (last, spawned) = self.tasks.split_last().expect("a model has threads");
+        let handles: Vec<_> = spawned
+            .iter()
+            .map(|task| {
+                let (world, gate, task) = (Arc::clone(&world), Arc::clone(&gate), task.clone());
+                checker::thread::spawn(move || pass(&gate, &*task, &world))
+            })
+            .collect();
+        let own = pass(&gate, &**last, &world);
+        let mut told: Vec<_> =
+            handles.into_iter().map(|handle| handle.join().expect("no panic")).collect();
+        told.push(own);
+        format!("{} | {}", told.join(", "), (self.end)(&world))
+    }
+
+    fn one_by_one(&self, order: &[usize]) -> String {
+        let world = (self.world)();
+        let mut told = vec![String::new(); self.tasks.len()];
+        for &index in order {
+            told[index] = self.tasks[index](&world);
+        }
+        format!("{} | {}", told.join(", "), (self.end)(&world))
+    }
+}
+
+/// The gate is a read-modify-write on a word that all threads share, so that loom does not take
+/// their first steps for independent of each other. Relaxed: it must order nothing else. Shuttle's
+/// search leaves nothing out, and a step less makes it four times shorter.
+fn pass<S>(gate: &AtomicUsize, task: &(dyn Fn(&S) -> String + Send + Sync), world: &S) -> String {
+    if cfg!(panelboard_loom) {
+        gate.fetch_add(1, Ordering::Relaxed);
+    }
+    task(world)
+}
+
+fn orders(tasks: usize) -> Vec<Vec<usize>> {
+    (0..tasks).fold(vec![vec![]], |orders, next| {
+        let longer = |order: &Vec<usize>| {
+            let order = order.clone();
+            (0..=order.len()).map(move |place| {
+                let mut longer = order.clone();
+                longer.insert(place, next);
+                longer
+            })
+        };
+        orders.iter().flat_map(longer).collect()
+    })
+}
+
+fn outcomes(
+    size: Size,
+    execution: impl Fn() -> String + Send + Sync + 'static,
+) -> (BTreeSet<String>, u64, bool) {
+    let reached = Arc::new(Mutex::new(BTreeSet::new()));
+    // Not the checker's: it counts across executions.
+    let executions = Arc::new(Tally::new(0));
+    let (seen, tally) = (Arc::clone(&reached), Arc::clone(&executions));
+    let ended = run(size, move || {
+        let outcome = execution();
+        tally.fetch_add(1, TallyOrdering::Relaxed);
+        seen.lock().unwrap_or_else(PoisonError::into_inner).insert(outcome);
+    });
+    let reached = std::mem::take(&mut *reached.lock().unwrap_or_else(PoisonError::into_inner));
+    (reached, executions.load(TallyOrdering::Relaxed), ended)
+}
+
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn once<S: Send + Sync + 'static>(world: S, threads: &'static [Step<S>], end: Step<S>) -> String {
-    let world = Arc::new(world);
-    let gate = Arc::new(AtomicUsize::new(0));
-    let (last, spawned) = threads.split_last().expect("a model has threads");
-    let handles: Vec<_> = spawned
-        .iter()
-        .map(|step| {
-            let (world, gate) = (Arc::clone(&world), Arc::clone(&gate));
-            checker::thread::spawn(move || pass(&gate, step, &world))
-        })
-        .collect();
-    let own = pass(&gate, last, &world);
-    let mut told: Vec<_> =
-        handles.into_iter().map(|handle| handle.join().expect("no panic")).collect();
-    told.push(own);
-    format!("{} | {}", told.join(", "), end(&world))
-}
-
-/// The gate is a read-modify-write on a word that all threads share, so that no checker takes their
-/// first steps for independent of each other. Relaxed: it must order nothing else.
-fn pass<S>(gate: &AtomicUsize, step: &Step<S>, world: &S) -> String {
-    gate.fetch_add(1, Ordering::Relaxed);
-    step(world)
-}
-
 /// Two threads without a bound; three with at most two preemptions, unless
-/// `PANELBOARD_UNBOUNDED` is set: then they take minutes each, and after `PANELBOARD_MODEL_LIMIT`
-/// seconds one is cut off and says so. Shuttle's search has no bound.
+/// `PANELBOARD_UNBOUNDED` is set: then they take minutes each. After `PANELBOARD_MODEL_LIMIT`
+/// seconds, if set, a search is cut off. Answers whether it came to its end.
 #[cfg(panelboard_loom)]
-fn run(threads: usize, model: impl Fn() + Send + Sync + 'static) -> Searched {
+fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 100_000;
-    let bounded = threads > 2 && std::env::var_os("PANELBOARD_UNBOUNDED").is_none();
-    builder.preemption_bound = bounded.then_some(2);
+    if size == Size::Large && std::env::var_os("PANELBOARD_UNBOUNDED").is_none() {
+        builder.preemption_bound = Some(2);
+    }
     let limit = from_environment("PANELBOARD_MODEL_LIMIT").map(std::time::Duration::from_secs);
-    // Loom looks at its own limit at every checkpoint only, and does not say that it has stopped.
+    // Loom looks at its limit at its checkpoints only, and does not say that it has stopped.
     (builder.max_duration, builder.checkpoint_interval) = (limit, 1_000);
     let clock = crate::Clock::system();
+    let start = clock.now();
     builder.check(model);
-    let to_the_end = limit.is_none_or(|limit| clock.now() < limit);
-    let how = if bounded { "at most two preemptions" } else { "unbounded" };
-    Searched { how: how.into(), to_the_end }
+    let ended = limit.is_none_or(|limit| clock.now() - start < limit);
+    if !ended {
+        tell(format_args!("cut off by its limit"));
+    }
+    ended
 }
 
 /// Two threads by depth-first search to its end. Three, and the panel's long steps, by random and
 /// by priority-based (PCT) schedules of two to five changes, `PANELBOARD_SCHEDULES` of each, drawn
 /// from `PANELBOARD_SEED`. Fewer than the default may miss an outcome, and are not held to it.
 #[cfg(panelboard_shuttle)]
-fn run(threads: usize, model: impl Fn() + Send + Sync + 'static) -> Searched {
+fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
 
     const SCHEDULES: u64 = 20_000;
-    if threads == 2 {
+    if size == Size::Small {
         shuttle::check_dfs(model, None);
-        return Searched { how: "depth-first".into(), to_the_end: true };
+        return true;
     }
     let schedules = from_environment("PANELBOARD_SCHEDULES").unwrap_or(SCHEDULES);
     let seed = from_environment("PANELBOARD_SEED").unwrap_or(1);
     let model = Arc::new(model);
     let again = Arc::clone(&model);
     let random = RandomScheduler::new_from_seed(seed, schedules as usize);
-    shuttle::Runner::new(random, shuttle::Config::default()).run(move || again());
+    let mut ran = shuttle::Runner::new(random, shuttle::Config::default()).run(move || again());
     for depth in 2..=5 {
         let again = Arc::clone(&model);
         let pct = PctScheduler::new_from_seed(seed, depth, schedules.div_ceil(4) as usize);
-        shuttle::Runner::new(pct, shuttle::Config::default()).run(move || again());
+        ran += shuttle::Runner::new(pct, shuttle::Config::default()).run(move || again());
     }
-    let how = format!("random and PCT, seed {seed}");
-    Searched { how, to_the_end: schedules >= SCHEDULES }
+    tell(format_args!("{ran} schedules, random and PCT, seed {seed}"));
+    schedules >= SCHEDULES
+}
+
+/// With `PANELBOARD_COUNT` set, how a model was searched: `cargo xtask verify` adds these up.
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+fn tell(how: std::fmt::Arguments<'_>) {
+    if std::env::var_os("PANELBOARD_COUNT").is_some() {
+        println!("\nsearched {}: {how}", std::thread::current().name().unwrap_or("a model"));
+    }
 }

@@ -1,10 +1,12 @@
 //! B. Permits, probes and leases: who holds a place, and how it comes free (B1, B5, B8).
 
+mod forms;
+
 use std::{
     future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,8 +17,9 @@ use std::{
 
 use panelboard::{Breaker, CallError, Outcome, Recorded, State};
 
+use self::forms::{FORMS, Slow, poll};
 use crate::{
-    support::{Gate, SECOND, breaker, built, ms, race, raced, raced_panel, trips_at},
+    support::{Gate, SECOND, breaker, built, ms, panel, race, raced, raced_panel, trips_at},
     timeline::check,
 };
 
@@ -165,68 +168,90 @@ fn b12_places_come_back_after_any_race_of_acquire_drop_trip_and_reset() {
     );
 }
 
-/// Is not ready `pending` times, then answers.
-struct Slow {
-    pending: u32,
-    polls: Arc<AtomicUsize>,
-}
-
-impl Future for Slow {
-    type Output = Result<(), ()>;
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        self.polls.fetch_add(1, Ordering::Relaxed);
-        if self.pending == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        self.pending -= 1;
-        Poll::Pending
-    }
-}
-
 #[test]
 fn b13_a_future_that_is_dropped_gives_its_place_back() {
-    let polls = Arc::new(AtomicUsize::new(0));
-    let slow = |pending| Slow { pending, polls: Arc::clone(&polls) };
-    let mut context = Context::from_waker(Waker::noop());
-    let (breaker, _hand) = ready(1);
-    // Before the first poll: no permit was taken.
-    drop(breaker.call_async(slow(1)));
-    assert_eq!(polls.load(Ordering::Relaxed), 0);
-    assert_eq!((breaker.snapshot().generation, breaker.snapshot().counts.cancelled), (1, 0));
-    // Between polls.
-    {
-        let mut call = pin!(breaker.call_async(slow(2)));
-        assert!(call.as_mut().poll(&mut context).is_pending());
-        assert_eq!(breaker.snapshot().probes_in_flight, 1);
-        assert!(breaker.acquire().is_err(), "the only place is taken");
+    for (form, call) in FORMS {
+        let (breaker, _hand) = ready(1);
+        // Before the first poll: no permit was taken.
+        let work = Slow::new(1);
+        let polls = Arc::clone(&work.polls);
+        drop(call(&breaker, work));
+        assert_eq!(polls.load(Ordering::Relaxed), 0, "{form}");
+        let seen = breaker.snapshot();
+        assert_eq!((seen.generation, seen.counts.cancelled), (1, 0), "{form}");
+        // Between polls.
+        let mut task = call(&breaker, Slow::new(2));
+        assert!(poll(&mut task).is_pending());
+        assert_eq!(breaker.snapshot().probes_in_flight, 1, "{form}");
+        assert!(breaker.acquire().is_err(), "{form}: the only place is taken");
+        drop(task);
+        let seen = breaker.snapshot();
+        assert_eq!((seen.probes_in_flight, seen.counts.cancelled), (0, 1), "{form}");
+        assert_eq!(seen.counts.failures, 0, "{form}: nothing is held against the service");
+        // When it has answered, it is recorded; dropping it then changes nothing.
+        let mut task = call(&breaker, Slow::new(1));
+        assert!(poll(&mut task).is_pending());
+        assert_eq!(poll(&mut task), Poll::Ready(true), "{form}");
+        assert_eq!(breaker.state(), State::Closed, "{form}");
+        drop(task);
+        assert_eq!(breaker.snapshot().counts.cancelled, 1, "{form}");
     }
-    assert_eq!(breaker.snapshot().probes_in_flight, 0);
-    assert_eq!(breaker.snapshot().counts.cancelled, 1);
-    assert_eq!(breaker.snapshot().counts.failures, 0, "nothing is held against the service");
-    // When it has answered, it is recorded; dropping it then changes nothing.
-    {
-        let mut call = pin!(breaker.call_async(slow(1)));
-        assert!(call.as_mut().poll(&mut context).is_pending());
-        assert_eq!(call.as_mut().poll(&mut context), Poll::Ready(Ok(())));
-        assert_eq!(breaker.state(), State::Closed);
-    }
-    assert_eq!(breaker.snapshot().counts.cancelled, 1);
 }
 
 /// The answer is ready, and the future is dropped before the classifier has said what it means.
 #[test]
 fn b13_a_future_that_is_dropped_while_it_is_rejected_is_not_polled() {
+    for (form, call) in FORMS {
+        let (breaker, _hand) = ready(1);
+        let _probe = breaker.acquire().unwrap();
+        let work = Slow::new(0);
+        let polls = Arc::clone(&work.polls);
+        assert_eq!(poll(&mut call(&breaker, work)), Poll::Ready(false), "{form}");
+        assert_eq!(polls.load(Ordering::Relaxed), 0, "{form}: work that is rejected is not polled");
+    }
     let (breaker, _hand) = ready(1);
     let _probe = breaker.acquire().unwrap();
-    let polls = Arc::new(AtomicUsize::new(0));
-    let mut call = pin!(breaker.call_async(Slow { pending: 0, polls: Arc::clone(&polls) }));
-    let mut context = Context::from_waker(Waker::noop());
-    let Poll::Ready(Err(CallError::Rejected(rejected))) = call.as_mut().poll(&mut context) else {
+    let mut call = pin!(breaker.call_async(Slow::new(0)));
+    let answer = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(CallError::Rejected(rejected))) = answer else {
         panic!("must be rejected at once")
     };
     assert_eq!(rejected.state, State::HalfOpen);
-    assert_eq!(polls.load(Ordering::Relaxed), 0, "work that is rejected is not polled");
+}
+
+/// A handle's future is a task of its own: it goes to another thread and outlives the panel.
+#[test]
+fn b13_the_owned_future_of_a_handle_goes_anywhere() {
+    fn goes_anywhere<T: Send + 'static>(task: T) -> T {
+        task
+    }
+    let (panel, _hand) = panel(trips_at(1));
+    let handle = panel.breaker("key").unwrap();
+    let task = goes_anywhere(handle.call_async_owned(async { Err::<(), _>("no route") }));
+    drop(panel);
+    assert_eq!(handle.state(), State::Closed, "it takes its permit at the first poll");
+    let answer = thread::spawn(move || pin!(task).poll(&mut Context::from_waker(Waker::noop())));
+    assert_eq!(answer.join().unwrap(), Poll::Ready(Err(CallError::Inner("no route"))));
+    assert_eq!(handle.state(), State::Open);
+}
+
+#[test]
+fn an_option_that_is_none_is_a_failure() {
+    let (breaker, _hand) = breaker(trips_at(2));
+    assert_eq!(breaker.call_option(|| None::<u8>), Ok(None));
+    assert_eq!(breaker.snapshot().consecutive_failures, 1);
+    assert_eq!(breaker.call_option(|| Some(7)), Ok(Some(7)));
+    assert_eq!(breaker.snapshot().consecutive_failures, 0, "an answer is a success");
+    let awaited = |answer| {
+        let mut call = pin!(breaker.call_option_async(async move { answer }));
+        call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    assert_eq!(awaited(Some(7)), Poll::Ready(Ok(Some(7))));
+    assert_eq!([awaited(None), awaited(None)], [Poll::Ready(Ok(None)); 2]);
+    assert_eq!(breaker.state(), State::Open);
+    let Poll::Ready(Err(rejected)) = awaited(Some(7)) else { panic!("must be rejected") };
+    assert_eq!(breaker.call_option(|| Some(7)), Err(rejected));
+    assert_eq!(rejected.state, State::Open);
 }
 
 #[test]
@@ -235,6 +260,31 @@ fn b14_a_panic_frees_the_place_and_counts_as_a_failure() {
     check(trips_at(1).backoff_factor(1.0), "f +30s p . +30s s", "O H O O H C");
     // Where that was asked for, it is a cancelled call.
     check(trips_at(1).panic_is_failure(false), "p f +30s p s", "C O H H C");
+}
+
+/// Each form of a call, and the future lives on after its panic, as one that is joined does.
+#[test]
+fn b14_a_panic_in_any_form_counts_where_it_happens() {
+    for (form, call) in FORMS {
+        for (is_failure, state, failures) in [(true, State::Open, 1), (false, State::HalfOpen, 0)] {
+            let (breaker, hand) = breaker(trips_at(1).panic_is_failure(is_failure));
+            breaker.trip();
+            hand.advance(30 * SECOND);
+            let mut task = call(&breaker, Slow { panics: true, ..Slow::new(1) });
+            assert!(poll(&mut task).is_pending());
+            let panicked = catch_unwind(AssertUnwindSafe(|| poll(&mut task)));
+            assert!(panicked.is_err(), "{form}: it goes on to the caller");
+            let seen = breaker.snapshot();
+            assert_eq!((seen.state, seen.counts.failures), (state, failures), "{form}");
+            assert_eq!((seen.probes_in_flight, seen.counts.cancelled), (0, 1 - failures), "{form}");
+            drop(task);
+            assert_eq!(breaker.snapshot().counts, seen.counts, "{form}: and once");
+        }
+    }
+    let (breaker, _hand) = ready(1);
+    let panics = || breaker.call_option(|| -> Option<u8> { panic!("the call's own panic") });
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    assert_eq!((breaker.state(), breaker.snapshot().counts.failures), (State::Open, 1));
 }
 
 #[test]

@@ -279,6 +279,12 @@ fn an_iterator_is_decided_as_a_stream_is() {
     drop(breaker.acquire().unwrap().wrap_iter(items(&[Ok(1)])));
     assert_eq!(counted(&breaker), [1, 0, 1, 0]);
 
+    let mut turns = [None, Some(Ok(1)), Some(Err("again"))].into_iter();
+    breaker.reset();
+    let resumes = std::iter::from_fn(move || -> Option<Item> { turns.next()? });
+    let mut rows = breaker.acquire().unwrap().wrap_iter(resumes);
+    assert_eq!([rows.next(), rows.next(), rows.next()], [None; 3], "over is over");
+
     let panics = std::iter::from_fn(|| -> Option<Item> { panic!("the iterator's own panic") });
     let mut rows = breaker.acquire().unwrap().wrap_iter(panics);
     assert!(catch_unwind(AssertUnwindSafe(|| rows.next())).is_err());
