@@ -23,6 +23,8 @@
 //!
 //! After the sliding windows of resilience4j (time-based) and Polly (`SamplingDuration`).
 
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
+pub(crate) mod last;
 mod place;
 #[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 pub(crate) mod time;

@@ -257,7 +257,9 @@ mod tests {
     #[test]
     fn going_back_is_being_there_earlier() {
         let scale = Scale::new(7);
-        for (n, cells) in [(0, 0), (6, 1), (7, 1), (1_000, 9), (111, 15), (112, 16), (118, 16), (LAST, 15)] {
+        for (n, cells) in
+            [(0, 0), (6, 1), (7, 1), (1_000, 9), (111, 15), (112, 16), (118, 16), (LAST, 15)]
+        {
             let there = scale.place::<4>(n, 3).back(cells);
             let then = n.checked_sub(cells * 7).map(|n| scale.place::<4>(n, 3));
             let parts = |place: Place<4>| (place.tag, place.mask, place.epoch);
