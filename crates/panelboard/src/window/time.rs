@@ -142,7 +142,7 @@ impl TimeWindow {
         let cell = &ring.0[at.index()];
         let seen = cell.load(Ordering::Relaxed);
         let Some(next) = at.one_more(seen) else {
-            return self.good_slowly(at);
+            return self.good_slowly(now_ms, life);
         };
         if fault::BUCKET_BLIND_ADD {
             return cell.store(next, Ordering::Relaxed);
@@ -150,19 +150,23 @@ impl TimeWindow {
         // Relaxed: see "Who must see whom".
         if cell.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             self.spread();
-            self.good_slowly(at);
+            self.good_slowly(now_ms, life);
         }
     }
 
     /// A cell that is another's, full or contended.
+    ///
+    /// Takes the time and not the place: nothing that the usual path would first have to store.
     #[cold]
-    fn good_slowly(&self, at: At) {
+    #[inline(never)]
+    fn good_slowly(&self, now_ms: u64, life: u16) {
+        let at = self.at(now_ms, life);
         let Some(stripes) = self.stripes.get() else {
             if self.good.add(at, Ordering::Relaxed) == Counted::Full {
                 self.spread();
                 // Unless somebody else is making them: then the cell stays full for this once.
                 if self.stripes.get().is_some() {
-                    self.good_slowly(at);
+                    self.good_slowly(now_ms, life);
                 }
             }
             return;

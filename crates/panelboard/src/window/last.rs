@@ -1,0 +1,398 @@
+//! How many of the last n calls failed or were slow: exactly the last n, in the order in which they
+//! were recorded.
+//!
+//! # The head, and what is behind it
+//! The newest outcomes stand in one word, the head, with the number of their block and their life:
+//!
+//! | bits   | field    | meaning                                                              |
+//! | ------ | -------- | -------------------------------------------------------------------- |
+//! | 50..64 | life     | closed life of the breaker (`word.rs`)                               |
+//! | 17..50 | block    | +1 with each block, +2 where the window starts anew                  |
+//! | 0..17  | outcomes | a 1, then two bits each (slow, failed), the newest lowest; at most 8 |
+//!
+//! To record a call is one compare-exchange of the head: claiming a place and filling it are one
+//! step, so no writer can stall between them and leave a gap. The order of the calls is the order of
+//! these exchanges.
+//!
+//! A full head is first copied to its place in the ring, by whoever finds it full, and only then
+//! exchanged for the next block. All who copy it copy the same word, so it does not matter who is
+//! first. What is in the ring never changes until the ring comes round, which is later than any
+//! reader needs it: if one has been overtaken by that much, it sees it by the block's number and
+//! reads again from the new head.
+//!
+//! So a reader that has loaded a head finds the blocks before it, and what it answers is what the
+//! window held at the instant of that load.
+//!
+//! # Who must see whom
+//! Of two calls that are recorded at once one is second in the order of the head's exchanges, and a
+//! judgement reads the head after its own exchange: the second sees both, by the coherence of one
+//! word and without `SeqCst`. A block is in the ring before the head moves on (Release, Acquire on
+//! the head). Whoever moved it on had copied or seen the copy; that reading happens before the
+//! reader's, which therefore finds that copy or a later one. Exchanges that only append may be
+//! Relaxed: read-modify-writes continue the release sequence of the one that moved on.
+//!
+//! # Groups
+//! For long windows: the sums of 16 blocks, written beside the ring by whoever completes them, for
+//! readers that need all of them. A sum says which group of which life it is of, and there is one
+//! right sum for each. If it is missing, or late, or of another group, the blocks are read instead.
+//!
+//! # When a field would wrap
+//! - *block*, after 6.8 * 10^10 calls: blocks are compared within half of that. A thread would have
+//!   to be held up for so many calls between its load and its exchange.
+//! - *life*, after 16,384 transitions: takes a life without a single recorded call from 15,360 and
+//!   more transitions after the last recorded call for an earlier one, and the window stays as it is
+//!   until the life after next thousand. Closings by the breaker itself need recorded calls.
+
+use std::array;
+
+use super::WindowCounts;
+use crate::{
+    sync::{AtomicU64, Ordering, SetOnce},
+    word::LIFE_BITS,
+};
+
+const MODEL: bool = cfg!(any(panelboard_loom, panelboard_shuttle));
+/// Calls in a block. Small in models: there a block must end within a few steps.
+const BLOCK: u32 = if MODEL { 2 } else { 8 };
+/// Blocks in a group.
+const GROUP: u64 = if MODEL { 2 } else { 16 };
+/// Blocks that may come while one who reads is underway, before he has to begin again.
+const SLACK: u64 = if MODEL { 1 } else { 8 };
+
+const FAILED: u64 = 1;
+const SLOW: u64 = 2;
+const OUTCOME_BITS: u32 = 17;
+const OUTCOMES: u64 = (1 << OUTCOME_BITS) - 1;
+/// The leading 1 of a full block.
+const FULL: u64 = 1 << (2 * BLOCK);
+/// Every call of a full block failed.
+const ALL_FAILED: u64 = (FULL - 1) / 3 * FAILED;
+const ALL_SLOW: u64 = (FULL - 1) / 3 * SLOW;
+const BLOCK_NUMBERS: u64 = (1 << (LIFE_SHIFT - OUTCOME_BITS)) - 1;
+const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
+/// As in `place.rs`: so many lives ahead a head still counts as later.
+const LIVES_AHEAD: u16 = 1 << 10;
+
+/// Rings are of 2^4 to 2^14 blocks (2^1 to 2^11 in models).
+const SMALLEST: u32 = if MODEL { 1 } else { 4 };
+const SIZES: usize = 11;
+const LONGEST: u32 = if MODEL { 1 << 10 } else { 1 << 16 };
+
+/// The last calls. 448 bytes and, for n calls, 128 bytes to 136 KiB: about 2.2 to 4.4 bits a call.
+#[derive(Debug)]
+pub(crate) struct LastWindow {
+    /// See the table above.
+    head: Line,
+    /// How many calls the window holds. Release, Acquire: its ring has been made.
+    length: AtomicU64,
+    /// One ring for each size that has been asked for.
+    rings: [SetOnce<Ring>; SIZES],
+}
+
+/// Every call writes it: nothing else stands on its line.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line(AtomicU64);
+
+#[derive(Debug)]
+struct Ring {
+    /// Full heads, each at its number; 0 where there was none yet.
+    blocks: Box<[AtomicU64]>,
+    /// Sums of [`GROUP`] blocks: 14 bits life, 29 bits group, a 1, 10 bits slow, 10 bits failed.
+    groups: Box<[AtomicU64]>,
+}
+
+impl LastWindow {
+    /// An empty window of the last `calls`, 1 to 65,536.
+    pub(crate) fn new(calls: u32) -> Self {
+        let window = Self {
+            head: Line(AtomicU64::new(Head::NONE.0)),
+            length: AtomicU64::new(0),
+            rings: array::from_fn(|_| SetOnce::new()),
+        };
+        window.set_length(calls);
+        window
+    }
+
+    /// Takes another length; a window of another length starts empty. Calls that are recorded at the
+    /// same time may go uncounted. The memory of the old length is kept for its return.
+    pub(crate) fn set_length(&self, calls: u32) {
+        let calls = calls.clamp(1, LONGEST);
+        if self.length.load(Ordering::Acquire) == u64::from(calls) {
+            return;
+        }
+        let size = size(calls);
+        match self.rings[size].get() {
+            // What it held was of long ago; block numbers may have come round since.
+            Some(ring) => ring.clear(),
+            // If somebody else has just made it, his will do.
+            None => drop(self.rings[size].set(Ring::new(SMALLEST + size as u32))),
+        }
+        self.length.store(u64::from(calls), Ordering::Release);
+        // Nobody ever copies the block that is left out here, so no reader goes back beyond it.
+        let mut seen = self.head.0.load(Ordering::Relaxed);
+        while let Err(newer) = self.exchange(seen, Head(seen).anew(2).0) {
+            seen = newer;
+        }
+    }
+
+    /// Records a call of life `life`: one exchange, and a second one every eighth call.
+    #[inline]
+    pub(crate) fn record(&self, life: u16, failed: bool, slow: bool) {
+        let outcome = u64::from(failed) * FAILED + u64::from(slow) * SLOW;
+        let seen = self.head.0.load(Ordering::Relaxed);
+        let head = Head(seen);
+        if !head.appends(life) {
+            return self.record_from(seen, life, outcome);
+        }
+        let next = head.append(outcome).0;
+        // Relaxed: see "Who must see whom".
+        let (relaxed, exchanged) = (Ordering::Relaxed, &self.head.0);
+        if let Err(newer) = exchanged.compare_exchange(seen, next, relaxed, relaxed) {
+            self.record_from(newer, life, outcome);
+        }
+    }
+
+    /// The head was full, another's, or written at the same time.
+    #[cold]
+    #[inline(never)]
+    fn record_from(&self, mut seen: u64, life: u16, outcome: u64) {
+        loop {
+            let head = Head(seen);
+            let next = if head.appends(life) {
+                head
+            } else if head.life() == life {
+                self.keep(head);
+                head.anew(1)
+            } else if head.is_later_than(life) {
+                return;
+            } else {
+                head.anew(1).of(life)
+            };
+            match self.exchange(seen, next.append(outcome).0) {
+                Ok(_) => return,
+                Err(newer) => seen = newer,
+            }
+        }
+    }
+
+    fn exchange(&self, seen: u64, next: u64) -> Result<u64, u64> {
+        // Release: publishes the ring's copy of the block before; Acquire in `counts`.
+        self.head.0.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
+    }
+
+    /// Copies a full head into the ring, unless that has been done.
+    fn keep(&self, head: Head) {
+        let Some(ring) = self.ring(self.length.load(Ordering::Acquire)) else { return };
+        let place = ring.block(head.block());
+        // Relaxed: what is in the ring is published by the head.
+        let mut seen = place.load(Ordering::Relaxed);
+        while seen == 0 || head.is_ahead_of(Head(seen)) {
+            match place.compare_exchange(seen, head.0, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return ring.sum_up(head),
+                Err(newer) => seen = newer,
+            }
+        }
+    }
+
+    /// The last calls of life `life`, as they were at one instant.
+    pub(crate) fn counts(&self, life: u16) -> WindowCounts {
+        let mut head = Head(self.head.0.load(Ordering::Acquire));
+        loop {
+            let length = self.length.load(Ordering::Acquire);
+            let (counts, overtaken) = self.counts_from(head, life, length);
+            if !overtaken {
+                return counts;
+            }
+            let now = Head(self.head.0.load(Ordering::Acquire));
+            // What is of a later block than its head is a leftover: the window began after it.
+            if now.block() == head.block() {
+                return counts;
+            }
+            head = now;
+        }
+    }
+
+    /// What the window held when its head was `head`; true if it can't be told any more.
+    fn counts_from(&self, head: Head, life: u16, length: u64) -> (WindowCounts, bool) {
+        let (mut counts, mut left) = (WindowCounts::default(), length);
+        if head.life() != life {
+            return (counts, false);
+        }
+        head.count_into(&mut counts, &mut left);
+        let Some(ring) = self.ring(length) else { return (counts, false) };
+        let mut before = head;
+        while left > 0 {
+            before = before.back(1);
+            if let Some(sum) = ring.group_ending_at(before, left) {
+                counts.calls += GROUP * u64::from(BLOCK);
+                counts.failures += sum & GROUP_SUM;
+                counts.slow += sum >> GROUP_SUM_BITS & GROUP_SUM;
+                left -= GROUP * u64::from(BLOCK);
+                before = before.back(GROUP - 1);
+                continue;
+            }
+            // Relaxed: published by the head.
+            let block = Head(ring.block(before.block()).load(Ordering::Relaxed));
+            if !block.is_same_block(before) {
+                return (counts, block.0 != 0 && block.is_ahead_of(before));
+            }
+            block.count_into(&mut counts, &mut left);
+        }
+        (counts, false)
+    }
+
+    fn ring(&self, length: u64) -> Option<&Ring> {
+        self.rings[size(length as u32)].get()
+    }
+}
+
+/// Which ring holds so many calls, with room for those that come meanwhile.
+fn size(calls: u32) -> usize {
+    let blocks = u64::from(calls.div_ceil(BLOCK));
+    let with_slack = blocks + blocks / 8 + SLACK;
+    (with_slack.next_power_of_two().ilog2().max(SMALLEST) - SMALLEST) as usize
+}
+
+const GROUP_SUM_BITS: u32 = 10;
+const GROUP_SUM: u64 = (1 << GROUP_SUM_BITS) - 1;
+const GROUP_SHIFT: u32 = 2 * GROUP_SUM_BITS;
+
+impl Ring {
+    fn new(bits: u32) -> Self {
+        let zeroes = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
+        let length = 1_usize << bits;
+        Self { blocks: zeroes(length), groups: zeroes(length.div_ceil(GROUP as usize)) }
+    }
+
+    fn clear(&self) {
+        self.blocks.iter().chain(&self.groups).for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
+    /// The place of a block. The mask keeps it below the length, a power of two.
+    fn block(&self, block: u64) -> &AtomicU64 {
+        &self.blocks[block as usize & (self.blocks.len() - 1)]
+    }
+
+    fn group(&self, block: u64) -> &AtomicU64 {
+        &self.groups[(block / GROUP) as usize & (self.groups.len() - 1)]
+    }
+
+    /// If `last` is a group's last block, and the whole group is of its life, writes the sum.
+    fn sum_up(&self, last: Head) {
+        if last.block() % GROUP != GROUP - 1 {
+            return;
+        }
+        let (mut counts, mut left) = (WindowCounts::default(), u64::MAX);
+        for before in 0..GROUP {
+            let expected = last.back(before);
+            let block = Head(self.block(expected.block()).load(Ordering::Relaxed));
+            if !block.is_same_block(expected) {
+                return;
+            }
+            block.count_into(&mut counts, &mut left);
+        }
+        let sum = last.group_tag() | counts.slow << GROUP_SUM_BITS | counts.failures;
+        // A late write over a later group's sum is seen by its tag. Relaxed: carries only itself.
+        self.group(last.block()).store(sum, Ordering::Relaxed);
+    }
+
+    /// The sum of the group that ends with block `last`, if it is known and wholly within `left`.
+    fn group_ending_at(&self, last: Head, left: u64) -> Option<u64> {
+        if left < GROUP * u64::from(BLOCK) || last.block() % GROUP != GROUP - 1 {
+            return None;
+        }
+        let sum = self.group(last.block()).load(Ordering::Relaxed);
+        (sum >> GROUP_SHIFT == last.group_tag() >> GROUP_SHIFT).then_some(sum)
+    }
+}
+
+/// A head, or a block: see the table above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head(u64);
+
+impl Head {
+    /// No outcome yet.
+    const NONE: Self = Self(1);
+
+    fn life(self) -> u16 {
+        (self.0 >> LIFE_SHIFT) as u16
+    }
+
+    fn block(self) -> u64 {
+        self.0 >> OUTCOME_BITS & BLOCK_NUMBERS
+    }
+
+    fn outcomes(self) -> u64 {
+        self.0 & OUTCOMES
+    }
+
+    /// True if a call of `life` goes into this block.
+    #[inline]
+    fn appends(self, life: u16) -> bool {
+        self.life() == life && self.0 & FULL == 0
+    }
+
+    #[inline]
+    fn append(self, outcome: u64) -> Self {
+        Self((self.0 - self.outcomes()) | (self.outcomes() << 2) | outcome)
+    }
+
+    /// An empty block of the same life, so many blocks later.
+    fn anew(self, blocks: u64) -> Self {
+        self.numbered(self.block() + blocks)
+    }
+
+    fn of(self, life: u16) -> Self {
+        Self(self.0 & ((1 << LIFE_SHIFT) - 1) | u64::from(life) << LIFE_SHIFT)
+    }
+
+    /// An empty block of the same life, so many blocks earlier.
+    fn back(self, blocks: u64) -> Self {
+        self.numbered(self.block().wrapping_sub(blocks))
+    }
+
+    fn numbered(self, block: u64) -> Self {
+        let number = (block & BLOCK_NUMBERS) << OUTCOME_BITS;
+        Self(self.0 >> LIFE_SHIFT << LIFE_SHIFT | number | Self::NONE.0)
+    }
+
+    /// True if life `life` is over: its call has been overtaken.
+    fn is_later_than(self, life: u16) -> bool {
+        let ahead = self.life().wrapping_sub(life) & ((1 << LIFE_BITS) - 1);
+        self.outcomes() != Self::NONE.0 && ahead != 0 && ahead < LIVES_AHEAD
+    }
+
+    fn is_ahead_of(self, other: Self) -> bool {
+        let ahead = self.block().wrapping_sub(other.block()) & BLOCK_NUMBERS;
+        ahead != 0 && ahead <= BLOCK_NUMBERS / 2
+    }
+
+    fn is_same_block(self, other: Self) -> bool {
+        self.0 >> OUTCOME_BITS == other.0 >> OUTCOME_BITS && self.0 != 0
+    }
+
+    fn group_tag(self) -> u64 {
+        // The 1 tells a sum of nothing from no sum.
+        let known = self.block() / GROUP * 2 + 1;
+        u64::from(self.life()) << LIFE_SHIFT | known << GROUP_SHIFT
+    }
+
+    /// Counts its newest outcomes, at most `left`.
+    #[inline]
+    fn count_into(self, counts: &mut WindowCounts, left: &mut u64) {
+        let held = u64::from(self.outcomes().checked_ilog2().unwrap_or(0) / 2);
+        let taken = held.min(*left);
+        let outcomes = self.outcomes() & ((1 << (2 * taken)) - 1);
+        *left -= taken;
+        counts.calls += taken;
+        // Most blocks of a service that is well hold nothing bad.
+        if outcomes != 0 {
+            counts.failures += u64::from((outcomes & ALL_FAILED).count_ones());
+            counts.slow += u64::from((outcomes & ALL_SLOW).count_ones());
+        }
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests;
