@@ -105,6 +105,8 @@ pub(crate) trait Peers: Send + Sync + std::fmt::Debug {
     fn enter_by_hand(&self);
     /// Gives a place back.
     fn leave(&self);
+    /// The breaker has left its panel, whoever still holds it.
+    fn depart(&self);
 }
 
 /// Told of each transition, by the thread that made it, outside every lock.
@@ -242,6 +244,37 @@ impl Breaker {
         let note = *self.note.lock();
         let counts = self.counts.read(generation);
         Snapshot::of(word, generation, &given, window, note, counts)
+    }
+
+    /// The share of bad calls by which a group compares its breakers: that of the window, or the
+    /// failures in a row as a share of those that trip. None if it is not closed, or if its window
+    /// holds no call.
+    pub(crate) fn bad_share(&self) -> Option<f64> {
+        let word = Word::unpack(self.load());
+        let (Body::Closed { failures, life } | Body::Recovering { failures, life }) = word.body
+        else {
+            return None;
+        };
+        let limits = self.hot.limits.load();
+        match self.meters(limits.needs) {
+            Some(meters) => {
+                let counts = meters.shown(self.clock.now(), life)?;
+                let bad = counts.failures.max(counts.slow) as f64;
+                (counts.calls > 0).then(|| bad / counts.calls as f64)
+            }
+            None => Some(f64::from(failures) / f64::from(limits.failure_threshold.max(1))),
+        }
+    }
+
+    /// The breaker has left its panel, and so its group.
+    pub(crate) fn depart(&self) {
+        if let Some(peers) = &self.peers {
+            peers.depart();
+        }
+    }
+
+    pub(crate) fn has_window(&self) -> bool {
+        self.hot.limits.short().needs().windowed()
     }
 
     #[inline]

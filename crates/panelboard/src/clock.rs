@@ -71,7 +71,7 @@ impl Clock {
     /// use std::{sync::mpsc, time::Duration};
     ///
     /// let (clock, ticker) = Clock::cached();
-    /// let (stop, stopped) = mpsc::channel::<()>();
+    /// let (stop, stopped) = mpsc::sync_channel::<()>(0);
     /// let thread = std::thread::spawn(move || {
     ///     while stopped.recv_timeout(Duration::from_millis(5)).is_err_and(|end| {
     ///         end == mpsc::RecvTimeoutError::Timeout

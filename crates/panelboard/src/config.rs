@@ -2,6 +2,8 @@
 
 use std::{error, fmt, sync::Arc, time::Duration};
 
+mod presets;
+
 use crate::{
     backoff::{LONGEST_MS, OpenTimes},
     clock::ceil_ms,

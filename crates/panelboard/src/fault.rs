@@ -50,6 +50,10 @@ faults! {
     RELAXED_PUBLISH = "relaxed-publish";
     /// Override: an automatic transition writes the override's bits.
     OVERRIDE_LOST = "override-lost";
+    /// Groups: a place is looked for in one step and taken in another.
+    GROUP_CHECKS_THEN_TAKES = "group-checks-then-takes";
+    /// Groups: a place is not given back by a breaker that closes.
+    GROUP_KEEPS_PLACE = "group-keeps-place";
     /// Events: told in the order in which threads arrive.
     EVENTS_UNORDERED = "events-unordered";
     /// Window: recording adds without looking whether the bucket is still its own.

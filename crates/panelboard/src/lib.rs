@@ -97,7 +97,7 @@ pub use config::{Config, ConfigBuilder, ConfigError};
 pub use counts::{Counts, Outcome};
 pub use events::{Event, Missed, Subscription};
 pub use isolate::IsolateGuard;
-pub use panel::{Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
+pub use panel::{Group, Handle, Key, Overflow, Panel, PanelBuilder, PanelError};
 pub use permit::{Permit, Recorded, Rejected};
 pub use policy::{Policy, Window};
 pub use snapshot::Snapshot;

@@ -5,13 +5,15 @@ use std::{borrow::Borrow, error, fmt, hash::Hash, ops::Deref, sync::Arc};
 mod builder;
 mod creation;
 mod evict;
+mod groups;
 pub(crate) mod life;
 mod map;
 
 pub use builder::{Overflow, PanelBuilder};
+pub use groups::Group;
 
 use crate::{
-    breaker::Breaker,
+    breaker::{Breaker, Peers},
     clock::Clock,
     config::Config,
     events::{Announcer, Hub, Subscription},
@@ -21,6 +23,7 @@ use crate::{
     sync::{AtomicU64, Ordering, QuietMutex, QuietU64},
 };
 use creation::{Creation, Turn};
+use groups::Groups;
 use map::{Hasher, Map};
 
 /// What a panel's key must be able to do.
@@ -53,6 +56,7 @@ struct Inner<K> {
     plan: QuietMutex<Arc<Plan<K>>>,
     clock: Clock,
     hub: Arc<Hub<K>>,
+    groups: Option<Groups<K>>,
     max_breakers: usize,
     /// Serves the keys that do not fit, where that was asked for.
     overflow: Option<Arc<Breaker>>,
@@ -169,6 +173,7 @@ impl<K: Key> Panel<K> {
         found.is_ok_and(|breaker| {
             let retired = breaker.life().retire();
             if retired {
+                breaker.depart();
                 // Its row may lead to a new one already: then there is nothing left to remove.
                 self.inner.remove(key, &breaker);
             }
@@ -286,6 +291,7 @@ impl<K: Key> Inner<K> {
     fn make(&self, key: K) -> Result<Handle, PanelError> {
         let plan = Arc::clone(&self.plan.lock());
         let config = plan.config(&key);
+        let member = self.groups.as_ref().and_then(|groups| groups.join(&key));
         if !self.reserve() {
             let shared = self.overflow.as_ref().and_then(|breaker| hold(breaker, self.sweep()));
             return shared.ok_or(PanelError::Full { max_breakers: self.max_breakers });
@@ -293,8 +299,12 @@ impl<K: Key> Inner<K> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let announcer = Announcer::new(Arc::clone(&self.hub), key.clone(), id);
         let clock = self.clock.clone();
-        let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)), None);
+        let peers = member.clone().map(|member| member as Arc<dyn Peers>);
+        let breaker = Breaker::announcing(&config, clock, Some(Box::new(announcer)), peers);
         let breaker = Arc::new(breaker);
+        if let Some(member) = member {
+            member.introduce(&breaker);
+        }
         let handle = hold(&breaker, self.sweep());
         if self.map.insert(key, breaker) {
             // The row of a retired entry, whose own removal will find this one in its place.

@@ -140,6 +140,18 @@ pub(super) const BREAKER: &[Fault] = &[
         "models::panel::b11_two_keys_race_for_the_last_place",
     ),
     row(
+        "group-checks-then-takes",
+        "groups",
+        Kind::Loom,
+        "models::panel::groups_one_of_two_that_fail_together_opens",
+    ),
+    row(
+        "group-keeps-place",
+        "groups",
+        Kind::It,
+        "groups::what_was_held_back_trips_when_there_is_room",
+    ),
+    row(
         "closed-path-writes",
         "B12",
         Kind::Loom,

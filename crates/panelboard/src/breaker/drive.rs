@@ -199,7 +199,7 @@ impl Breaker {
                 }
                 Ok(()) => {
                     let closes = step.next.body.is_serving() && !word.body.is_serving();
-                    self.leave_if(closes);
+                    self.leave_if(closes && !fault::GROUP_KEEPS_PLACE);
                     let transition = transition(word, &step, generation + 1, now);
                     return Some(Done {
                         answer: step.answer,

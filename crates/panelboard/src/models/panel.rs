@@ -202,3 +202,59 @@ fn b3_events_come_in_the_order_of_their_generations() {
         ],
     );
 }
+
+/// Keys 1 and 2 are a group of which one may be open.
+fn group_of_two() -> Board {
+    let config = plain().failure_threshold(1).build().expect("in range");
+    let rules = crate::Group::new(0.5).expect("in range");
+    let panel = Panel::builder().defaults(config).group(rules, |_| Some("both".into())).build();
+    let board = Board { panel, kept: Mutex::new(Vec::new()) };
+    board.keep(board.panel.breaker(&1));
+    board.keep(board.panel.breaker(&2));
+    board
+}
+
+impl Board {
+    fn fail(&self, key: u32) -> String {
+        let handle = self.panel.get(&key).expect("it is kept");
+        handle.acquire().map_or_else(|_| "rejected".into(), |permit| super::ended(permit.failure()))
+    }
+
+    fn states(&self) -> String {
+        let of = |key| self.panel.get(&key).map_or("-", |handle| handle.state().as_str());
+        format!("{} {}", of(1), of(2))
+    }
+}
+
+#[test]
+fn groups_one_of_two_that_fail_together_opens() {
+    explore_long(
+        group_of_two,
+        &[|b: &Board| b.fail(1), |b: &Board| b.fail(2)],
+        Board::states,
+        &["closed>open#1, held | open closed", "held, closed>open#1 | closed open"],
+    );
+}
+
+#[test]
+fn groups_a_place_that_a_reset_frees_is_taken_once() {
+    explore_long(
+        || {
+            let board = group_of_two();
+            board.fail(1);
+            board
+        },
+        &[
+            |b: &Board| {
+                let handle = b.panel.get(&1).expect("it is kept");
+                format!("reset#{}", handle.reset().generation)
+            },
+            |b: &Board| b.fail(2),
+        ],
+        |b: &Board| format!("{}, then {}", b.states(), b.fail(1)),
+        &[
+            "reset#2, held | closed closed, then closed>open#3",
+            "reset#2, closed>open#1 | closed open, then held",
+        ],
+    );
+}

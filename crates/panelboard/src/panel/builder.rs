@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{ConfigFor, Hasher, Inner, Key, Map, Panel, Plan, creation::Creation};
+use super::{
+    ConfigFor, Group, Hasher, Inner, Key, Map, Panel, Plan, creation::Creation, groups::Groups,
+};
 use crate::{
     breaker::Breaker,
     clock::Clock,
@@ -28,6 +30,7 @@ pub struct PanelBuilder<K> {
     defaults: Config,
     by_key: ConfigFor<K>,
     clock: Clock,
+    groups: Option<Groups<K>>,
     max_breakers: usize,
     overflow: Overflow,
     events_capacity: usize,
@@ -40,6 +43,7 @@ impl<K: Key> PanelBuilder<K> {
             defaults: Config::default(),
             by_key: Box::new(|_| None),
             clock: Clock::system(),
+            groups: None,
             max_breakers: 100_000,
             overflow: Overflow::Error,
             events_capacity: 1_024,
@@ -66,6 +70,34 @@ impl<K: Key> PanelBuilder<K> {
     /// The clock of all its breakers. Default: the machine's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Groups breakers that stand for each other, such as the keys of one provider: `name` gives the
+    /// group of a key, or `None`. It runs once for each breaker that is made, outside every lock.
+    ///
+    /// A breaker leaves its group when it leaves the panel.
+    ///
+    /// ```
+    /// use panelboard::{Config, Group, Panel, Recorded, State};
+    ///
+    /// let provider = |key: &String| key.split_once('/').map(|(provider, _)| provider.to_owned());
+    /// let panel: Panel = Panel::builder()
+    ///     .defaults(Config::builder().failure_threshold(1).build()?)
+    ///     .group(Group::new(0.5)?, provider)
+    ///     .build();
+    /// let (a, b) = (panel.breaker("openai/a")?, panel.breaker("openai/b")?);
+    /// assert!(a.acquire()?.failure().transition().is_some());
+    /// assert_eq!(b.acquire()?.failure(), Recorded::Held); // the last one stays
+    /// assert_eq!((a.state(), b.state()), (State::Open, State::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(
+        mut self,
+        rules: Group,
+        name: impl Fn(&K) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.groups = Some(Groups::new(rules, Box::new(name)));
         self
     }
 
@@ -115,6 +147,7 @@ impl<K: Key> PanelBuilder<K> {
                 plan: QuietMutex::new(Arc::new(plan)),
                 clock: self.clock,
                 hub: Arc::new(Hub::new(self.events_capacity, self.listeners)),
+                groups: self.groups,
                 max_breakers: self.max_breakers,
                 overflow,
                 rows: AtomicU64::new(0),

@@ -73,6 +73,7 @@ impl<K: Key> Inner<K> {
     fn retire(&self, key: &K, breaker: &Arc<Breaker>, sweep: u32) -> bool {
         let retired = breaker.life().retire_unused(sweep);
         if retired {
+            breaker.depart();
             self.remove(key, breaker);
         }
         retired

@@ -8,6 +8,7 @@ mod corpus;
 mod crooked_clocks;
 mod events;
 mod eviction;
+mod groups;
 mod histories;
 mod linear;
 mod memory;

@@ -1,0 +1,245 @@
+//! Which breakers stand for each other, and how many of them may be open at once? So that a fault
+//! of the network can't take out the last provider.
+//!
+//! A breaker that is open or half-open holds one place in its group. Places are counted, not
+//! marked: of two threads that race to open one breaker each takes a place, and the one that loses
+//! gives its own back; for that moment the group may seem fuller than it is, and another trip is
+//! held back that the next bad outcome makes.
+//!
+//! After the outlier detection of Envoy (`max_ejection_percent`, success-rate deviation).
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use crate::{
+    breaker::{Breaker, Peers},
+    config::{ConfigError, check},
+    fault,
+    sync::{AtomicU64, Ordering, QuietMutex, QuietU64},
+};
+
+/// What holds for the groups of a panel: see [`PanelBuilder::group`](crate::PanelBuilder::group).
+///
+/// It limits the trips of policies. A breaker that is opened by hand or by
+/// [`open_for`](crate::Breaker::open_for) takes its place in the group whatever the limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Group {
+    max_open_share: f64,
+    margin: Option<f64>,
+}
+
+impl Group {
+    /// At most `share` (above 0, to 1) of a group's breakers, rounded down, are open or half-open
+    /// by their policies. A trip beyond that is held back: its outcome is
+    /// [`Recorded::Held`](crate::Recorded::Held), the panel tells it once in a generation, and the
+    /// next bad outcome tries again.
+    ///
+    /// With a share below 1 the only breaker of a group never opens by its policy.
+    ///
+    /// # Errors
+    /// A share out of its range.
+    pub fn new(max_open_share: f64) -> Result<Self, ConfigError> {
+        let fits = max_open_share > 0.0 && max_open_share <= 1.0;
+        check("max_open_share", max_open_share, fits, "above 0, to 1")?;
+        Ok(Self { max_open_share, margin: None })
+    }
+
+    /// A trip is also held back unless the breaker does worse than the others of its group that
+    /// are closed: unless its share of bad calls is above their mean by `margin` (above 0, to 1).
+    /// So one that fails trips, and all of them do not when the network is down.
+    ///
+    /// The share of bad calls is that of the window; where the policy has none, the failures in a
+    /// row as a share of those that trip. A breaker without calls is not compared with.
+    ///
+    /// # Errors
+    /// A margin out of its range.
+    pub fn compare_to_siblings(self, margin: f64) -> Result<Self, ConfigError> {
+        let fits = margin > 0.0 && margin <= 1.0;
+        check("compare_to_siblings", margin, fits, "above 0, to 1")?;
+        Ok(Self { margin: Some(margin), ..self })
+    }
+
+    /// How many of `members` may be open at once.
+    fn places(self, members: u64) -> u64 {
+        (self.max_open_share * members as f64) as u64
+    }
+}
+
+/// The groups of a panel.
+pub(super) struct Groups<K> {
+    rules: Group,
+    name: NameOf<K>,
+    /// Protects which groups there are. Held to look one up, to add one and to forget those without
+    /// a breaker.
+    known: QuietMutex<Known>,
+}
+
+pub(super) type NameOf<K> = Box<dyn Fn(&K) -> Option<String> + Send + Sync>;
+
+#[derive(Default)]
+struct Known {
+    by_name: HashMap<String, Weak<Members>>,
+    /// How many groups there may be before those without a breaker are forgotten.
+    enough: usize,
+}
+
+impl<K> Groups<K> {
+    pub(super) fn new(rules: Group, name: NameOf<K>) -> Self {
+        Self { rules, name, known: QuietMutex::default() }
+    }
+
+    /// The place of a breaker that is about to be made for `key`; none if it has no group.
+    pub(super) fn join(&self, key: &K) -> Option<Arc<Member>> {
+        // The user's function: before the lock.
+        let name = (self.name)(key)?;
+        let mut known = self.known.lock();
+        let found = known.by_name.get(&name).and_then(Weak::upgrade);
+        let members = found.unwrap_or_else(|| {
+            if known.by_name.len() >= known.enough {
+                known.by_name.retain(|_, members| members.strong_count() > 0);
+                known.enough = 16.max(2 * known.by_name.len());
+            }
+            let members = Arc::new(Members::default());
+            known.by_name.insert(name, Arc::downgrade(&members));
+            members
+        });
+        // Relaxed: numbers of members and of places carry only themselves.
+        members.count.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(Member { rules: self.rules, members, own: AtomicU64::new(0) }))
+    }
+}
+
+impl<K> fmt::Debug for Groups<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// The breakers of a group.
+#[derive(Debug)]
+struct Members {
+    /// How many breakers of the panel there are.
+    count: QuietU64,
+    /// Places that are taken: see the module.
+    taken: AtomicU64,
+    /// Protects the list. Held to copy it and to add to it.
+    list: QuietMutex<Vec<Weak<Breaker>>>,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self {
+            count: QuietU64::new(0),
+            taken: AtomicU64::new(0),
+            list: QuietMutex::new(Vec::new()),
+        }
+    }
+}
+
+/// One breaker's membership; the breaker's [`Peers`].
+#[derive(Debug)]
+pub(super) struct Member {
+    rules: Group,
+    members: Arc<Members>,
+    /// The places that this breaker holds, or [`GONE`] when it has left the panel: then it is no
+    /// alternative any more, holds no place and is not limited.
+    own: AtomicU64,
+}
+
+const GONE: u64 = u64::MAX;
+
+impl Member {
+    fn leave_panel(&self) {
+        match self.own.swap(GONE, Ordering::Relaxed) {
+            GONE => {}
+            places => {
+                self.members.taken.fetch_sub(places, Ordering::Relaxed);
+                self.members.count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Notes a place that was taken in the group; gives it back if the breaker has left meanwhile.
+    fn note_place(&self) {
+        let more = |own| (own != GONE).then_some(own + 1);
+        if self.own.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            self.members.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the siblings compare themselves with `breaker`, if that is asked for.
+    pub(super) fn introduce(&self, breaker: &Arc<Breaker>) {
+        if self.rules.margin.is_none() {
+            return;
+        }
+        let mut list = self.members.list.lock();
+        if list.len() == list.capacity() {
+            list.retain(|member| member.strong_count() > 0);
+        }
+        list.push(Arc::downgrade(breaker));
+    }
+
+    /// True if `own` does worse than its siblings by `margin`, or has none to compare with.
+    fn is_worse(&self, own: &Breaker, margin: f64) -> bool {
+        let list = self.members.list.lock().clone();
+        let siblings = list.iter().filter_map(Weak::upgrade);
+        let shares: Vec<f64> = siblings
+            .filter(|sibling| !std::ptr::eq(&raw const **sibling, own))
+            .filter_map(|sibling| sibling.bad_share())
+            .collect();
+        // By a run, its last failure is not in the word yet: it is failing, which is all there is.
+        let own = if own.has_window() { own.bad_share().unwrap_or(1.0) } else { 1.0 };
+        shares.is_empty() || own - shares.iter().sum::<f64>() / shares.len() as f64 >= margin
+    }
+}
+
+impl Peers for Member {
+    fn enter(&self, own: &Breaker) -> bool {
+        // Relaxed throughout: numbers of members and of places carry only themselves.
+        if self.own.load(Ordering::Relaxed) == GONE {
+            return true;
+        }
+        if self.rules.margin.is_some_and(|margin| !self.is_worse(own, margin)) {
+            return false;
+        }
+        let Members { count, taken, .. } = &*self.members;
+        let places = self.rules.places(count.load(Ordering::Relaxed));
+        let entered = if fault::GROUP_CHECKS_THEN_TAKES {
+            let room = taken.load(Ordering::Relaxed) < places;
+            taken.fetch_add(u64::from(room), Ordering::Relaxed);
+            room
+        } else {
+            let more = |taken| (taken < places).then_some(taken + 1);
+            taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        };
+        if entered {
+            self.note_place();
+        }
+        entered
+    }
+
+    fn enter_by_hand(&self) {
+        self.members.taken.fetch_add(1, Ordering::Relaxed);
+        self.note_place();
+    }
+
+    fn leave(&self) {
+        let fewer = |own: u64| (own != GONE && own > 0).then(|| own - 1);
+        if self.own.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
+            self.members.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn depart(&self) {
+        self.leave_panel();
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave_panel();
+    }
+}
