@@ -101,6 +101,24 @@ where
 
 pin_project! {
     /// The answer of an [`Answered`] service. Dropping it is a cancelled call.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use panelboard::Panel;
+    /// use panelboard_tower::{BreakerLayer, unavailable};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breaker = panel.breaker("db")?;
+    /// let layer = BreakerLayer::new(breaker.clone()).rejected_with(unavailable);
+    /// let mut service = layer.layer(tower::service_fn(async |_: Request<()>| {
+    ///     Ok::<_, Infallible>(Response::new(String::new()))
+    /// }));
+    /// drop(service.call(Request::new(())));
+    /// assert_eq!(breaker.snapshot().counts.cancelled, 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[derive(Debug)]
     pub struct AnswerFuture<T, F> {
         #[pin]

@@ -49,6 +49,15 @@ pub struct CallLayer<P, C = ByResult> {
 
 impl<P> CallLayer<P> {
     /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::CallLayer;
+    /// use std::sync::Arc;
+    ///
+    /// let layer = CallLayer::new(Arc::new(Breaker::new(Config::default())));
+    /// # let _ = layer;
+    /// ```
     pub fn new(breakers: P) -> Self {
         Self { breakers, classify: ByResult }
     }
@@ -80,6 +89,20 @@ impl<K, Q: ?Sized, F> CallLayer<Keyed<K, Q, F>> {
 
 impl<P, C> CallLayer<P, C> {
     /// Says what an answer means, instead of [`ByResult`]. It is cloned for each call.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::{CallLayer, Verdict};
+    /// use std::sync::Arc;
+    ///
+    /// let breaker = Arc::new(Breaker::new(Config::default()));
+    /// // An empty answer is this service's way to fail.
+    /// let layer = CallLayer::new(breaker).classify(|answer: Result<&String, &()>| match answer {
+    ///     Ok(text) if !text.is_empty() => Verdict::Success,
+    ///     _ => Verdict::Failure,
+    /// });
+    /// # let _ = layer;
+    /// ```
     pub fn classify<D>(self, classify: D) -> CallLayer<P, D> {
         CallLayer { breakers: self.breakers, classify }
     }
@@ -115,12 +138,22 @@ pub struct CallService<S, P, C = ByResult> {
 }
 
 impl<S, P, C> CallService<S, P, C> {
-    /// The service behind the breaker.
+    /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// The service behind the breaker.
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::CallLayer;
+    /// # use tower::Layer;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = CallLayer::new(panel.breaker("cache")?).layer("the service");
+    /// assert_eq!((*service.get_ref(), service.into_inner()), ("the service", "the service"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -154,6 +187,21 @@ where
 
 pin_project! {
     /// The answer of a [`CallService`], or the rejection. Dropping it is a cancelled call.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::CallLayer;
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breaker = panel.breaker("cache")?;
+    /// let mut service = CallLayer::new(breaker.clone())
+    ///     .layer(tower::service_fn(async |n: u32| Ok::<_, Infallible>(n)));
+    /// drop(service.call(1));
+    /// assert_eq!(breaker.snapshot().counts.cancelled, 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[derive(Debug)]
     pub struct CallFuture<F, C> {
         #[pin]

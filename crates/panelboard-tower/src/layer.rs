@@ -60,6 +60,15 @@ pub struct BreakerLayer<P, C = Http> {
 
 impl<P> BreakerLayer<P> {
     /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::BreakerLayer;
+    /// use std::sync::Arc;
+    ///
+    /// let layer = BreakerLayer::new(Arc::new(Breaker::new(Config::default())));
+    /// # let _ = layer;
+    /// ```
     pub fn new(breakers: P) -> Self {
         Self { breakers, classify: Http::default() }
     }
@@ -182,12 +191,22 @@ pub struct BreakerService<S, P, C = Http> {
 }
 
 impl<S, P, C> BreakerService<S, P, C> {
-    /// The service behind the breaker.
+    /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// The service behind the breaker.
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::BreakerLayer;
+    /// # use tower::Layer;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = BreakerLayer::new(panel.breaker("files")?).layer("the service");
+    /// assert_eq!((*service.get_ref(), service.into_inner()), ("the service", "the service"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn into_inner(self) -> S {
         self.inner
     }

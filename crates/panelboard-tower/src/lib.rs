@@ -45,6 +45,9 @@
 //!   call: nothing is held against the service, and a probe's place is free again.
 //! - **A failure that is certain does not wait:** with a head of 503 the outcome is recorded at
 //!   once, whatever becomes of the body.
+//! - **A call lasts as long as its body.** What the reader takes counts for a slow-call policy, and
+//!   a probe whose body takes longer than
+//!   [`probe_timeout`](panelboard::ConfigBuilder::probe_timeout) loses its place.
 //! - **A panic** in the service, its future or its body counts as the breaker's
 //!   [`panic_is_failure`](panelboard::ConfigBuilder::panic_is_failure) says. A classifier that
 //!   panics is contained, and the answer counts as the default classifier says.

@@ -9,10 +9,10 @@ use std::{
 };
 
 use panelboard::State;
-use panelboard_tower::{BreakerLayer, CallLayer, Error};
+use panelboard_tower::{BreakerLayer, CallLayer, Error, unavailable};
 use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
 
-use crate::support::{Script, closed, context, guarded, now, probe_is_out, probing};
+use crate::support::{Always, Script, closed, context, guarded, now, probe_is_out, probing};
 use http::{Request, Response};
 
 #[test]
@@ -94,6 +94,17 @@ fn a_limit_below_is_asked_and_its_place_is_kept_for_the_call() {
 }
 
 #[test]
+fn a_limit_below_an_answering_breaker_is_asked_too() {
+    let (breaker, _hand) = closed();
+    let limited = ConcurrencyLimit::new(Always(|| Ok(Response::new(Script::new([])))), 1);
+    let layer = BreakerLayer::new(breaker).rejected_with(unavailable);
+    let mut first = layer.layer(limited.clone());
+    let mut second = layer.layer(limited);
+    assert!(Service::<Request<()>>::poll_ready(&mut first, &mut context()).is_ready());
+    assert!(Service::<Request<()>>::poll_ready(&mut second, &mut context()).is_pending());
+}
+
+#[test]
 fn a_service_that_can_not_be_cloned_is_served() {
     struct Only(String);
     impl Service<()> for Only {
@@ -138,5 +149,9 @@ fn an_error_of_readiness_is_the_inner_services_and_no_outcome() {
     let mut any = CallLayer::new(Arc::clone(&breaker)).layer(Finished);
     let answer = Service::<()>::poll_ready(&mut any, &mut context());
     assert!(matches!(answer, Poll::Ready(Err(Error::Inner(_)))));
+    let layer = BreakerLayer::new(Arc::clone(&breaker)).rejected_with(unavailable);
+    let mut answered = layer.layer(Finished);
+    let answer = Service::<Request<()>>::poll_ready(&mut answered, &mut context());
+    assert!(matches!(answer, Poll::Ready(Err(error)) if error.to_string() == "gone"));
     assert_eq!((breaker.state(), breaker.snapshot().counts.failures), (State::Closed, 0));
 }
