@@ -90,7 +90,9 @@ where
         match ready!(self.service.poll_ready(cx)) {
             Err(Error::Inner(error)) => Poll::Ready(Err(error)),
             // Readiness asks no breaker: there is nothing else to it.
-            Ok(()) | Err(Error::Rejected(_) | Error::Panel(_)) => Poll::Ready(Ok(())),
+            Ok(()) | Err(Error::Rejected(_) | Error::Panel(_) | Error::NotReady) => {
+                Poll::Ready(Ok(()))
+            }
         }
     }
 
@@ -141,6 +143,7 @@ where
             Err(Error::Inner(error)) => return Poll::Ready(Err(error)),
             Err(Error::Rejected(rejected)) => rejected.into(),
             Err(Error::Panel(error)) => error.into(),
+            Err(Error::NotReady) => NoPermit::NotReady,
         };
         Poll::Ready(Ok((this.answer)(&why).map(PermitBody::from)))
     }

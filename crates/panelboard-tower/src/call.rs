@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::{
     Breakers, ByResult, CallPermit, Classify, Error, Keyed, classify::judge, future::Call,
+    gate::Gate,
 };
 
 /// Puts a breaker in front of any service. The outcome is that of the call's future: for HTTP take
@@ -113,7 +114,7 @@ impl<S, P: Clone, C: Clone> Layer<S> for CallLayer<P, C> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { breakers, classify } = self.clone();
-        CallService { inner, breakers, classify }
+        CallService { gate: Gate::new(inner, breakers), classify }
     }
 }
 
@@ -132,15 +133,14 @@ impl<S, P: Clone, C: Clone> Layer<S> for CallLayer<P, C> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CallService<S, P, C = ByResult> {
-    inner: S,
-    breakers: P,
+    gate: Gate<S, P>,
     classify: C,
 }
 
 impl<S, P, C> CallService<S, P, C> {
     /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
     pub fn get_ref(&self) -> &S {
-        &self.inner
+        &self.gate.inner
     }
 
     /// The service behind the breaker.
@@ -155,7 +155,7 @@ impl<S, P, C> CallService<S, P, C> {
     /// # Ok::<(), panelboard::PanelError>(())
     /// ```
     pub fn into_inner(self) -> S {
-        self.inner
+        self.gate.inner
     }
 }
 
@@ -170,15 +170,15 @@ where
     type Future = CallFuture<S::Future, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(Error::Inner)
+        self.gate.poll_ready(cx).map_err(Error::Inner)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let call = match self.breakers.acquire(&request) {
+        let call = match self.gate.acquire(&request) {
             Err(why) => Call::not_made(why),
             Ok(permit) => {
                 let needed = (permit, self.classify.clone());
-                Call::made(self.inner.call(request), needed)
+                Call::made(self.gate.inner.call(request), needed)
             }
         };
         CallFuture { call }

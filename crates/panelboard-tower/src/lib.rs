@@ -36,9 +36,9 @@
 //!
 //! # What a call comes to
 //!
-//! - **Readiness takes no permit.** `poll_ready` asks the inner service and nobody else; the
-//!   breaker is asked in `call`. However many services are ready, a half-open breaker has lost no
-//!   probe.
+//! - **Readiness takes no permit.** `poll_ready` asks the inner service; the breaker is asked in
+//!   `call`. However many services are ready, a half-open breaker has lost no probe. A breaker that
+//!   rejects is not held up by a service that is not ready.
 //! - **The outcome is that of the whole answer.** A response whose head was fine and whose body
 //!   then broke is a failure. The permit goes along in the body ([`PermitBody`]) until it ends.
 //! - **Whoever gives up, releases.** A future or body that is dropped before its end is a cancelled
@@ -55,9 +55,9 @@
 //! # Where in the stack
 //!
 //! Time-outs belong inside (below the breaker), so that they are failures. What waits for its turn
-//! (concurrency and rate limits, buffers) belongs outside: below the breaker, callers of an open
-//! one would queue for a place before they are rejected, and a rejected caller would keep the place
-//! until its service is used again or dropped. Retries belong outside too, so that each attempt
+//! (concurrency and rate limits, buffers) belongs outside of a keyed breaker: below it, callers
+//! would queue for a place before they are rejected, and keep the place until their service is used
+//! again or dropped. Retries belong outside too, so that each attempt
 //! asks the breaker.
 
 mod answer;
@@ -67,6 +67,7 @@ mod call;
 mod classify;
 mod error;
 mod future;
+mod gate;
 mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest;
