@@ -1,6 +1,6 @@
 //! What the fuzz targets do with their bytes: they are a configuration, or a script of operations.
-//! Each panics at what must not be, and answers nothing. It knows no fuzzer: a test of the core runs
-//! the same functions over the committed corpus.
+//! Each panics at what must not be, and answers nothing. It knows no fuzzer: a test of the core
+//! runs the same functions over the committed corpus.
 
 mod bytes;
 mod options;

@@ -8,12 +8,15 @@ mod counts;
 mod faults;
 mod http;
 mod install;
+mod ledger;
 mod models;
 mod process;
 mod real_llm;
 mod report;
+mod soak;
 mod test;
 mod tidy;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +28,8 @@ cargo xtask tidy                the conventions that lints cannot check
 cargo xtask loom [FILTER]       the core's models under loom
 cargo xtask shuttle [FILTER]    the core's models under shuttle
 cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`: all the core's)
+cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
+cargo xtask soak --for 2h       searches in turn from fresh seeds, and adds a line to the ledger
 cargo xtask bench [core|panel|gateway]
 cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted";
 
@@ -41,6 +46,8 @@ fn main() -> ExitCode {
         "loom" => models::run(models::Checker::Loom, rest),
         "shuttle" => models::run(models::Checker::Shuttle, rest),
         "faults" => faults::run(rest),
+        "verify" => verify::run(rest),
+        "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "real-llm" => real_llm::run(rest),
         "help" | "--help" | "-h" => {

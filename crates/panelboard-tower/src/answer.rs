@@ -90,7 +90,9 @@ where
         match ready!(self.service.poll_ready(cx)) {
             Err(Error::Inner(error)) => Poll::Ready(Err(error)),
             // Readiness asks no breaker: there is nothing else to it.
-            Ok(()) | Err(Error::Rejected(_) | Error::Panel(_)) => Poll::Ready(Ok(())),
+            Ok(()) | Err(Error::Rejected(_) | Error::Panel(_) | Error::NotReady) => {
+                Poll::Ready(Ok(()))
+            }
         }
     }
 
@@ -101,6 +103,24 @@ where
 
 pin_project! {
     /// The answer of an [`Answered`] service. Dropping it is a cancelled call.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use panelboard::Panel;
+    /// use panelboard_tower::{BreakerLayer, unavailable};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breaker = panel.breaker("db")?;
+    /// let layer = BreakerLayer::new(breaker.clone()).rejected_with(unavailable);
+    /// let mut service = layer.layer(tower::service_fn(async |_: Request<()>| {
+    ///     Ok::<_, Infallible>(Response::new(String::new()))
+    /// }));
+    /// drop(service.call(Request::new(())));
+    /// assert_eq!(breaker.snapshot().counts.cancelled, 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[derive(Debug)]
     pub struct AnswerFuture<T, F> {
         #[pin]
@@ -123,6 +143,7 @@ where
             Err(Error::Inner(error)) => return Poll::Ready(Err(error)),
             Err(Error::Rejected(rejected)) => rejected.into(),
             Err(Error::Panel(error)) => error.into(),
+            Err(Error::NotReady) => NoPermit::NotReady,
         };
         Poll::Ready(Ok((this.answer)(&why).map(PermitBody::from)))
     }

@@ -53,7 +53,12 @@ pub(crate) struct Pending {
 }
 
 impl<B> PermitBody<B> {
-    /// The body within, without its permit: the call is given up.
+    /// The body within, without its permit: the call is given up, unless the body was at its end.
+    ///
+    /// ```
+    /// # use panelboard_tower::PermitBody;
+    /// assert_eq!(PermitBody::from("hello").into_inner(), "hello");
+    /// ```
     pub fn into_inner(self) -> B {
         self.inner
     }

@@ -33,17 +33,31 @@ pub trait Breakers<R> {
     /// # Errors
     /// [`NoPermit`]: there will be no call.
     fn acquire(&self, request: &R) -> Result<CallPermit, NoPermit>;
+
+    /// Whether every request would be rejected now: a reading, that takes nothing and promises
+    /// nothing. `false`, the default, where that is not known without a request.
+    fn would_reject(&self) -> bool {
+        false
+    }
 }
 
 impl<R> Breakers<R> for Handle {
     fn acquire(&self, _: &R) -> Result<CallPermit, NoPermit> {
         Ok(self.acquire_owned()?.into())
     }
+
+    fn would_reject(&self) -> bool {
+        !self.would_admit()
+    }
 }
 
 impl<R> Breakers<R> for Arc<Breaker> {
     fn acquire(&self, _: &R) -> Result<CallPermit, NoPermit> {
         Ok(self.acquire_owned()?.into())
+    }
+
+    fn would_reject(&self) -> bool {
+        !self.would_admit()
     }
 }
 

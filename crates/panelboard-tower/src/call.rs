@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::{
     Breakers, ByResult, CallPermit, Classify, Error, Keyed, classify::judge, future::Call,
+    gate::Gate,
 };
 
 /// Puts a breaker in front of any service. The outcome is that of the call's future: for HTTP take
@@ -49,6 +50,15 @@ pub struct CallLayer<P, C = ByResult> {
 
 impl<P> CallLayer<P> {
     /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::CallLayer;
+    /// use std::sync::Arc;
+    ///
+    /// let layer = CallLayer::new(Arc::new(Breaker::new(Config::default())));
+    /// # let _ = layer;
+    /// ```
     pub fn new(breakers: P) -> Self {
         Self { breakers, classify: ByResult }
     }
@@ -80,6 +90,20 @@ impl<K, Q: ?Sized, F> CallLayer<Keyed<K, Q, F>> {
 
 impl<P, C> CallLayer<P, C> {
     /// Says what an answer means, instead of [`ByResult`]. It is cloned for each call.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::{CallLayer, Verdict};
+    /// use std::sync::Arc;
+    ///
+    /// let breaker = Arc::new(Breaker::new(Config::default()));
+    /// // An empty answer is this service's way to fail.
+    /// let layer = CallLayer::new(breaker).classify(|answer: Result<&String, &()>| match answer {
+    ///     Ok(text) if !text.is_empty() => Verdict::Success,
+    ///     _ => Verdict::Failure,
+    /// });
+    /// # let _ = layer;
+    /// ```
     pub fn classify<D>(self, classify: D) -> CallLayer<P, D> {
         CallLayer { breakers: self.breakers, classify }
     }
@@ -90,7 +114,7 @@ impl<S, P: Clone, C: Clone> Layer<S> for CallLayer<P, C> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { breakers, classify } = self.clone();
-        CallService { inner, breakers, classify }
+        CallService { gate: Gate::new(inner, breakers), classify }
     }
 }
 
@@ -109,20 +133,29 @@ impl<S, P: Clone, C: Clone> Layer<S> for CallLayer<P, C> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CallService<S, P, C = ByResult> {
-    inner: S,
-    breakers: P,
+    gate: Gate<S, P>,
     classify: C,
 }
 
 impl<S, P, C> CallService<S, P, C> {
-    /// The service behind the breaker.
+    /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
     pub fn get_ref(&self) -> &S {
-        &self.inner
+        &self.gate.inner
     }
 
     /// The service behind the breaker.
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::CallLayer;
+    /// # use tower::Layer;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = CallLayer::new(panel.breaker("cache")?).layer("the service");
+    /// assert_eq!((*service.get_ref(), service.into_inner()), ("the service", "the service"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn into_inner(self) -> S {
-        self.inner
+        self.gate.inner
     }
 }
 
@@ -137,15 +170,15 @@ where
     type Future = CallFuture<S::Future, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(Error::Inner)
+        self.gate.poll_ready(cx).map_err(Error::Inner)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let call = match self.breakers.acquire(&request) {
+        let call = match self.gate.acquire(&request) {
             Err(why) => Call::not_made(why),
             Ok(permit) => {
                 let needed = (permit, self.classify.clone());
-                Call::made(self.inner.call(request), needed)
+                Call::made(self.gate.inner.call(request), needed)
             }
         };
         CallFuture { call }
@@ -154,6 +187,21 @@ where
 
 pin_project! {
     /// The answer of a [`CallService`], or the rejection. Dropping it is a cancelled call.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::CallLayer;
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breaker = panel.breaker("cache")?;
+    /// let mut service = CallLayer::new(breaker.clone())
+    ///     .layer(tower::service_fn(async |n: u32| Ok::<_, Infallible>(n)));
+    /// drop(service.call(1));
+    /// assert_eq!(breaker.snapshot().counts.cancelled, 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[derive(Debug)]
     pub struct CallFuture<F, C> {
         #[pin]

@@ -31,6 +31,11 @@ pub enum Error<E> {
     Rejected(Rejected),
     /// There was no call: the panel has no breaker for the request's key.
     Panel(PanelError),
+    /// There was no call: the breaker began to admit after [`poll_ready`] had seen it reject, and
+    /// the inner service is not ready yet. Asking again waits for it.
+    ///
+    /// [`poll_ready`]: crate::BreakerService#readiness
+    NotReady,
     /// There was one, and this is its error; or the inner service will never be ready again.
     Inner(E),
 }
@@ -39,7 +44,8 @@ pub enum Error<E> {
 type BoxError = Box<dyn error::Error + Send + Sync>;
 
 impl<E: Into<BoxError>> Error<E> {
-    /// As tower's `BoxError`: the inner error itself, or the [`Rejected`] or [`PanelError`].
+    /// As tower's `BoxError`: the inner error itself, or the [`Rejected`], the [`PanelError`] or
+    /// [`NoPermit::NotReady`].
     ///
     /// For stacks whose inner error is boxed already, where `Error<BoxError>` is no
     /// [`std::error::Error`]: put it in a `map_err` around the breaker.
@@ -64,6 +70,7 @@ impl<E: Into<BoxError>> Error<E> {
         match self {
             Self::Rejected(rejected) => rejected.into(),
             Self::Panel(error) => error.into(),
+            Self::NotReady => NoPermit::NotReady.into(),
             Self::Inner(error) => error.into(),
         }
     }
@@ -80,6 +87,7 @@ impl<E> From<NoPermit> for Error<E> {
         match why {
             NoPermit::Rejected(rejected) => Self::Rejected(rejected),
             NoPermit::Panel(error) => Self::Panel(error),
+            NoPermit::NotReady => Self::NotReady,
         }
     }
 }
@@ -88,6 +96,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(_) | Self::Panel(_) => f.write_str("no call was made"),
+            Self::NotReady => NoPermit::NotReady.fmt(f),
             Self::Inner(error) => error.fmt(f),
         }
     }
@@ -98,6 +107,7 @@ impl<E: error::Error + 'static> error::Error for Error<E> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
             Self::Panel(error) => Some(error),
+            Self::NotReady => None,
             Self::Inner(error) => error.source(),
         }
     }
@@ -112,6 +122,7 @@ impl<E: error::Error + 'static> error::Error for Error<E> {
 ///     match why {
 ///         NoPermit::Rejected(rejected) => format!("try later: {}", rejected.state),
 ///         NoPermit::Panel(error) => format!("misconfigured: {error}"),
+///         NoPermit::NotReady => "try again".into(),
 ///     }
 /// }
 /// # let _ = told;
@@ -122,6 +133,8 @@ pub enum NoPermit {
     Rejected(Rejected),
     /// The panel has no breaker for the request's key.
     Panel(PanelError),
+    /// See [`Error::NotReady`].
+    NotReady,
 }
 
 impl From<Rejected> for NoPermit {
@@ -138,7 +151,10 @@ impl From<PanelError> for NoPermit {
 
 impl fmt::Display for NoPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no call was made")
+        f.write_str(match self {
+            Self::Rejected(_) | Self::Panel(_) => "no call was made",
+            Self::NotReady => "no call was made: the service is not ready yet",
+        })
     }
 }
 
@@ -147,6 +163,7 @@ impl error::Error for NoPermit {
         match self {
             Self::Rejected(rejected) => Some(rejected),
             Self::Panel(error) => Some(error),
+            Self::NotReady => None,
         }
     }
 }

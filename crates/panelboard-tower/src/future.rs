@@ -19,6 +19,23 @@ pin_project! {
     ///
     /// Dropping it is a cancelled call. The permit was taken when it was made, not at its first
     /// poll: one that is kept unpolled keeps a probe's place.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use panelboard::Panel;
+    /// use panelboard_tower::BreakerLayer;
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, Service};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breaker = panel.breaker("billing")?;
+    /// let mut service = BreakerLayer::new(breaker.clone()).layer(tower::service_fn(
+    ///     async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::new())),
+    /// ));
+    /// drop(service.call(Request::new(String::new())));
+    /// assert_eq!(breaker.snapshot().counts.cancelled, 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[derive(Debug)]
     pub struct ResponseFuture<F, C> {
         #[pin]

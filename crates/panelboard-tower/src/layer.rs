@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     AnswerLayer, Breakers, Classify, Error, Http, Keyed, NoPermit, PermitBody, ResponseFuture,
-    future::Follow,
+    future::Follow, gate::Gate,
 };
 
 /// Puts a breaker in front of an HTTP service, client or server: anything from [`http::Request`] to
@@ -60,6 +60,15 @@ pub struct BreakerLayer<P, C = Http> {
 
 impl<P> BreakerLayer<P> {
     /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use panelboard_tower::BreakerLayer;
+    /// use std::sync::Arc;
+    ///
+    /// let layer = BreakerLayer::new(Arc::new(Breaker::new(Config::default())));
+    /// # let _ = layer;
+    /// ```
     pub fn new(breakers: P) -> Self {
         Self { breakers, classify: Http::default() }
     }
@@ -148,7 +157,7 @@ impl<S, P: Clone, C: Clone> Layer<S> for BreakerLayer<P, C> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { breakers, classify } = self.clone();
-        BreakerService { inner, breakers, classify }
+        BreakerService { gate: Gate::new(inner, breakers), classify }
     }
 }
 
@@ -158,6 +167,11 @@ impl<S, P: Clone, C: Clone> Layer<S> for BreakerLayer<P, C> {
 /// `poll_ready` asks the inner service and takes no permit; `call` asks the breaker and calls the
 /// very service that was ready, so the inner service need not be `Clone`. An error of readiness
 /// says that this service is finished, and is not an outcome.
+///
+/// While its one breaker rejects, the service is ready without asking the inner one: a service that
+/// is never ready holds up no rejection. Should the breaker admit by the time of `call`, the inner
+/// service is asked then, and if it is not ready at once the call is [`Error::NotReady`]. (A keyed
+/// service knows no breaker before it has a request, and always asks the inner one.)
 ///
 /// # Cost
 /// A permit that owns its breaker (a reference count up and down, and for a keyed one a look-up), a
@@ -176,20 +190,29 @@ impl<S, P: Clone, C: Clone> Layer<S> for BreakerLayer<P, C> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct BreakerService<S, P, C = Http> {
-    inner: S,
-    breakers: P,
+    gate: Gate<S, P>,
     classify: C,
 }
 
 impl<S, P, C> BreakerService<S, P, C> {
-    /// The service behind the breaker.
+    /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
     pub fn get_ref(&self) -> &S {
-        &self.inner
+        &self.gate.inner
     }
 
     /// The service behind the breaker.
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::BreakerLayer;
+    /// # use tower::Layer;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = BreakerLayer::new(panel.breaker("files")?).layer("the service");
+    /// assert_eq!((*service.get_ref(), service.into_inner()), ("the service", "the service"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn into_inner(self) -> S {
-        self.inner
+        self.gate.inner
     }
 }
 
@@ -205,15 +228,15 @@ where
     type Future = ResponseFuture<S::Future, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(Error::Inner)
+        self.gate.poll_ready(cx).map_err(Error::Inner)
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        match self.breakers.acquire(&request) {
+        match self.gate.acquire(&request) {
             Err(why) => ResponseFuture::not_made(why),
             Ok(permit) => {
                 let follow = Follow::new(permit, self.classify.clone(), request.method().clone());
-                ResponseFuture::made(self.inner.call(request), follow)
+                ResponseFuture::made(self.gate.inner.call(request), follow)
             }
         }
     }

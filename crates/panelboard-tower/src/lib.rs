@@ -36,15 +36,18 @@
 //!
 //! # What a call comes to
 //!
-//! - **Readiness takes no permit.** `poll_ready` asks the inner service and nobody else; the
-//!   breaker is asked in `call`. However many services are ready, a half-open breaker has lost no
-//!   probe.
+//! - **Readiness takes no permit.** `poll_ready` asks the inner service; the breaker is asked in
+//!   `call`. However many services are ready, a half-open breaker has lost no probe. A breaker that
+//!   rejects is not held up by a service that is not ready.
 //! - **The outcome is that of the whole answer.** A response whose head was fine and whose body
 //!   then broke is a failure. The permit goes along in the body ([`PermitBody`]) until it ends.
 //! - **Whoever gives up, releases.** A future or body that is dropped before its end is a cancelled
 //!   call: nothing is held against the service, and a probe's place is free again.
 //! - **A failure that is certain does not wait:** with a head of 503 the outcome is recorded at
 //!   once, whatever becomes of the body.
+//! - **A call lasts as long as its body.** What the reader takes counts for a slow-call policy, and
+//!   a probe whose body takes longer than
+//!   [`probe_timeout`](panelboard::ConfigBuilder::probe_timeout) loses its place.
 //! - **A panic** in the service, its future or its body counts as the breaker's
 //!   [`panic_is_failure`](panelboard::ConfigBuilder::panic_is_failure) says. A classifier that
 //!   panics is contained, and the answer counts as the default classifier says.
@@ -52,9 +55,9 @@
 //! # Where in the stack
 //!
 //! Time-outs belong inside (below the breaker), so that they are failures. What waits for its turn
-//! (concurrency and rate limits, buffers) belongs outside: below the breaker, callers of an open
-//! one would queue for a place before they are rejected, and a rejected caller would keep the place
-//! until its service is used again or dropped. Retries belong outside too, so that each attempt
+//! (concurrency and rate limits, buffers) belongs outside of a keyed breaker: below it, callers
+//! would queue for a place before they are rejected, and keep the place until their service is used
+//! again or dropped. Retries belong outside too, so that each attempt
 //! asks the breaker.
 
 mod answer;
@@ -64,6 +67,7 @@ mod call;
 mod classify;
 mod error;
 mod future;
+mod gate;
 mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest;

@@ -42,6 +42,16 @@ pub struct BreakerMiddleware<P, C = Http> {
 
 impl<P> BreakerMiddleware<P> {
     /// All requests ask one breaker; or, with another [`Breakers`], the one that it chooses.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::BreakerMiddleware;
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let middleware = BreakerMiddleware::new(panel.breaker("search")?);
+    /// # let _ = middleware;
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn new(breakers: P) -> Self {
         Self { breakers, classify: Http::default() }
     }
@@ -49,6 +59,15 @@ impl<P> BreakerMiddleware<P> {
 
 impl<K, Q: ?Sized, F> BreakerMiddleware<Keyed<K, Q, F>> {
     /// Each request asks the breaker of its own key; see [`Keyed`].
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::BreakerMiddleware;
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let middleware = BreakerMiddleware::keyed(panel, |request| request.url().path().into());
+    /// # let _ = middleware;
+    /// ```
     pub fn keyed(panel: Panel<K>, key: F) -> Self
     where
         K: Borrow<Q>,
@@ -61,6 +80,23 @@ impl<K, Q: ?Sized, F> BreakerMiddleware<Keyed<K, Q, F>> {
 
 impl<P, C> BreakerMiddleware<P, C> {
     /// Says what an answer means, instead of [`Http`]. It is cloned for each call.
+    ///
+    /// ```
+    /// use http::response::Parts;
+    /// use panelboard::Panel;
+    /// use panelboard_tower::{BreakerMiddleware, Classify, Http, Verdict};
+    /// use reqwest_middleware::Error;
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// // What the middlewares within do wrong is not the service's fault.
+    /// let classify = |answer: Result<&Parts, &Error>| match answer {
+    ///     Err(Error::Middleware(_)) => Verdict::Ignored,
+    ///     answer => Http::default().classify(answer),
+    /// };
+    /// let middleware = BreakerMiddleware::new(panel.breaker("search")?).classify(classify);
+    /// # let _ = middleware;
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn classify<D>(self, classify: D) -> BreakerMiddleware<P, D> {
         BreakerMiddleware { breakers: self.breakers, classify }
     }

@@ -64,6 +64,7 @@ pub fn unavailable_grpc<B: Default>(why: &NoPermit) -> Response<B> {
     let message = match why {
         NoPermit::Rejected(_) => "rejected by a breaker",
         NoPermit::Panel(_) => "no breaker for this request",
+        NoPermit::NotReady => "not ready yet",
     };
     headers.insert("grpc-message", HeaderValue::from_static(message));
     if let Some(wait) = retry_after(why) {
@@ -76,6 +77,6 @@ pub fn unavailable_grpc<B: Default>(why: &NoPermit) -> Response<B> {
 fn retry_after(why: &NoPermit) -> Option<Duration> {
     match why {
         NoPermit::Rejected(rejected) => rejected.retry_after,
-        NoPermit::Panel(_) => None,
+        NoPermit::Panel(_) | NoPermit::NotReady => None,
     }
 }

@@ -282,6 +282,15 @@ impl Breaker {
         &self.hot.life
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The lease of a probe that goes out now.
+    pub(crate) fn probe_timeout_ms(&self) -> u64 {
+        self.hot.limits.probe_timeout_ms()
+    }
+
     fn opening<'a>(&self, settings: &'a Settings, generation: u64, seen: Seen) -> Opening<'a> {
         Opening {
             rule: &settings.plan.rule,

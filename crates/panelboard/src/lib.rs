@@ -86,6 +86,7 @@ mod stream;
 #[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 mod striped;
 mod sync;
+mod thin;
 mod transition;
 mod window;
 mod word;
@@ -103,6 +104,7 @@ pub use policy::{Policy, Window};
 pub use snapshot::Snapshot;
 #[cfg(feature = "stream")]
 pub use stream::{ByResult, ClassifyItem, Guarded};
+pub use thin::{TwoStep, TwoStepCounts};
 pub use transition::{Cause, State, Transition};
 pub use window::WindowCounts;
 

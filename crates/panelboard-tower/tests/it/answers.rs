@@ -59,7 +59,7 @@ fn an_answer_of_ones_own_is_told_why() {
     breaker.force_open();
     let answer = |why: &NoPermit| match why {
         NoPermit::Rejected(rejected) => Response::new(rejected.state.to_string()),
-        NoPermit::Panel(error) => Response::new(error.to_string()),
+        why => Response::new(why.to_string()),
     };
     let service = BreakerLayer::new(breaker).rejected_with(answer).layer(Always(fine));
     let response = now(service.oneshot(Request::new(()))).expect("it is answered");

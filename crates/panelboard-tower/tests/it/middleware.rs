@@ -1,6 +1,6 @@
 //! Does a breaker among reqwest's middlewares follow the body, and leave the response alone?
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, future::Future, net::SocketAddr, sync::Arc};
 
 use panelboard::{Breaker, Panel, State};
 use panelboard_tower::{BreakerMiddleware, NoPermit, Verdict};
@@ -11,7 +11,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{closed, config, probe_is_out, probing};
+use crate::support::{closed, config, context, probe_is_out, probing};
 
 /// Answers each connection with `text` as it stands, and closes it.
 async fn server(text: &'static str) -> SocketAddr {
@@ -65,6 +65,18 @@ async fn a_response_that_is_dropped_gives_the_place_back() {
     let address = server("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone").await;
     let response = client(&breaker).get(format!("http://{address}/")).send().await.unwrap();
     drop(response);
+    assert_eq!((breaker.state(), breaker.would_admit()), (State::HalfOpen, true));
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_gives_the_place_back() {
+    let (breaker, _hand) = probing();
+    let address = server("").await;
+    let client = client(&breaker);
+    let mut call = Box::pin(client.get(format!("http://{address}/")).send());
+    assert!(call.as_mut().poll(&mut context()).is_pending());
+    assert!(probe_is_out(&breaker));
+    drop(call);
     assert_eq!((breaker.state(), breaker.would_admit()), (State::HalfOpen, true));
 }
 

@@ -112,6 +112,7 @@ impl Body for Script {
 }
 
 /// An HTTP service that always gives the same answer, and is always ready.
+#[derive(Clone)]
 pub(crate) struct Always<F>(pub(crate) F);
 
 impl<A, B, F> Service<Request<A>> for Always<F>

@@ -24,5 +24,6 @@ mod script;
 mod seeds;
 mod streams;
 mod support;
+mod thin;
 mod timeline;
 mod windows;

@@ -13,11 +13,13 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
+
+use parking_lot::Mutex;
 
 use panelboard::{Breaker, ConfigBuilder, Permit, Recorded, State};
 
@@ -47,7 +49,8 @@ fn repeated<S: Sync + Send, T: Send, A: PartialEq + Debug>(
 
 type Owned = Permit<Arc<Breaker>>;
 
-/// A breaker, and the permits that the threads end.
+/// A breaker, and the permits that the threads end. The lock is one that the thread sanitizer
+/// understands.
 struct World {
     breaker: Arc<Breaker>,
     permits: Mutex<Vec<Option<Owned>>>,
@@ -73,13 +76,13 @@ impl World {
     }
 
     fn take(&self, index: usize) -> Owned {
-        let taken = self.permits.lock().expect("no panic")[index].take();
+        let taken = self.permits.lock()[index].take();
         taken.expect("each permit is taken once")
     }
 
     /// The permits that fall to `thread` of `threads`.
     fn share(&self, thread: usize, threads: usize) -> Vec<Owned> {
-        let mut permits = self.permits.lock().expect("no panic");
+        let mut permits = self.permits.lock();
         permits.iter_mut().skip(thread).step_by(threads).filter_map(Option::take).collect()
     }
 }

@@ -1,0 +1,219 @@
+//! What is found by searching for hours? `cargo xtask soak --for 2h`: the long searches in turn,
+//! each time from a fresh seed, and a line in the ledger that is written again after each turn.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    clock,
+    counts::Counts,
+    ledger::Ledger,
+    models::Checker,
+    report::closing_line,
+    verify::{
+        self,
+        figures::{Figures, grouped},
+        job::{Finding, Found, Job, Kind},
+    },
+    workspace::Workspace,
+};
+
+/// How long a turn is meant to take; the first of each kind is shorter, to see how fast it goes.
+const TURN: Duration = Duration::from_secs(120);
+
+/// A kind of search, and how it is told how much to do.
+struct Search {
+    name: &'static str,
+    /// Of its first turn.
+    amount: u64,
+    run: fn(&Workspace, u64, u64, Duration) -> Result<Found, String>,
+}
+
+const SEARCHES: [Search; 6] = [
+    Search { name: "shuttle", amount: 20_000, run: shuttle },
+    Search { name: "operations", amount: 20_000, run: operations },
+    Search { name: "histories", amount: 5_000, run: histories },
+    Search { name: "seeds", amount: 1_000, run: seeds },
+    Search { name: "fuzz config", amount: 30, run: |w, amount, _, _| fuzz(w, 0, amount) },
+    Search { name: "fuzz script", amount: 30, run: |w, amount, _, _| fuzz(w, 1, amount) },
+];
+
+/// `cargo xtask soak --for 2h`.
+///
+/// # Errors
+/// No time is stated, or a search cannot be built.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    let time = match arguments {
+        [option, time] if option == "--for" => duration(time)?,
+        _ => return Err("`soak` takes `--for TIME`, such as `--for 2h` or `--for 90m`".into()),
+    };
+    let workspace = Workspace::load()?;
+    let mut soak = Soak {
+        ledger: Ledger::new(&workspace),
+        workspace,
+        start: clock::now(),
+        time,
+        figures: Figures::default(),
+        findings: Vec::new(),
+        failures: 0,
+    };
+    // From the first moment on: a run that is ended from outside has its line too.
+    soak.write()?;
+    soak.turns()?;
+    for finding in &soak.findings {
+        finding.tell();
+    }
+    let failed = soak.findings.len() as u64 + soak.failures;
+    println!("{}", closing_line(Counts { passed: 0, failed, skipped: 0 }));
+    Ok(failed == 0)
+}
+
+struct Soak {
+    workspace: Workspace,
+    ledger: Ledger,
+    start: Instant,
+    time: Duration,
+    figures: Figures,
+    findings: Vec<Finding>,
+    /// Turns that could not be run.
+    failures: u64,
+}
+
+impl Soak {
+    fn turns(&mut self) -> Result<(), String> {
+        let mut amounts = SEARCHES.map(|search| search.amount);
+        let mut turn = 0;
+        while let Some(left) = self.left() {
+            let index = turn % SEARCHES.len();
+            let (search, amount) = (&SEARCHES[index], amounts[index]);
+            // A wall clock is no generator, but no two turns have the same.
+            let seed = clock::wall_ms();
+            let began = clock::now();
+            let result = (search.run)(&self.workspace, amount, seed, left);
+            let took = began.elapsed();
+            turn += 1;
+            match result {
+                Ok(found) => {
+                    let told = &found.figures;
+                    let (name, seconds) = (search.name, took.as_secs_f64());
+                    println!("turn {turn}: {name}, seed {seed}: {told} in {seconds:.0} s");
+                    self.figures += found.figures;
+                    self.findings.extend(found.findings);
+                }
+                Err(why) => {
+                    println!("turn {turn}: {} could not be run: {why}", search.name);
+                    self.failures += 1;
+                }
+            }
+            println!("  so far: {}; {} findings", self.figures, self.findings.len());
+            self.write()?;
+            if !search.name.starts_with("fuzz") {
+                amounts[index] = next_amount(amount, took, self.left().unwrap_or(TURN).min(TURN));
+            }
+            if turn == SEARCHES.len() && self.failures == turn as u64 {
+                return Err("nothing could be run".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.time.checked_sub(self.start.elapsed())?;
+        (left > Duration::from_secs(5)).then_some(left)
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        let findings = self.findings.len();
+        self.ledger.write("soak", self.start.elapsed(), &self.figures, findings)
+    }
+}
+
+/// As much as fits `time`, if the last turn tells how fast it goes; at most ten times as much.
+fn next_amount(amount: u64, took: Duration, time: Duration) -> u64 {
+    let factor = time.as_secs_f64() / took.as_secs_f64().max(0.1);
+    ((amount as f64 * factor.clamp(0.1, 10.0)) as u64).max(1)
+}
+
+fn shuttle(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
+    let job = Job::new(Kind::Models(Checker::Shuttle), &[])
+        .with("PANELBOARD_SCHEDULES", amount)
+        .with("PANELBOARD_SEED", seed);
+    println!("shuttle: {} schedules of each model", grouped(2 * amount));
+    job.run(w, left, false)
+}
+
+fn operations(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
+    let job = Job::new(Kind::Tests, &["script::"])
+        .with("PANELBOARD_CASES", amount)
+        .with("PANELBOARD_SEED", seed);
+    job.run(w, left, false)
+}
+
+fn histories(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
+    let job = Job::new(Kind::Tests, &["histories::"])
+        .with("PANELBOARD_HISTORIES", amount)
+        .with("PANELBOARD_SEED", seed);
+    job.run(w, left, false)
+}
+
+fn seeds(w: &Workspace, amount: u64, _: u64, left: Duration) -> Result<Found, String> {
+    Job::new(Kind::Tests, &["seeds::"]).with("PANELBOARD_REPEATS", amount).run(w, left, false)
+}
+
+fn fuzz(w: &Workspace, target: usize, seconds: u64) -> Result<Found, String> {
+    match verify::fuzz(w, verify::FUZZ_TARGETS[target], seconds)? {
+        verify::End::Ran(found) => Ok(found),
+        verify::End::Skipped(why) => Err(why),
+    }
+}
+
+/// `90s`, `45m`, `2h`, `1h30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write it as `2h`, `90m` or `1h30m`");
+    let mut seconds = 0_u64;
+    let mut number = String::new();
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                number.push(c);
+                continue;
+            }
+            'h' => 3_600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(wrong()),
+        };
+        let count: u64 = number.parse().map_err(|_| wrong())?;
+        seconds =
+            count.checked_mul(unit).and_then(|more| seconds.checked_add(more)).ok_or_else(wrong)?;
+        number.clear();
+    }
+    match number.is_empty() && seconds > 0 {
+        true => Ok(Duration::from_secs(seconds)),
+        false => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let rows = [("2h", 7_200), ("90m", 5_400), ("1h30m", 5_400), ("45s", 45)];
+        for (text, seconds) in rows {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "2", "h", "0s", "2d", "1h30", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_next_turn_is_as_long_as_it_is_meant_to_be() {
+        let seconds = Duration::from_secs;
+        assert_eq!(next_amount(1_000, seconds(60), seconds(120)), 2_000);
+        assert_eq!(next_amount(1_000, seconds(1), seconds(120)), 10_000, "at most ten times");
+        assert_eq!(next_amount(1_000, seconds(120), seconds(60)), 500);
+        assert_eq!(next_amount(1, seconds(600), seconds(6)), 1, "and never nothing");
+    }
+}
