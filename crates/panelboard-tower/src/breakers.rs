@@ -3,7 +3,7 @@
 use std::{borrow::Borrow, borrow::Cow, fmt, hash::Hash, marker::PhantomData, sync::Arc};
 
 use http::{Request, header};
-use panelboard::{Breaker, Handle, Key, Panel, Permit};
+use panelboard::{Breaker, Handle, Key, Panel, Permit, State};
 
 use crate::{Verdict, error::NoPermit};
 
@@ -47,7 +47,7 @@ impl<R> Breakers<R> for Handle {
     }
 
     fn would_reject(&self) -> bool {
-        !self.would_admit()
+        rejects_all(self)
     }
 }
 
@@ -57,8 +57,14 @@ impl<R> Breakers<R> for Arc<Breaker> {
     }
 
     fn would_reject(&self) -> bool {
-        !self.would_admit()
+        rejects_all(self)
     }
+}
+
+/// A breaker that admits a share of its callers rejects nobody before the draw.
+fn rejects_all(breaker: &Breaker) -> bool {
+    let by_state = matches!(breaker.state(), State::Open | State::HalfOpen | State::ForcedOpen);
+    by_state && !breaker.would_admit()
 }
 
 /// A panel's breaker for each request, by a key that a function of the request gives. Made by

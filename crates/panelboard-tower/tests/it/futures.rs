@@ -13,8 +13,8 @@ use std::{
 };
 
 use http::{Request, Response};
-use panelboard::{Rejected, State};
-use panelboard_tower::{BreakerLayer, CallLayer, Error, Verdict, rejection};
+use panelboard::{PanelError, Rejected, State};
+use panelboard_tower::{BreakerLayer, CallLayer, Error, NoPermit, Verdict, rejection};
 use tower::{
     BoxError, Layer, Service, ServiceBuilder, service_fn,
     timeout::{TimeoutLayer, error::Elapsed},
@@ -170,6 +170,22 @@ fn an_error_tells_its_cause_and_can_be_boxed() {
     let inner = Error::Inner(io::Error::new(io::ErrorKind::NotFound, Elapsed::new()));
     assert_eq!(inner.to_string(), Elapsed::new().to_string());
     assert!(rejection(&inner).is_none());
+}
+
+#[test]
+fn why_there_is_no_permit_is_told_with_its_cause() {
+    let (breaker, _hand) = closed();
+    breaker.force_open();
+    let rejected = breaker.acquire().expect_err("it is forced open");
+    let why = NoPermit::from(rejected);
+    assert_eq!(why.to_string(), "no call was made");
+    assert_eq!(rejection(&why), Some(&rejected));
+    let why = NoPermit::from(PanelError::Circle);
+    assert_eq!(why.source().map(ToString::to_string), Some(PanelError::Circle.to_string()));
+    let error = Error::<io::Error>::from(why);
+    assert_eq!(error.source().map(ToString::to_string), Some(PanelError::Circle.to_string()));
+    assert!(error.into_boxed().is::<PanelError>());
+    assert!(NoPermit::NotReady.source().is_none());
 }
 
 #[tokio::test(start_paused = true)]

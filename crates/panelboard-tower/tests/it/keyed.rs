@@ -53,6 +53,12 @@ fn the_host_is_that_of_the_uri_or_of_the_header() {
     assert_eq!(of("/x", None), "");
 }
 
+#[test]
+fn a_layer_shows_what_it_is_made_of() {
+    let layer = BreakerLayer::keyed(panel(), host::<()>);
+    assert!(format!("{layer:?}").starts_with("BreakerLayer { breakers: Keyed { .. }, classify: "));
+}
+
 static CLONES: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(PartialEq, Eq, Hash)]

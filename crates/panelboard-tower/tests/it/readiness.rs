@@ -16,7 +16,10 @@ use panelboard::{Panel, State};
 use panelboard_tower::{BreakerLayer, CallLayer, Error, NoPermit, unavailable};
 use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
 
-use crate::support::{Always, OPEN, Script, closed, context, guarded, now, probe_is_out, probing};
+use crate::support::{
+    Always, OPEN, Script, closed, config, context, guarded, now, probe_is_out, probing,
+    probing_with,
+};
 use http::{Request, Response};
 
 #[test]
@@ -206,6 +209,18 @@ fn a_service_that_is_finished_when_asked_once_more_is_not_called() {
     hand.advance(OPEN);
     let response = now(service.call(request())).expect("it is answered");
     assert_eq!(response.status(), 503);
+}
+
+#[test]
+fn a_breaker_that_admits_a_share_leaves_readiness_to_the_service() {
+    let (breaker, _hand) = probing_with(config().ramp(OPEN).jitter_seed(1));
+    breaker.acquire().expect("it is the probe").success();
+    assert_eq!(breaker.state(), State::Recovering);
+    while breaker.would_admit() {
+        drop(breaker.acquire());
+    }
+    let mut service = CallLayer::new(breaker).layer(When(Arc::default()));
+    assert!(service.poll_ready(&mut context()).is_pending());
 }
 
 #[test]
