@@ -23,8 +23,10 @@ mod by_hand;
 mod drive;
 mod meters;
 mod record;
+mod save;
 
 pub use by_hand::OpenFor;
+pub use save::Saved;
 
 use crate::{
     backoff,

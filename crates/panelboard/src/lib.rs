@@ -91,7 +91,7 @@ mod transition;
 mod window;
 mod word;
 
-pub use breaker::{Breaker, OpenFor};
+pub use breaker::{Breaker, OpenFor, Saved};
 pub use call::CallError;
 pub use clock::{Clock, ManualClock, Ticker, TimeSource};
 pub use config::{Config, ConfigBuilder, ConfigError};

@@ -14,6 +14,8 @@
 //! recovering         -- first acquire after the ramp     --> closed
 //! any                -- reset                            --> closed
 //! ```
+//!
+//! Beside these, people put a breaker into a state that was saved.
 
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ pub(crate) enum Event<'a> {
     Trip(&'a Opening<'a>),
     /// By hand. `over` is what stays set: isolate guards outlive a reset.
     Reset { over: Override },
+    /// By hand: body, override and step of a breaker that was saved.
+    Restore(Word),
     /// By hand: what is set from here on.
     Set(Override, Cause),
 }
@@ -154,6 +158,19 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
             let next = Word { over, step: 0, ..word }.next_generation();
             let body = Body::Closed { failures: 0, life: next.life() };
             Step { next: Word { body, ..next }, answer: Answer::Done, cause: Some(Cause::Reset) }
+        }
+        Event::Restore(saved) => {
+            let next = Word { generation: word.generation, ..saved }.next_generation();
+            let life = next.life();
+            let body = match saved.body {
+                Body::Closed { failures, .. } => Body::Closed { failures, life },
+                Body::Recovering { .. } if given.limits.ramp_ms == 0 => {
+                    Body::Closed { failures: 0, life }
+                }
+                Body::Recovering { failures, .. } => Body::Recovering { failures, life },
+                other => other,
+            };
+            Step { next: Word { body, ..next }, answer: Answer::Done, cause: Some(Cause::Restored) }
         }
         Event::Set(over, cause) => set(word, over, cause),
     }

@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 /// What a breaker is in, as a caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum State {
     /// Calls go through; failures are counted.
     Closed,
@@ -71,6 +73,8 @@ pub enum Cause {
     Tripped,
     /// Reset by hand.
     Reset,
+    /// Put into a state that was saved.
+    Restored,
     /// Forced open by hand.
     ForceOpen,
     /// Disabled by hand.
@@ -101,6 +105,7 @@ impl Cause {
             Self::LeaseExpired => "lease-expired",
             Self::Tripped => "tripped",
             Self::Reset => "reset",
+            Self::Restored => "restored",
             Self::ForceOpen => "force-open",
             Self::Disable => "disable",
             Self::MetricsOnly => "metrics-only",

@@ -262,7 +262,7 @@ impl Breaker {
         }
         if step.cause.is_some() {
             self.hot.near.fetch_max(generation, Ordering::Relaxed);
-            if matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Reset)) {
+            if matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Reset | Cause::Restored)) {
                 self.hot.closed_at_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
             }
         }

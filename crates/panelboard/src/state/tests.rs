@@ -123,6 +123,14 @@ fn events<'a>() -> Vec<Event<'a>> {
     events.extend(deadlines.map(|until_ms| Event::OpenFor(until_ms, "stated")));
     events.extend(OVERS.map(|over| Event::Reset { over }));
     events.extend(OVERS.map(|over| Event::Set(over, Cause::Automatic)));
+    for body in [
+        Body::Closed { failures: 3, life: 9 },
+        Body::Open { until_ms: DEADLINE },
+        Body::Recovering { failures: 0, life: 9 },
+    ] {
+        let word = Word { body, generation: 7, step: 5, over: Override::MetricsOnly };
+        events.push(Event::Restore(word));
+    }
     events
 }
 
@@ -184,7 +192,7 @@ impl Case<'_> {
     }
 
     fn is_override(&self) -> bool {
-        matches!(self.event, Event::Set(..) | Event::Reset { .. })
+        matches!(self.event, Event::Set(..) | Event::Reset { .. } | Event::Restore(_))
     }
 
     /// B3: a cause is one generation, and nothing else is. The word can hold what comes.
@@ -199,6 +207,7 @@ impl Case<'_> {
     fn only_people_write_the_override(&self) {
         let over = match self.event {
             Event::Set(over, _) | Event::Reset { over } => over,
+            Event::Restore(saved) => saved.over,
             _ => self.word.over,
         };
         self.holds("the override is as people set it", self.step.next.over == over);
@@ -245,6 +254,7 @@ impl Case<'_> {
         }
         if let (Body::Open { until_ms: before }, Body::Open { until_ms: after }) =
             (self.word.body, self.step.next.body)
+            && !matches!(self.event, Event::Restore(_))
         {
             self.holds("a deadline never shrinks but by hand", after >= before.min(LONGEST_MS));
         }
@@ -433,6 +443,23 @@ impl Case<'_> {
         self.holds("the next trip takes the next step", self.step.next.step == (taken + 1).min(31));
     }
 
+    /// What was saved comes back in a generation, and so in a life, of its own.
+    fn what_was_saved_comes_back(&self) {
+        let Event::Restore(saved) = self.event else { return };
+        let next = self.step.next;
+        let life = next.life();
+        let body = match saved.body {
+            Body::Closed { failures, .. } => Body::Closed { failures, life },
+            Body::Recovering { .. } if self.given.limits.ramp_ms == 0 => {
+                Body::Closed { failures: 0, life }
+            }
+            Body::Recovering { failures, .. } => Body::Recovering { failures, life },
+            open => open,
+        };
+        self.holds("the state", next.body == body && next.step == saved.step);
+        self.holds("by a transition", self.step.cause == Some(Cause::Restored));
+    }
+
     fn a_new_state_begins_with_nothing(&self) {
         let next = self.step.next;
         match (self.step.cause, next.body) {
@@ -461,6 +488,7 @@ impl Case<'_> {
                 | Event::Overdue(_)
                 | Event::Trip(_)
                 | Event::Reset { .. }
+                | Event::Restore(_)
         );
         self.holds("nothing else moves the back-off", trips || next.step == self.word.step);
     }
@@ -512,7 +540,8 @@ impl Case<'_> {
 
     /// The row of the table that this transition belongs to.
     fn row(&self) -> Option<String> {
-        let cause = self.step.cause.filter(|_| !matches!(self.event, Event::Set(..)))?;
+        let by_hand = matches!(self.event, Event::Set(..) | Event::Restore(_));
+        let cause = self.step.cause.filter(|_| !by_hand)?;
         let (from, to) = (named(self.word), named(self.step.next));
         let label = match cause {
             Cause::Failures | Cause::FailureRate => "the policy says failing",
@@ -542,6 +571,7 @@ fn every_step_keeps_its_promises() {
         case.the_short_ways_are_the_same();
         case.counts_lead_where_they_must();
         case.a_trip_takes_its_steps_time();
+        case.what_was_saved_comes_back();
         case.a_new_state_begins_with_nothing();
         case.an_override_decides_for_callers();
         case.setting_an_override_leaves_the_state();

@@ -20,6 +20,7 @@ mod permits;
 mod progress;
 mod publication;
 mod reference;
+mod save;
 mod script;
 mod seeds;
 mod streams;
