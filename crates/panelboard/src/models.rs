@@ -15,6 +15,8 @@ mod overrides;
 mod pairs;
 mod panel;
 mod probes;
+mod scenes;
+mod triples;
 mod windows;
 
 use std::{
