@@ -16,6 +16,7 @@ mod pairs;
 mod panel;
 mod probes;
 mod scenes;
+mod thin;
 mod triples;
 mod windows;
 
