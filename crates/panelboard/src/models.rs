@@ -15,6 +15,9 @@ mod overrides;
 mod pairs;
 mod panel;
 mod probes;
+mod scenes;
+mod thin;
+mod triples;
 mod windows;
 
 use std::{

@@ -197,7 +197,8 @@ impl<B: Deref<Target = Breaker> + Clone> TwoStep<B> {
         self
     }
 
-    /// How many calls may be out at once, 1 at least; beyond them the oldest is cancelled.
+    /// How many calls may be out at once; beyond them the oldest is cancelled. The newest is always
+    /// held.
     ///
     /// ```
     /// use panelboard::{Breaker, Config, TwoStep};
@@ -211,7 +212,7 @@ impl<B: Deref<Target = Breaker> + Clone> TwoStep<B> {
     /// ```
     #[must_use]
     pub fn max_held(mut self, calls: usize) -> Self {
-        self.max_held = calls.max(1);
+        self.max_held = calls;
         self
     }
 

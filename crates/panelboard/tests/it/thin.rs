@@ -266,6 +266,13 @@ fn an_outcome_after_the_lease_has_no_call() {
     hand.set(ms(0));
     assert_eq!(thin.record_success(), Some(Recorded::Counted), "a clock that is set back");
     assert_eq!((thin.held(), lost(&thin)), (0, [1, 0, 1, 0]));
+    // So many others are over that this one is not yet looked at.
+    for call in 0..100 {
+        assert!(thin.should_allow_in(&call));
+    }
+    hand.advance(16 * SECOND);
+    assert_eq!(thin.record_success_in(&99), Some(Recorded::Counted), "as of a call of this moment");
+    assert_eq!((thin.held(), lost(&thin)), (36, [2, 0, 65, 0]));
 }
 
 /// However many leases are over, none is left once there was reason to look at them.
@@ -294,13 +301,15 @@ fn a_thousand_lost_calls_are_forgotten() {
 #[test]
 fn a_ninth_call_of_a_context_displaces_its_oldest() {
     let (thin, _hand) = thin(trips_at(9));
+    assert!(thin.should_allow());
+    thin.breaker().reset();
     assert!(thin.should_allow_in("other"));
-    for _ in 0..9 {
+    for _ in 0..8 {
         assert!(thin.should_allow());
     }
     assert_eq!((thin.held(), lost(&thin)), (9, [0, 0, 0, 1]));
     for _ in 0..8 {
-        thin.record_success();
+        assert_eq!(thin.record_success(), Some(Recorded::Counted), "those after the reset");
     }
     assert_eq!((thin.held(), lost(&thin)), (1, [0, 0, 0, 1]));
     thin.record_success();
@@ -323,9 +332,9 @@ fn beyond_its_bound_the_oldest_of_all_goes() {
         thin.record_success_in(&call);
     }
     assert_eq!((thin.held(), lost(&thin)), (0, [0, 0, 0, 97]), "the newest are those held");
-    let none = TwoStep::new(Arc::clone(thin.breaker())).max_held(0);
-    assert!(none.should_allow());
-    assert_eq!(none.held(), 1, "one at least");
+    let least = TwoStep::new(Arc::clone(thin.breaker())).max_held(0);
+    assert!(least.should_allow_in("a") && least.should_allow_in("b"));
+    assert_eq!(least.held(), 1, "the newest is always held");
 }
 
 #[test]
