@@ -29,6 +29,9 @@ pub(crate) fn count_all(rows: &[Row], results: &mut [Vec<Measured>]) -> Result<(
     // In a row about sharing, what lies between the calls would hide them.
     for (row, results) in rows.iter().zip(results).filter(|(row, _)| !row.added) {
         for (contestant, measured) in row.contestants.iter().zip(results) {
+            if contestant.is_absent() {
+                continue;
+            }
             measured.counts = Some(counter.count(row.name, contestant.name)?);
         }
     }

@@ -1,6 +1,8 @@
 //! Who takes part in a row, and what is one call of it?
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use crate::{clock::now, latencies::Latencies};
 
 /// What lies between two calls of a thread. A type and not a value, so that a loop has one body,
 /// and the call is inlined into it.
@@ -28,20 +30,45 @@ impl Gap for BackToBack {
 pub struct Contestant {
     /// A word, for the tables and the command line.
     pub name: &'static str,
-    /// Makes what is called, in the state that the row is about.
-    pub make: Box<dyn Fn() -> Work + Send + Sync>,
+    make: Option<Box<dyn Fn() -> Work + Send + Sync>>,
+    pub(crate) note: Option<&'static str>,
 }
 
 impl Contestant {
-    /// `make` runs once in each process that measures this contestant.
+    /// `make` runs once in each process that measures this contestant. It makes what is called, in
+    /// the state that the row is about.
     pub fn new(name: &'static str, make: impl Fn() -> Work + Send + Sync + 'static) -> Self {
-        Self { name, make: Box::new(make) }
+        Self { name, make: Some(Box::new(make)), note: None }
+    }
+
+    /// One that has no such thing: a dash in the tables, and the reason below.
+    pub fn absent(name: &'static str, reason: &'static str) -> Self {
+        Self { name, make: None, note: Some(reason) }
+    }
+
+    /// What it does that is not the work of the row: told below the tables.
+    #[must_use]
+    pub fn noted(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    pub(crate) fn work(&self) -> Option<Work> {
+        self.make.as_ref().map(|make| make())
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        self.make.is_none()
     }
 }
 
+type Loop = Box<dyn Fn(usize, usize) + Send + Sync>;
+type TimedLoop = Box<dyn Fn(usize, usize, &mut Latencies) + Send + Sync>;
+
 /// What is called, by one thread or by several at once.
 pub struct Work {
-    repeat: Box<dyn Fn(usize, usize) + Send + Sync>,
+    repeat: Loop,
+    timed: TimedLoop,
     prepare: Box<dyn Fn() + Send + Sync>,
     holds: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -50,14 +77,37 @@ impl Work {
     /// `call` is one call; it is given its number. Its loop is compiled around it, so that it is
     /// inlined as it would be in a program.
     pub fn new<G: Gap>(call: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let repeat = move |first, count| {
-            let mut gap = G::begin(first);
-            for number in first..first + count {
-                gap.pass();
-                call(number);
-            }
-        };
-        Self { repeat: Box::new(repeat), prepare: Box::new(|| {}), holds: Box::new(|| true) }
+        let call = Arc::new(call);
+        let other = Arc::clone(&call);
+        Self::of(
+            move |first, count| repeat::<G>(first, count, &*call),
+            move |first, count, into| timed::<G>(first, count, into, &*other),
+        )
+    }
+
+    /// Where each caller needs something of its own to call with, as a clone of a service:
+    /// `caller` makes it at the start of a thread's calls.
+    pub fn by_callers<G: Gap, C: FnMut(usize)>(
+        caller: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self {
+        let caller = Arc::new(caller);
+        let other = Arc::clone(&caller);
+        Self::of(
+            move |first, count| repeat::<G>(first, count, caller()),
+            move |first, count, into| timed::<G>(first, count, into, other()),
+        )
+    }
+
+    fn of(
+        repeat: impl Fn(usize, usize) + Send + Sync + 'static,
+        timed: impl Fn(usize, usize, &mut Latencies) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            repeat: Box::new(repeat),
+            timed: Box::new(timed),
+            prepare: Box::new(|| {}),
+            holds: Box::new(|| true),
+        }
     }
 
     /// `prepare` runs before each stretch of calls, by one thread, not timed.
@@ -79,12 +129,39 @@ impl Work {
         (self.repeat)(first, count);
     }
 
+    /// The same calls, each of them timed.
+    pub(crate) fn timed(&self, first: usize, count: usize, into: &mut Latencies) {
+        (self.timed)(first, count, into);
+    }
+
     pub(crate) fn prepare(&self) {
         (self.prepare)();
     }
 
     pub(crate) fn holds(&self) -> bool {
         (self.holds)()
+    }
+}
+
+#[inline]
+fn repeat<G: Gap>(first: usize, count: usize, mut call: impl FnMut(usize)) {
+    let mut gap = G::begin(first);
+    for number in first..first + count {
+        gap.pass();
+        call(number);
+    }
+}
+
+/// One reading of the clock ends a call and begins the next: what is told is a call with a reading.
+fn timed<G: Gap>(first: usize, count: usize, into: &mut Latencies, mut call: impl FnMut(usize)) {
+    let mut gap = G::begin(first);
+    let mut begun = now();
+    for number in first..first + count {
+        gap.pass();
+        call(number);
+        let ended = now();
+        into.add((ended - begun).as_nanos() as u64);
+        begun = ended;
     }
 }
 

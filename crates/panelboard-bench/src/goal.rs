@@ -75,12 +75,12 @@ impl fmt::Display for Bar {
         match self {
             Self::One(most) => write!(f, "≤ {most} ns"),
             Self::Two(most) => write!(f, "2 threads ≤ {most} ns"),
-            Self::Flat(most) => write!(f, "2 threads ≤ {most} × 1 thread"),
+            Self::Flat(most) => write!(f, "2 threads ≤ {most} × 1"),
             Self::Added(most) => write!(f, "adds ≤ {most} ns"),
             Self::Locked(most) => write!(f, "≤ {most} locked"),
             Self::TimesOne(peer, least) => write!(f, "≥ {least} × {peer}"),
             Self::TimesTwo(peer, least) => write!(f, "2 threads ≥ {least} × {peer}"),
-            Self::TimesAdded(peer, least) => write!(f, "adds 1/{least} of {peer}'s"),
+            Self::TimesAdded(peer, least) => write!(f, "adds ≤ 1/{least} of {peer}"),
             Self::Within(peer, most) => write!(f, "≤ {most} times the {peer}"),
         }
     }

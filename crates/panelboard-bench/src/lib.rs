@@ -19,12 +19,18 @@
 //! that is. These columns do not depend on the machine or on its load. A reading of the clock is
 //! a system call there, of which only the caller's side is counted.
 //!
+//! # How the rare long calls are timed
+//! In rows that ask for it each call of two threads is timed as well, by one reading of the clock
+//! between two calls; all of all rounds are counted together. The longest one is as a rule a turn
+//! of the scheduler.
+//!
 //! # What it prints
-//! First the goals with what was reached, then a table for each row. Nothing fails for being slow.
+//! What ours costs, how the peers stand to it, the long calls, and the goals with what was
+//! reached; then a table for each row. Nothing fails for being slow.
 //!
 //! | option          | what it does                                                 |
 //! | --------------- | ------------------------------------------------------------ |
-//! | `--markdown`    | tables in Markdown                                           |
+//! | `--markdown`    | what is published, in Markdown, without the tables by row    |
 //! | `--quick`       | 5 rounds instead of 41                                       |
 //! | `--rounds N`    | N rounds                                                     |
 //! | `--row NAME`    | only the rows whose name contains NAME; may be repeated      |
@@ -38,6 +44,7 @@ mod callgrind;
 mod clock;
 mod contestant;
 mod goal;
+mod latencies;
 mod pin;
 mod private_work;
 mod report;
@@ -56,11 +63,13 @@ pub use private_work::PrivateWork;
 /// A program of benchmarks: its rows, and who stands in its summary.
 #[derive(Debug)]
 pub struct Bench {
+    /// Its name on the command line.
+    pub name: &'static str,
     /// What is measured, for the heading.
     pub title: &'static str,
     /// The contestant that the goals are about, and that ratios are taken to.
     pub ours: &'static str,
-    /// The contestants whose ratios the summary shows, in this order.
+    /// The contestants whose ratios are published, in this order.
     pub peers: &'static [&'static str],
     /// The scenario table.
     pub rows: Vec<Row>,
@@ -71,10 +80,14 @@ pub struct Bench {
 pub struct Row {
     /// A short name, for the command line.
     pub name: &'static str,
+    /// A word or two, for the head of a column.
+    pub short: &'static str,
     /// What the call must do.
     pub what: &'static str,
     /// What is asked of ours.
     pub goal: Vec<Bar>,
+    /// Other contestants that are ours.
+    pub variants: Vec<Variant>,
     /// Calls in one stretch, for work that has to be prepared again after so many.
     pub stretch: Option<usize>,
     /// Calls before the timed ones of a sample, at least; for work that must find its memory again
@@ -82,8 +95,21 @@ pub struct Row {
     pub warm_up: usize,
     /// True if the row is about what a second thread adds to a call.
     pub added: bool,
+    /// True if one thread is all that makes sense.
+    pub alone: bool,
+    /// True if each call of two threads is timed as well, for the rare long ones.
+    pub each_timed: bool,
     /// Who takes part.
     pub contestants: Vec<Contestant>,
+}
+
+/// Ours in another setting.
+#[derive(Debug, Default)]
+pub struct Variant {
+    /// The contestant's name, which says what is different.
+    pub name: &'static str,
+    /// What is asked of it.
+    pub goal: Vec<Bar>,
 }
 
 /// Does what the command line asks for. Never fails for a figure.
@@ -134,7 +160,8 @@ fn list(bench: &Bench) {
 fn counted(bench: &Bench, row: &str, contestant: &str, calls: usize) -> Result<(), String> {
     let row = bench.rows.iter().find(|it| it.name == row).ok_or("no such row")?;
     let found = row.contestants.iter().find(|it| it.name == contestant);
-    callgrind::inside(&(found.ok_or("no such contestant")?.make)(), row.stretch, calls);
+    let work = found.and_then(Contestant::work).ok_or("no such contestant")?;
+    callgrind::inside(&work, row.stretch, calls);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Row, callgrind::Counts, clock::now, contestant::Work, pin};
+use crate::{Row, callgrind::Counts, clock::now, contestant::Work, latencies::Latencies, pin};
 
 /// How long a sample should take: long beside the start of a thread, short beside a turn of the
 /// scheduler.
@@ -23,23 +23,35 @@ pub(crate) struct Measured {
     pub(crate) one: Vec<f64>,
     /// The same of the slower of two threads; empty on one processor.
     pub(crate) two: Vec<f64>,
+    /// How long each call of two threads took, in a row that asks for it.
+    pub(crate) each: Option<Latencies>,
     pub(crate) counts: Option<Counts>,
 }
 
-/// A contestant with a number of threads, and what has come of it.
+/// How a contestant is sampled.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Alone,
+    Together,
+    /// Together, and each call is timed.
+    Timed,
+}
+
+/// A contestant that is sampled in one way.
 struct Cell<'a> {
     row: usize,
     contestant: usize,
-    threads: usize,
+    way: Way,
     calls: usize,
     row_of: &'a Row,
     work: &'a Work,
 }
 
-/// By row and contestant. Fails if a contestant has left the state that its row is about.
+/// By row and contestant; of one that is absent nothing. Fails if a contestant has left the state
+/// that its row is about.
 pub(crate) fn measure(rows: &[Row], rounds: usize) -> Result<Vec<Vec<Measured>>, String> {
-    let works: Vec<Vec<Work>> =
-        rows.iter().map(|row| row.contestants.iter().map(|it| (it.make)()).collect()).collect();
+    let works: Vec<Vec<Option<Work>>> =
+        rows.iter().map(|row| row.contestants.iter().map(|it| it.work()).collect()).collect();
     let mut cells = cells(rows, &works);
     for cell in &mut cells {
         cell.calls = calibrate(cell);
@@ -50,9 +62,15 @@ pub(crate) fn measure(rows: &[Row], rounds: usize) -> Result<Vec<Vec<Measured>>,
     for round in 0..rounds {
         shuffle.shuffle(&mut cells);
         for cell in &cells {
-            let nanos = sample(cell, cell.calls, round);
+            let sample = sample(cell, cell.calls, round);
             let measured = &mut results[cell.row][cell.contestant];
-            if cell.threads == 1 { &mut measured.one } else { &mut measured.two }.push(nanos);
+            match cell.way {
+                Way::Alone => measured.one.push(sample.nanos),
+                Way::Together => measured.two.push(sample.nanos),
+                Way::Timed => {
+                    measured.each.get_or_insert_with(Latencies::default).merge(&sample.each);
+                }
+            }
             if !cell.work.holds() {
                 let (row, name) =
                     (&rows[cell.row], rows[cell.row].contestants[cell.contestant].name);
@@ -63,16 +81,20 @@ pub(crate) fn measure(rows: &[Row], rounds: usize) -> Result<Vec<Vec<Measured>>,
     Ok(results)
 }
 
-fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Work>]) -> Vec<Cell<'a>> {
-    let most = pin::processors().len().min(2);
+fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Option<Work>>]) -> Vec<Cell<'a>> {
+    let many = pin::processors().len() >= 2;
     let mut cells = Vec::new();
     for (row, works) in works.iter().enumerate() {
+        let row_of = &rows[row];
+        let mut ways = vec![Way::Alone];
+        ways.extend((many && !row_of.alone).then_some(Way::Together));
+        ways.extend((many && row_of.each_timed).then_some(Way::Timed));
         for (contestant, work) in works.iter().enumerate() {
-            let row_of = &rows[row];
-            cells.extend((1..=most).map(|threads| Cell {
+            let Some(work) = work else { continue };
+            cells.extend(ways.iter().map(|&way| Cell {
                 row,
                 contestant,
-                threads,
+                way,
                 calls: 0,
                 row_of,
                 work,
@@ -86,7 +108,7 @@ fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Work>]) -> Vec<Cell<'a>> {
 fn calibrate(cell: &Cell<'_>) -> usize {
     let mut calls = 500;
     loop {
-        let took = sample(cell, calls, 0) * calls as f64;
+        let took = sample(cell, calls, 0).nanos * calls as f64;
         let share = SAMPLE.as_nanos() as f64 / took.max(1.0);
         if share < 4.0 || calls >= 10_000_000 {
             return ((calls as f64 * share) as usize).max(200);
@@ -95,35 +117,53 @@ fn calibrate(cell: &Cell<'_>) -> usize {
     }
 }
 
-/// Nanoseconds per call of the slower thread.
-fn sample(cell: &Cell<'_>, calls: usize, round: usize) -> f64 {
+/// What a sample came to.
+#[derive(Default)]
+struct Sample {
+    /// Per call, of the slower thread.
+    nanos: f64,
+    /// Of all threads; empty unless each call was timed.
+    each: Latencies,
+}
+
+fn sample(cell: &Cell<'_>, calls: usize, round: usize) -> Sample {
     let processors = pin::processors();
-    let together = Together { threads: cell.threads, ..Together::default() };
-    let slowest = thread::scope(|scope| {
-        let threads: Vec<_> = (0..cell.threads)
+    let threads = if cell.way == Way::Alone { 1 } else { 2 };
+    let together = Together { threads, ..Together::default() };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
             .map(|number| {
                 let processor = processors[(round + number) % processors.len()];
                 let together = &together;
                 scope.spawn(move || {
                     pin::stay_on(processor);
-                    timed(cell, calls, number, together)
+                    of_thread(cell, calls, number, together)
                 })
             })
             .collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).max()
-    });
-    slowest.unwrap_or_default().as_nanos() as f64 / calls as f64
+        let mut whole = Sample::default();
+        for (took, each) in threads.into_iter().filter_map(|thread| thread.join().ok()) {
+            whole.nanos = whole.nanos.max(took.as_nanos() as f64 / calls as f64);
+            whole.each.merge(&each);
+        }
+        whole
+    })
 }
 
 /// What one thread does for a sample.
-fn timed(cell: &Cell<'_>, calls: usize, thread: usize, together: &Together) -> Duration {
+fn of_thread(
+    cell: &Cell<'_>,
+    calls: usize,
+    thread: usize,
+    together: &Together,
+) -> (Duration, Latencies) {
     let first = thread * APART;
     let whole = cell.row_of.stretch.is_none();
     let stretch = cell.row_of.stretch.unwrap_or(calls);
     if whole {
         cell.work.repeat(first, cell.row_of.warm_up.max(calls / 8));
     }
-    let mut took = Duration::ZERO;
+    let (mut took, mut each) = (Duration::ZERO, Latencies::default());
     let mut phase = 0;
     for from in (0..calls).step_by(stretch) {
         together.meet(&mut phase);
@@ -131,8 +171,12 @@ fn timed(cell: &Cell<'_>, calls: usize, thread: usize, together: &Together) -> D
             cell.work.prepare();
         }
         together.meet(&mut phase);
+        let (number, count) = (first + from, stretch.min(calls - from));
         let begun = now();
-        cell.work.repeat(first + from, stretch.min(calls - from));
+        match cell.way {
+            Way::Timed => cell.work.timed(number, count, &mut each),
+            Way::Alone | Way::Together => cell.work.repeat(number, count),
+        }
         took += begun.elapsed();
     }
     if whole {
@@ -142,7 +186,7 @@ fn timed(cell: &Cell<'_>, calls: usize, thread: usize, together: &Together) -> D
             cell.work.repeat(first, COMPANY);
         }
     }
-    took
+    (took, each)
 }
 
 /// Where the threads of a sample meet. The counters carry only themselves.

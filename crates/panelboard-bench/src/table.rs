@@ -19,35 +19,32 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// In a terminal the columns line up. In Markdown they need not, and a page is narrow.
     pub(crate) fn render(&self, markdown: bool) -> String {
+        if markdown { self.markdown() } else { self.aligned() }
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut text = line(&self.rows[0]);
+        text += &format!("| --- |{}\n", " --: |".repeat(self.rows[0].len() - 1));
+        text + &self.rows[1..].iter().map(|row| line(row)).collect::<String>()
+    }
+
+    fn aligned(&self) -> String {
         let widths: Vec<usize> = (0..self.rows[0].len())
             .map(|column| self.rows.iter().map(|row| row[column].chars().count()).max())
-            .map(|widest| widest.unwrap_or(0).max(3))
+            .map(|widest| widest.unwrap_or(0))
             .collect();
-        let mut text = String::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            text += &line(row, &widths, markdown);
-            if number == 0 && markdown {
-                text += &rule(&widths);
-            }
-        }
-        text
+        self.rows.iter().map(|row| aligned(row, &widths)).collect()
     }
 }
 
-fn line(row: &[String], widths: &[usize], markdown: bool) -> String {
+fn aligned(row: &[String], widths: &[usize]) -> String {
     let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
         if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
     });
-    let cells: Vec<String> = cells.collect();
-    if markdown { format!("| {} |\n", cells.join(" | ")) } else { cells.join("   ") + "\n" }
-}
-
-fn rule(widths: &[usize]) -> String {
-    let cells = widths.iter().enumerate().map(|(column, &width)| {
-        if column == 0 { "-".repeat(width) } else { "-".repeat(width - 1) + ":" }
-    });
-    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+    cells.collect::<Vec<_>>().join("   ") + "\n"
 }
 
 #[cfg(test)]
@@ -59,7 +56,7 @@ mod tests {
         let mut table = Table::new(["who", "ns"]);
         table.push(vec!["ours".into(), "1.2".into()]);
         assert_eq!(table.render(false), "who     ns\nours   1.2\n");
-        let markdown = "| who  |  ns |\n| ---- | --: |\n| ours | 1.2 |\n";
+        let markdown = "| who | ns |\n| --- | --: |\n| ours | 1.2 |\n";
         assert_eq!(table.render(true), markdown);
     }
 }

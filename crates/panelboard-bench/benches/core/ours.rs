@@ -1,26 +1,50 @@
-//! Panelboard's breaker as a contestant.
+//! Panelboard's breaker as a contestant, with each clock that makes a difference.
 
-use std::{
-    hint::black_box,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use panelboard::{Breaker, Clock, Config, ConfigBuilder, State, Ticker};
+use panelboard_bench::{BackToBack, Contestant, Gap, Work};
+
+use crate::{
+    ahead::Ahead,
+    case::{CALLS, Case, FAILURES, HOUR, NEVER, Shape, TEN_SECONDS},
+    service::{Down, Protect, Service, up},
 };
 
-use panelboard::{Breaker, Clock, Config, ConfigBuilder, State, TimeSource};
-use panelboard_bench::{BackToBack, Work};
-
-use crate::service::{Down, Protect, up};
-
 pub(crate) const NAME: &str = "panelboard";
-const HOUR: Duration = Duration::from_secs(3_600);
+/// With [`Clock::cached`].
+pub(crate) const CACHED: &str = "cached clock";
+/// As many as there may be: none is refused, and none closes it within a stretch.
+const PROBES: u32 = 127;
 
-impl Protect for Breaker {
+pub(crate) fn all<S: Service, G: Gap>(case: Case<S, G>) -> Vec<Contestant> {
+    match case.shape {
+        Shape::Run => vec![case.of(NAME, || plain(in_a_row(NEVER)))],
+        Shape::Window => {
+            vec![case.of(NAME, || plain(window())), case.of(CACHED, || cached(window()))]
+        }
+        Shape::LastCalls => vec![Contestant::absent(NAME, "has no such window yet")],
+        Shape::Open => vec![
+            case.of(NAME, || plain(in_a_row(NEVER)).opened()),
+            case.of(CACHED, || cached(in_a_row(NEVER)).opened()),
+        ],
+        Shape::HalfOpen => vec![Contestant::new(NAME, half_open)],
+        Shape::Trips => vec![case.cycle(NAME, 1, tripping)],
+    }
+}
+
+struct Ours {
+    breaker: Breaker,
+    ahead: Ahead,
+    /// Kept, so that the cached clock stays one. Nothing here is so near to its time that a
+    /// refresh would change what a call does.
+    _ticker: Option<Ticker>,
+}
+
+impl Protect for Ours {
     #[inline]
     fn protect(&self, service: impl FnOnce() -> Result<u32, Down>) {
-        match self.acquire() {
+        match self.breaker.acquire() {
             Ok(permit) => {
                 match service() {
                     Ok(_) => permit.success(),
@@ -34,78 +58,75 @@ impl Protect for Breaker {
     }
 
     fn admits(&self) -> bool {
-        self.would_admit()
+        self.breaker.would_admit()
+    }
+
+    #[inline]
+    fn let_time_pass(&self) {
+        self.ahead.advance(Duration::from_secs(2));
     }
 }
 
-pub(crate) fn consecutive() -> Breaker {
-    Breaker::new(config(Config::builder().failure_threshold(1_000_000)))
+impl Ours {
+    fn opened(self) -> Self {
+        self.breaker.open_for(HOUR, "measured while open");
+        self
+    }
 }
 
-pub(crate) fn window() -> Breaker {
-    Breaker::new(config(Config::builder().failure_rate(0.5, Duration::from_secs(10), 100)))
+fn plain(builder: ConfigBuilder) -> Ours {
+    let breaker = Breaker::new(config(builder));
+    Ours { breaker, ahead: Ahead::default(), _ticker: None }
 }
 
-pub(crate) fn open() -> Breaker {
-    let breaker = consecutive();
-    breaker.open_for(HOUR, "measured while open");
-    breaker
+fn cached(builder: ConfigBuilder) -> Ours {
+    let (clock, ticker) = Clock::cached();
+    ticker.refresh();
+    let breaker = Breaker::with_clock(config(builder), clock);
+    Ours { breaker, ahead: Ahead::default(), _ticker: Some(ticker) }
 }
 
-/// Half-open, and made so anew before each stretch: 127 successes would close it.
-pub(crate) fn half_open() -> Work {
+fn turned(builder: ConfigBuilder) -> Ours {
     let ahead = Ahead::default();
-    let clock = Clock::custom(Arc::new(ahead.clone()));
-    let builder = Config::builder()
-        .recovery_timeout(Duration::from_secs(1))
-        .max_recovery_timeout(Duration::from_secs(1))
-        .jitter(0.0)
-        .half_open_max_calls(127)
-        .success_threshold(127);
-    let breaker = Arc::new(Breaker::with_clock(config(builder), clock));
-    let (prepared, held) = (Arc::clone(&breaker), Arc::clone(&breaker));
-    Work::new::<BackToBack>(move |number| breaker.protect(|| up(number)))
+    let breaker = Breaker::with_clock(config(builder), ahead.clock());
+    Ours { breaker, ahead, _ticker: None }
+}
+
+fn in_a_row(failures: u32) -> ConfigBuilder {
+    Config::builder().failure_threshold(failures)
+}
+
+fn window() -> ConfigBuilder {
+    Config::builder().failure_rate(0.5, TEN_SECONDS, CALLS)
+}
+
+fn tripping(wait: Duration) -> Ours {
+    let wait = wait.max(Duration::from_secs(1));
+    turned(in_a_row(FAILURES).recovery_timeout(wait).max_recovery_timeout(wait))
+}
+
+/// Half-open, and made so anew before each stretch: so many successes would close it.
+fn half_open() -> Work {
+    let second = Duration::from_secs(1);
+    let builder = in_a_row(NEVER).recovery_timeout(second).max_recovery_timeout(second);
+    let ours = turned(builder.half_open_max_calls(PROBES).success_threshold(PROBES));
+    let ours = Arc::new(ours);
+    let (prepared, held) = (Arc::clone(&ours), Arc::clone(&ours));
+    Work::new::<BackToBack>(move |number| ours.protect(|| up(number)))
         .prepared(move || {
-            prepared.trip();
-            // The deadline is rounded up.
-            ahead.advance(Duration::from_secs(2));
+            prepared.breaker.trip();
+            prepared.let_time_pass();
             // The transition is not part of what is measured.
-            let probe = prepared.acquire();
+            let probe = prepared.breaker.acquire();
             assert!(probe.is_ok(), "the deadline has passed");
             probe.map(panelboard::Permit::ignore).ok();
         })
-        .holding(move || held.state() == State::HalfOpen)
+        .holding(move || held.breaker.state() == State::HalfOpen)
 }
 
 fn config(builder: ConfigBuilder) -> Config {
-    match builder.build() {
+    match builder.jitter(0.0).build() {
         Ok(config) => config,
         Err(why) => unreachable!("the options are within their ranges: {why}"),
-    }
-}
-
-/// The machine's clock, which can be put forward: as dear as the real one.
-#[derive(Clone, Debug)]
-struct Ahead {
-    machine: Clock,
-    /// Carries only itself.
-    nanos: Arc<AtomicU64>,
-}
-
-impl Default for Ahead {
-    fn default() -> Self {
-        Self { machine: Clock::system(), nanos: Arc::default() }
-    }
-}
-
-impl Ahead {
-    fn advance(&self, by: Duration) {
-        self.nanos.fetch_add(by.as_nanos() as u64, Ordering::Relaxed);
-    }
-}
-
-impl TimeSource for Ahead {
-    fn now(&self) -> Duration {
-        self.machine.now() + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 }

@@ -6,14 +6,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::service::{Down, Protect};
+use panelboard_bench::{Contestant, Gap};
+
+use crate::{
+    case::{CALLS, Case, FAILURES, HOUR, NEVER, Shape},
+    service::{Down, Protect, Service},
+};
+
+pub(crate) const NAME: &str = "std Mutex";
+
+pub(crate) fn side<S: Service, G: Gap>(case: Case<S, G>) -> Contestant {
+    match case.shape {
+        Shape::Run => case.of(NAME, || closed(in_a_row(NEVER), HOUR)),
+        Shape::Window => case.of(NAME, || closed(window(), HOUR)),
+        Shape::LastCalls => case.of(NAME, || closed(last_calls(), HOUR)),
+        Shape::Open => case.of(NAME, || state(State::Open { until: now() + HOUR })),
+        // It stays half-open until somebody closes it.
+        Shape::HalfOpen => case.of(NAME, || state(State::HalfOpen)),
+        Shape::Trips => case.cycle(NAME, 1, |wait| closed(in_a_row(FAILURES), wait)),
+    }
+}
 
 /// The state machine. It may be locked for a question and for an outcome, never during the call.
-pub(crate) struct Plain {
+struct Plain {
     state: State,
     policy: Policy,
+    wait: Duration,
     probes: u32,
-    max_probes: u32,
+    successes: u32,
+    success_threshold: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -26,6 +47,7 @@ enum State {
 enum Policy {
     Consecutive { failures: u32, threshold: u32, last_failure: Option<Instant> },
     Window(Box<Window>),
+    LastCalls(Box<Ring>),
 }
 
 /// Ten buckets of a second each.
@@ -41,30 +63,37 @@ struct Bucket {
     failures: u32,
 }
 
-pub(crate) type Locked = Mutex<Plain>;
-
-pub(crate) fn consecutive() -> Locked {
-    let policy = Policy::Consecutive { failures: 0, threshold: 1_000_000, last_failure: None };
-    Mutex::new(Plain { state: State::Closed, policy, probes: 0, max_probes: 1 })
+struct Ring {
+    failed: [bool; CALLS as usize],
+    next: usize,
+    calls: u32,
+    failures: u32,
 }
 
-pub(crate) fn window() -> Locked {
-    let window = Window { origin: now(), buckets: [Bucket::default(); 10] };
-    let policy = Policy::Window(Box::new(window));
-    Mutex::new(Plain { state: State::Closed, policy, probes: 0, max_probes: 1 })
+type Locked = Mutex<Plain>;
+
+fn in_a_row(threshold: u32) -> Policy {
+    Policy::Consecutive { failures: 0, threshold, last_failure: None }
 }
 
-pub(crate) fn open() -> Locked {
-    let locked = consecutive();
-    lock(&locked).state = State::Open { until: now() + Duration::from_secs(3_600) };
-    locked
+fn window() -> Policy {
+    Policy::Window(Box::new(Window { origin: now(), buckets: [Bucket::default(); 10] }))
 }
 
-/// It has no threshold of successes: it stays half-open until somebody closes it.
-pub(crate) fn half_open() -> Locked {
-    let locked = consecutive();
+fn last_calls() -> Policy {
+    let failed = [false; CALLS as usize];
+    Policy::LastCalls(Box::new(Ring { failed, next: 0, calls: 0, failures: 0 }))
+}
+
+fn closed(policy: Policy, wait: Duration) -> Locked {
+    let state = State::Closed;
+    Mutex::new(Plain { state, policy, wait, probes: 0, successes: 0, success_threshold: 1 })
+}
+
+fn state(state: State) -> Locked {
+    let locked = closed(in_a_row(NEVER), HOUR);
     let mut plain = lock(&locked);
-    (plain.state, plain.max_probes) = (State::HalfOpen, 127);
+    (plain.state, plain.success_threshold) = (state, u32::MAX);
     drop(plain);
     locked
 }
@@ -84,16 +113,18 @@ fn lock(locked: &Locked) -> MutexGuard<'_, Plain> {
     locked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const MAX_PROBES: u32 = 127;
+
 impl Plain {
     fn allow(&mut self) -> bool {
         match self.state {
             State::Closed => true,
             State::Open { until } if now() < until => false,
             State::Open { .. } => {
-                (self.state, self.probes) = (State::HalfOpen, 1);
+                (self.state, self.probes, self.successes) = (State::HalfOpen, 1, 0);
                 true
             }
-            State::HalfOpen if self.probes < self.max_probes => {
+            State::HalfOpen if self.probes < MAX_PROBES => {
                 self.probes += 1;
                 true
             }
@@ -106,12 +137,17 @@ impl Plain {
             State::Closed => self.policy.record(failed),
             State::HalfOpen => {
                 self.probes -= 1;
+                self.successes += u32::from(!failed);
+                if self.successes >= self.success_threshold {
+                    self.state = State::Closed;
+                }
                 failed
             }
             State::Open { .. } => false,
         };
         if trip {
-            self.state = State::Open { until: now() + Duration::from_secs(30) };
+            self.state = State::Open { until: now() + self.wait };
+            self.policy.forget();
         }
     }
 }
@@ -129,6 +165,15 @@ impl Policy {
                 failures >= threshold
             }
             Self::Window(window) => window.record(failed),
+            Self::LastCalls(ring) => ring.record(failed),
+        }
+    }
+
+    fn forget(&mut self) {
+        match self {
+            Self::Consecutive { failures, .. } => *failures = 0,
+            Self::Window(window) => window.buckets = [Bucket::default(); 10],
+            Self::LastCalls(ring) => (ring.calls, ring.failures) = (0, 0),
         }
     }
 }
@@ -145,11 +190,25 @@ impl Window {
         let live = self.buckets.iter().filter(|bucket| bucket.epoch + 10 > epoch);
         let (calls, failures) =
             live.fold((0, 0), |sum, bucket| (sum.0 + bucket.calls, sum.1 + bucket.failures));
-        failures > 0 && calls >= 100 && failures * 2 >= calls
+        failures > 0 && calls >= CALLS && failures * 2 >= calls
+    }
+}
+
+impl Ring {
+    fn record(&mut self, failed: bool) -> bool {
+        let oldest = std::mem::replace(&mut self.failed[self.next], failed);
+        self.next = (self.next + 1) % CALLS as usize;
+        if self.calls == CALLS {
+            self.failures -= u32::from(oldest);
+        } else {
+            self.calls += 1;
+        }
+        self.failures += u32::from(failed);
+        self.calls == CALLS && self.failures * 2 >= CALLS
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "it is what one writes")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -1,24 +1,33 @@
 //! The scenario table: rows, contestants, goals.
 
-use std::{marker::PhantomData, sync::Arc};
-
-use panelboard_bench::{BackToBack, Bar, Contestant, Gap, PrivateWork, Row, Work};
+use panelboard_bench::{BackToBack, Bar, Contestant, Gap, PrivateWork, Row, Variant};
 
 use crate::{
+    case::{Case, Shape},
     ours, peers, plain,
-    service::{Bare, Protect, Service, TwoLoads, down, up},
+    service::{Bare, Service, TwoLoads, down, up},
 };
 
 /// Calls of a thread in one stretch of the half-open row: two threads stay below 127 successes.
 const HALF_OPEN_STRETCH: usize = 60;
 
 pub(crate) fn all() -> Vec<Row> {
-    vec![closed_success(), closed_window(), closed_failure(), open(), half_open(), shared()]
+    vec![
+        closed_success(),
+        closed_window(),
+        closed_last(),
+        closed_failure(),
+        open(),
+        half_open(),
+        trips(),
+        shared(),
+    ]
 }
 
 fn closed_success() -> Row {
     Row {
         name: "closed-success",
+        short: "success",
         what: "closed, success, failures in a row",
         goal: vec![
             Bar::One(2.0),
@@ -27,92 +36,99 @@ fn closed_success() -> Row {
             Bar::TimesOne("failsafe", 5.0),
             Bar::TimesTwo("failsafe", 20.0),
         ],
-        contestants: consecutive::<BackToBack>(),
+        contestants: beside_limits(Case::<_, BackToBack>::new(Shape::Run, up)),
         ..Row::default()
     }
 }
 
 fn closed_window() -> Row {
-    let row = Case::<_, BackToBack>::new(up);
+    let goal = vec![
+        Bar::One(4.0),
+        Bar::Locked(1.0),
+        Bar::Flat(1.2),
+        Bar::TimesOne("recloser", 2.5),
+        Bar::TimesTwo("recloser", 30.0),
+        Bar::TimesTwo("breaker", 15.0),
+    ];
     Row {
         name: "closed-window",
-        what: "closed, success, share of failures",
+        short: "window",
+        what: "closed, success, share over 10 s",
+        variants: vec![Variant { name: ours::CACHED, goal: goal.clone() }],
+        goal,
+        contestants: beside_limits(Case::<_, BackToBack>::new(Shape::Window, up)),
+        ..Row::default()
+    }
+}
+
+fn closed_last() -> Row {
+    Row {
+        name: "closed-last",
+        short: "last 100",
+        what: "closed, success, share of the last 100",
         goal: vec![
-            Bar::One(4.0),
-            Bar::Locked(1.0),
-            Bar::Flat(1.2),
-            Bar::TimesOne("recloser", 2.5),
-            Bar::TimesTwo("recloser", 30.0),
-            Bar::TimesTwo("breaker", 15.0),
+            Bar::One(5.0),
+            Bar::Two(40.0),
+            Bar::TimesOne("recloser", 2.0),
+            Bar::TimesTwo("recloser", 4.0),
         ],
-        contestants: vec![
-            row.contestant(ours::NAME, ours::window),
-            row.contestant("failsafe", peers::failsafe_window),
-            row.contestant("recloser", peers::recloser_closed),
-            row.contestant("breaker", peers::breaker_window),
-            row.contestant("mutex", plain::window),
-            row.contestant("two-loads", TwoLoads::default),
-            row.contestant("bare-call", || Bare),
-        ],
+        contestants: beside_limits(Case::<_, BackToBack>::new(Shape::LastCalls, up)),
         ..Row::default()
     }
 }
 
 fn closed_failure() -> Row {
-    let row = Case::<_, BackToBack>::new(down);
     Row {
         name: "closed-failure",
+        short: "failure",
         what: "closed, failure, failures in a row",
         goal: vec![Bar::One(6.0), Bar::Two(40.0), Bar::TimesOne("failsafe", 1.8)],
-        contestants: vec![
-            row.contestant(ours::NAME, ours::consecutive),
-            row.contestant("failsafe", peers::failsafe_consecutive),
-            row.contestant("recloser", peers::recloser_closed),
-            row.contestant("breaker", peers::breaker_consecutive),
-            row.contestant("mutex", plain::consecutive),
-            row.contestant("bare-call", || Bare),
-        ],
+        contestants: beside_bare(Case::<_, BackToBack>::new(Shape::Run, down)),
         ..Row::default()
     }
 }
 
 fn open() -> Row {
-    let row = Case::<_, BackToBack>::rejecting(up);
     Row {
         name: "open",
+        short: "reject",
         what: "open, reject",
-        goal: vec![Bar::One(14.0), Bar::Flat(1.15), Bar::TimesOne("breaker", 2.0)],
-        contestants: vec![
-            row.contestant(ours::NAME, ours::open),
-            row.contestant("failsafe", peers::failsafe_open),
-            row.contestant("recloser", peers::recloser_open),
-            row.contestant("breaker", peers::breaker_open),
-            row.contestant("mutex", plain::open),
-        ],
+        goal: vec![Bar::One(14.0), Bar::Flat(1.15), Bar::TimesOne("failsafe", 2.0)],
+        variants: vec![Variant {
+            name: ours::CACHED,
+            goal: vec![Bar::One(2.0), Bar::Flat(1.15), Bar::TimesOne("failsafe", 14.0)],
+        }],
+        each_timed: true,
+        contestants: beside_bare(Case::<_, BackToBack>::new(Shape::Open, up)),
         ..Row::default()
     }
 }
 
 fn half_open() -> Row {
-    let row = Case::<_, BackToBack>::new(up);
-    let breaker = || {
-        let peer = Arc::new(peers::breaker_half_open());
-        let held = Arc::clone(&peer);
-        let work = Work::new::<BackToBack>(move |number| peer.protect(|| up(number)));
-        work.holding(move || held.is_half_open())
-    };
     Row {
         name: "half-open",
+        short: "half-open",
         what: "half-open, admit and success",
-        goal: vec![Bar::One(10.0), Bar::Two(60.0), Bar::TimesOne("breaker", 1.3)],
-        stretch: Some(HALF_OPEN_STRETCH),
-        contestants: vec![
-            Contestant::new(ours::NAME, ours::half_open),
-            row.contestant("recloser", peers::recloser_half_open),
-            Contestant::new("breaker", breaker),
-            row.contestant("mutex", plain::half_open),
-            row.contestant("bare-call", || Bare),
+        goal: vec![
+            Bar::One(10.0),
+            Bar::Two(60.0),
+            Bar::TimesOne("breaker", 1.3),
+            Bar::TimesTwo("breaker", 1.8),
         ],
+        stretch: Some(HALF_OPEN_STRETCH),
+        each_timed: true,
+        contestants: beside_bare(Case::<_, BackToBack>::new(Shape::HalfOpen, up)),
+        ..Row::default()
+    }
+}
+
+fn trips() -> Row {
+    Row {
+        name: "trip",
+        short: "trip",
+        what: "5 failures, open, probe, closed again",
+        alone: true,
+        contestants: contestants(Case::<_, BackToBack>::new(Shape::Trips, up)),
         ..Row::default()
     }
 }
@@ -120,55 +136,38 @@ fn half_open() -> Row {
 fn shared() -> Row {
     Row {
         name: "shared",
-        what: "closed, success, what a second thread adds beside private work",
+        short: "sharing",
+        what: "added by a second thread, private work",
         goal: vec![
             Bar::Added(3.0),
             Bar::TimesAdded("failsafe", 20.0),
             Bar::TimesAdded("recloser", 150.0),
         ],
         added: true,
-        contestants: consecutive::<PrivateWork>(),
+        contestants: beside_limits(Case::<_, PrivateWork>::new(Shape::Run, up)),
         ..Row::default()
     }
 }
 
-fn consecutive<G: Gap>() -> Vec<Contestant> {
-    let row = Case::<_, G>::new(up);
-    vec![
-        row.contestant(ours::NAME, ours::consecutive),
-        row.contestant("failsafe", peers::failsafe_consecutive),
-        row.contestant("recloser", peers::recloser_closed),
-        row.contestant("breaker", peers::breaker_consecutive),
-        row.contestant("mutex", plain::consecutive),
-        row.contestant("two-loads", TwoLoads::default),
-        row.contestant("bare-call", || Bare),
-    ]
+/// All breakers.
+fn contestants<S: Service, G: Gap>(case: Case<S, G>) -> Vec<Contestant> {
+    let mut all = ours::all(case);
+    all.extend(peers::all(case));
+    all.push(plain::side(case));
+    all
 }
 
-/// What the contestants of a row have in common: the service and what lies between two calls, as
-/// types, so that they are inlined into the loop; and whether a call goes through, at the end too.
-struct Case<S, G> {
-    service: S,
-    admits: bool,
-    gap: PhantomData<G>,
+/// All breakers, and the call without any.
+fn beside_bare<S: Service, G: Gap>(case: Case<S, G>) -> Vec<Contestant> {
+    let mut all = contestants(case);
+    // A call goes through it in any state.
+    all.push(Case::<S, G>::new(Shape::Run, case.service).of("bare call", || Bare));
+    all
 }
 
-impl<S: Service, G: Gap> Case<S, G> {
-    fn new(service: S) -> Self {
-        Self { service, admits: true, gap: PhantomData }
-    }
-
-    fn rejecting(service: S) -> Self {
-        Self { admits: false, ..Self::new(service) }
-    }
-
-    fn contestant<P: Protect>(&self, name: &'static str, make: fn() -> P) -> Contestant {
-        let (service, admits) = (self.service, self.admits);
-        Contestant::new(name, move || {
-            let peer = Arc::new(make());
-            let held = Arc::clone(&peer);
-            let work = Work::new::<G>(move |number| peer.protect(|| service(number)));
-            work.holding(move || held.admits() == admits)
-        })
-    }
+/// The same, and the least that a breaker can do.
+fn beside_limits<S: Service, G: Gap>(case: Case<S, G>) -> Vec<Contestant> {
+    let mut all = beside_bare(case);
+    all.push(case.of("two loads", TwoLoads::default));
+    all
 }

@@ -1,13 +1,24 @@
 //! What is called, and how does a contestant stand before it?
 
 use std::{
+    fmt,
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::case::Shape;
+
 /// What a failed call answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Down;
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the service is down")
+    }
+}
+
+impl std::error::Error for Down {}
 
 /// The answer of the service to the call with this number.
 pub(crate) trait Service:
@@ -41,6 +52,15 @@ pub(crate) trait Protect: Send + Sync + 'static {
             Ok(0)
         });
         called
+    }
+
+    /// Turns its clock past every open time, where it has one that can be turned.
+    #[inline]
+    fn let_time_pass(&self) {}
+
+    /// True if it is still in the state of the row.
+    fn holds(&self, shape: Shape) -> bool {
+        (shape == Shape::Open) != self.admits()
     }
 }
 

@@ -31,6 +31,7 @@ use panelboard_bench::Bench;
 
 fn main() -> ExitCode {
     panelboard_bench::run(Bench {
+        name: "panel",
         title: "A breaker by its key, among 10,000",
         ours: maps::OURS,
         peers: &["HashMap", "papaya", "DashMap", "Mutex"],

@@ -20,6 +20,7 @@ pub(crate) fn all() -> Vec<Row> {
 fn hot_key() -> Row {
     Row {
         name: "hot-key",
+        short: "hot key",
         what: "find a hot key, read the state",
         goal: vec![Bar::Within("HashMap", 1.5), Bar::Flat(1.1), Bar::TimesTwo("DashMap", 4.0)],
         contestants: contestants(one_key, read),
@@ -30,6 +31,7 @@ fn hot_key() -> Row {
 fn random_keys() -> Row {
     Row {
         name: "random-keys",
+        short: "random keys",
         what: "find a random key, read the state",
         goal: vec![Bar::One(55.0), Bar::Flat(1.1), Bar::Within("HashMap", 1.5)],
         warm_up: 2 * KEYS,
@@ -41,6 +43,7 @@ fn random_keys() -> Row {
 fn whole_call() -> Row {
     Row {
         name: "whole-call",
+        short: "whole call",
         what: "find a hot key, acquire, success",
         goal: vec![Bar::Within("HashMap", 1.5), Bar::Flat(1.1)],
         contestants: contestants(one_key, call),
