@@ -190,7 +190,7 @@ impl Breaker {
     /// # Errors
     /// [`Rejected`], with the state and how long it will last: open before its deadline, forced
     /// open, or half-open with all its probes out.
-    #[inline]
+    #[inline(always)]
     pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
         Permit::acquire(self)
     }

@@ -10,49 +10,29 @@ use crate::{
     word,
 };
 
-/// What a permit remembers of its admission: the word that admitted it, the full generation near
-/// it, and when it was, if the policy asks how long calls take. Numbers that stay in registers from
-/// the question to the outcome; the generation is worked out of them only where they are no longer
-/// the breaker's own.
+/// What a permit remembers of its admission: the word that admitted it, and the full generation
+/// near it. Two numbers, and no more: as a pair it is handed on in registers, from the question to
+/// the outcome. The generation is worked out of them only where they are no longer the breaker's
+/// own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission {
     bits: u64,
     near: u64,
-    started_nanos: u64,
 }
 
 impl Admission {
     /// A generation that no breaker reaches: admitted beside the automatic state, which is not told
     /// of the outcome.
     const UNRECORDED: u64 = 1 << 63;
-    /// A start that is not known.
-    const UNTIMED: u64 = u64::MAX;
-
     /// Admitted by `bits`, beside which `near` stood.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(bits: u64, near: u64) -> Self {
-        Self { bits, near, started_nanos: Self::UNTIMED }
+        Self { bits, near }
     }
 
     /// Admitted by `bits`; nothing will be recorded.
     pub(crate) fn unrecorded(bits: u64, near: u64) -> Self {
         Self::new(bits, near | Self::UNRECORDED)
-    }
-
-    /// The same, with the time of its start.
-    pub(crate) fn at(self, now: Duration) -> Self {
-        let started_nanos = u64::try_from(now.as_nanos()).unwrap_or(Self::UNTIMED);
-        Self { started_nanos, ..self }
-    }
-
-    /// Nanoseconds from its start to `now`; 0 where the start is not known.
-    pub(crate) fn took(self, now: Duration) -> u64 {
-        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.started_nanos)
-    }
-
-    /// When it started, if that is known.
-    pub(crate) fn started_ms(self) -> Option<u64> {
-        (self.started_nanos != Self::UNTIMED).then_some(self.started_nanos / 1_000_000)
     }
 
     /// The closed life that it was admitted in; none for a probe.
@@ -66,7 +46,7 @@ impl Admission {
     }
 
     /// True if a breaker whose words are `bits` and `near` is in the generation that admitted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_current(self, bits: u64, near: u64) -> bool {
         if fault::LATE_COUNTS {
             return true;
@@ -87,6 +67,27 @@ impl Admission {
     }
 }
 
+/// When a call began, in nanoseconds of the clock, if its breaker's policy asks for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Started(u64);
+
+impl Started {
+    pub(crate) const UNKNOWN: Self = Self(u64::MAX);
+
+    pub(crate) fn at(now: Duration) -> Self {
+        Self(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Nanoseconds until `now`; 0 where the start is not known.
+    pub(crate) fn took(self, now: Duration) -> u64 {
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.0)
+    }
+
+    pub(crate) fn ms(self) -> Option<u64> {
+        (self != Self::UNKNOWN).then_some(self.0 / 1_000_000)
+    }
+}
+
 /// Leave to make one call. It ends exactly once: by [`success`](Self::success),
 /// [`failure`](Self::failure), [`ignore`](Self::ignore), [`open_for`](Self::open_for), or by being
 /// dropped, which is a cancelled call (a failure, if a panic drops it).
@@ -103,29 +104,30 @@ impl Admission {
 pub struct Permit<B: Deref<Target = Breaker>> {
     breaker: B,
     admission: Admission,
+    started: Started,
     /// Nothing is left to record when it is dropped.
     ended: bool,
 }
 
 impl<B: Deref<Target = Breaker>> Permit<B> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire(breaker: B) -> Result<Self, Rejected> {
-        let admission = breaker.admit()?;
-        Ok(Self { breaker, admission, ended: false })
+        let (admission, started) = breaker.admit()?;
+        Ok(Self { breaker, admission, started, ended: false })
     }
 
     /// The service did its work.
-    #[inline]
+    #[inline(always)]
     pub fn success(mut self) -> Recorded {
         self.ended = true;
-        self.breaker.succeed(self.admission)
+        self.breaker.succeed(self.admission, self.started)
     }
 
     /// The service did not do its work.
-    #[inline]
+    #[inline(always)]
     pub fn failure(mut self) -> Recorded {
         self.ended = true;
-        self.breaker.fail(self.admission)
+        self.breaker.fail(self.admission, self.started)
     }
 
     /// The call says nothing about the service: nothing is held against it or for it, and a probe's
@@ -136,7 +138,7 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
 
     fn release(mut self, outcome: Outcome) -> Recorded {
         self.ended = true;
-        self.breaker.record(self.admission, outcome)
+        self.breaker.record(self.admission, self.started, outcome)
     }
 
     /// Ends with an outcome that is known as a value.
@@ -153,7 +155,7 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     /// as ignored. It holds also if the permit is late: what a service says of itself stays true.
     pub fn open_for(mut self, duration: Duration, reason: &'static str) -> OpenFor {
         self.ended = true;
-        self.breaker.end_and_open_for(self.admission, duration, reason)
+        self.breaker.end_and_open_for((self.admission, self.started), duration, reason)
     }
 
     /// The generation that the permit was given in.
@@ -179,7 +181,7 @@ impl<B: Deref<Target = Breaker>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
         if !self.ended {
-            self.breaker.cancel(self.admission);
+            self.breaker.cancel(self.admission, self.started);
         }
     }
 }

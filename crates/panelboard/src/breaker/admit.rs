@@ -1,5 +1,9 @@
 //! May this call be made? The ways of a question, from the shortest to the one that may make a
 //! transition.
+//!
+//! The shortest ways, here and in `record.rs`, are inlined always: a permit then stays in registers
+//! from the question to the outcome. Through memory, it is written in words and read back in pairs,
+//! which stalls for ten times as long as the call takes.
 
 use std::time::Duration;
 
@@ -8,7 +12,7 @@ use crate::{
     clock::{MARGIN_MS, floor_ms},
     fault,
     limits::{Needs, Short},
-    permit::{Admission, Rejected},
+    permit::{Admission, Rejected, Started},
     state::{self, Answer, Event},
     sync::Ordering,
     transition::State,
@@ -16,17 +20,17 @@ use crate::{
 };
 
 impl Breaker {
-    #[inline]
-    pub(crate) fn admit(&self) -> Result<Admission, Rejected> {
+    #[inline(always)]
+    pub(crate) fn admit(&self) -> Result<(Admission, Started), Rejected> {
         let bits = self.load();
         if bits & PLAIN_CLOSED_MASK == 0 && !self.hot.limits.short().needs().at_admission() {
-            return Ok(Admission::new(bits, self.near()));
+            return Ok((Admission::new(bits, self.near()), Started::UNKNOWN));
         }
         self.admit_slowly(bits)
     }
 
     #[inline(never)]
-    fn admit_slowly(&self, bits: u64) -> Result<Admission, Rejected> {
+    fn admit_slowly(&self, bits: u64) -> Result<(Admission, Started), Rejected> {
         let limits = self.hot.limits.short();
         match bits & PLAIN_CLOSED_MASK {
             PLAIN_OPEN => {
@@ -36,7 +40,7 @@ impl Breaker {
             }
             PLAIN_HALF_OPEN => {
                 if let Some(admission) = self.admit_probe(bits, limits) {
-                    return Ok(admission);
+                    return Ok((admission, Started::UNKNOWN));
                 }
             }
             _ => {}
@@ -72,7 +76,7 @@ impl Breaker {
     }
 
     /// By the exact clock, through the loop.
-    fn ask(&self, needs: Needs) -> Result<Admission, Rejected> {
+    fn ask(&self, needs: Needs) -> Result<(Admission, Started), Rejected> {
         let now = self.clock.now();
         if needs.has(Needs::IN_FLIGHT) {
             self.judge_overdue(needs, now);
@@ -88,16 +92,16 @@ impl Breaker {
                 if done.word.over == Override::MetricsOnly {
                     self.counts.rejected();
                 }
-                return Ok(Admission::unrecorded(bits, generation));
+                return Ok((Admission::unrecorded(bits, generation), Started::UNKNOWN));
             }
         };
         if !needs.has(Needs::DURATION) {
-            return Ok(admission);
+            return Ok((admission, Started::UNKNOWN));
         }
         if let (Some(life), true) = (admission.life(), needs.has(Needs::IN_FLIGHT)) {
             self.meters(needs).inspect(|meters| meters.started(now, life));
         }
-        Ok(admission.at(now))
+        Ok((admission, Started::at(now)))
     }
 
     fn reject(

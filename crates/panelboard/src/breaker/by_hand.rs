@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     counts::Outcome,
     isolate::{IsolateGuard, Overrides},
-    permit::Admission,
+    permit::{Admission, Started},
     policy::rule::Seen,
     state::{self, Answer, Event},
     transition::{Cause, Transition},
@@ -49,7 +49,7 @@ impl Breaker {
     /// Ends a permit as ignored and opens. The permit's own transition does not make it late.
     pub(crate) fn end_and_open_for(
         &self,
-        admission: Admission,
+        (admission, started): (Admission, Started),
         duration: Duration,
         reason: &'static str,
     ) -> OpenFor {
@@ -58,7 +58,7 @@ impl Breaker {
         if in_time && !admission.is_unrecorded() && matches!(opened, OpenFor::Tripped(_)) {
             self.counts.outcome(Outcome::Ignored);
         } else {
-            self.record(admission, Outcome::Ignored);
+            self.record(admission, started, Outcome::Ignored);
         }
         opened
     }

@@ -32,7 +32,7 @@ pub(crate) struct Done {
 
 impl Breaker {
     /// The word.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&self) -> u64 {
         // Acquire: pairs with the Release of `exchange`, so that whoever sees a generation also
         // sees `near`, `newest_probe_ms` and `closed_at_ms` as they were raised for it.
@@ -40,7 +40,7 @@ impl Breaker {
     }
 
     /// A full generation near the one of a word that was read before this call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn near(&self) -> u64 {
         // Relaxed: ordered by the word's Acquire, which came first.
         self.hot.near.load(Ordering::Relaxed)
@@ -52,7 +52,7 @@ impl Breaker {
     }
 
     /// Publishes `next` in the place of `seen`, if `seen` still stands; otherwise tells what does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn exchange(&self, seen: u64, next: u64) -> Result<(), u64> {
         if fault::BLIND_STORE {
             self.hot.word.store(next, Ordering::Release);

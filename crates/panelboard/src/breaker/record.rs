@@ -8,7 +8,7 @@ use crate::{
     counts::Outcome,
     fault,
     limits::Needs,
-    permit::{Admission, Recorded},
+    permit::{Admission, Recorded, Started},
     policy::rule::Seen,
     state::Event,
     word::{self, NO_FAILURES_MASK, ONE_FAILURE, PLAIN_CLOSED_MASK, PLAIN_HALF_OPEN, Word},
@@ -16,33 +16,40 @@ use crate::{
 
 impl Breaker {
     /// Ends a call that succeeded.
-    #[inline]
-    pub(crate) fn succeed(&self, own: Admission) -> Recorded {
+    #[inline(always)]
+    pub(crate) fn succeed(&self, own: Admission, started: Started) -> Recorded {
         let bits = self.load();
-        let needs = self.hot.limits.short().needs();
         let plain = bits & NO_FAILURES_MASK == 0 && own.is_current(bits, self.near());
-        if plain && needs == Needs::NOTHING {
+        if plain && self.hot.limits.short().needs() == Needs::NOTHING {
             if fault::CLOSED_PATH_WRITES {
                 self.exchange(bits, bits).ok();
             }
             return Recorded::Counted;
         }
-        if plain && !needs.has(Needs::DURATION) {
+        self.succeed_elsewhere(own, started, bits, plain)
+    }
+
+    /// In a window, as a probe, or after a failure.
+    #[inline(never)]
+    fn succeed_elsewhere(
+        &self,
+        own: Admission,
+        started: Started,
+        mut bits: u64,
+        plain: bool,
+    ) -> Recorded {
+        let needs = self.hot.limits.short().needs();
+        if needs.has(Needs::DURATION) {
+            return self.record(own, started, Outcome::Success);
+        }
+        if plain {
             if let Some(meters) = self.meters(needs) {
                 meters.good(needs, || self.clock.coarse_ms(), word::life(bits));
             }
             return Recorded::Counted;
         }
-        self.succeed_slowly(own, bits, needs)
-    }
-
-    #[inline(never)]
-    fn succeed_slowly(&self, own: Admission, mut bits: u64, needs: Needs) -> Recorded {
         // A probe that does not decide: one exchange, and no clock.
-        while bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN
-            && !needs.has(Needs::DURATION)
-            && own.is_current(bits, self.near())
-        {
+        while bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN && own.is_current(bits, self.near()) {
             let enough = self.hot.limits.short().success_threshold();
             let Some(next) = word::with_a_success(bits, enough) else { break };
             match self.exchange(bits, next) {
@@ -50,19 +57,19 @@ impl Breaker {
                 Err(newer) => bits = newer,
             }
         }
-        self.record(own, Outcome::Success)
+        self.record(own, started, Outcome::Success)
     }
 
     /// Ends a call that failed.
-    #[inline]
-    pub(crate) fn fail(&self, own: Admission) -> Recorded {
+    #[inline(always)]
+    pub(crate) fn fail(&self, own: Admission, started: Started) -> Recorded {
         let mut bits = self.load();
         loop {
             let limits = self.hot.limits.short();
             let plain = bits & PLAIN_CLOSED_MASK == 0 && own.is_current(bits, self.near());
             let below = word::failures(bits) + 1 < limits.failure_threshold();
             if !(plain && below && limits.needs() == Needs::NOTHING) {
-                return self.record(own, Outcome::Failure);
+                return self.record(own, started, Outcome::Failure);
             }
             match self.exchange(bits, bits + ONE_FAILURE) {
                 Ok(()) => break,
@@ -75,13 +82,13 @@ impl Breaker {
 
     /// Ends a call with an outcome, by the long way.
     #[inline(never)]
-    pub(crate) fn record(&self, own: Admission, outcome: Outcome) -> Recorded {
+    pub(crate) fn record(&self, own: Admission, started: Started, outcome: Outcome) -> Recorded {
         if own.is_unrecorded() {
             return Recorded::Unrecorded;
         }
         let needs = self.hot.limits.short().needs();
         if let (Some(started_ms), Some(life), true) =
-            (own.started_ms(), own.life(), needs.has(Needs::IN_FLIGHT))
+            (started.ms(), own.life(), needs.has(Needs::IN_FLIGHT))
         {
             self.meters(needs).inspect(|meters| meters.ended(started_ms, life));
         }
@@ -91,7 +98,7 @@ impl Breaker {
                 self.drive(own, Event::Released, Duration::ZERO)
             }
             Outcome::Success | Outcome::Failure => {
-                self.count(own, needs, outcome == Outcome::Failure)
+                self.count(own, started, needs, outcome == Outcome::Failure)
             }
         };
         match recorded {
@@ -101,9 +108,9 @@ impl Breaker {
         recorded
     }
 
-    fn count(&self, own: Admission, needs: Needs, failed: bool) -> Recorded {
+    fn count(&self, own: Admission, started: Started, needs: Needs, failed: bool) -> Recorded {
         let now = self.clock.now();
-        let slow = needs.has(Needs::DURATION) && own.took(now) >= self.hot.limits.slow_nanos();
+        let slow = needs.has(Needs::DURATION) && started.took(now) >= self.hot.limits.slow_nanos();
         let seen = self.count_in_windows(own, needs, now, failed, slow);
         let recorded = if failed || slow {
             let settings = self.settings.read();
@@ -147,8 +154,8 @@ impl Breaker {
     }
 
     /// Ends a call whose permit was dropped.
-    pub(crate) fn cancel(&self, own: Admission) {
+    pub(crate) fn cancel(&self, own: Admission, started: Started) {
         let by_panic = std::thread::panicking() && self.settings.read().panic_is_failure;
-        self.record(own, if by_panic { Outcome::Failure } else { Outcome::Cancelled });
+        self.record(own, started, if by_panic { Outcome::Failure } else { Outcome::Cancelled });
     }
 }
