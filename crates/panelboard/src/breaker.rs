@@ -239,7 +239,8 @@ impl Breaker {
         let given = self.given(word, now);
         let window = match word.body {
             Body::Closed { life, .. } | Body::Recovering { life, .. } => {
-                self.meters(given.limits.needs).and_then(|meters| meters.shown(now, life))
+                let needs = given.limits.needs;
+                self.meters(needs).and_then(|meters| meters.shown(needs, now, life))
             }
             _ => None,
         };
@@ -260,7 +261,7 @@ impl Breaker {
         let limits = self.hot.limits.load();
         match self.meters(limits.needs) {
             Some(meters) => {
-                let counts = meters.shown(self.clock.now(), life)?;
+                let counts = meters.shown(limits.needs, self.clock.now(), life)?;
                 let bad = counts.failures.max(counts.slow) as f64;
                 (counts.calls > 0).then(|| bad / counts.calls as f64)
             }

@@ -28,6 +28,18 @@ use crate::{
 const MAX_PARKED: usize = 1_024;
 
 /// A transition of a panel's breaker, with its place in the panel's stream.
+///
+/// ```
+/// use panelboard::{Panel, State};
+///
+/// let panel = Panel::builder().build();
+/// let mut events = panel.subscribe();
+/// panel.breaker("search")?.trip();
+/// let event = events.next().and_then(Result::ok).expect("the trip");
+/// assert_eq!((event.seq, event.key.as_str()), (1, "search"));
+/// assert_eq!(event.transition.to, State::Open);
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event<K> {
@@ -258,6 +270,20 @@ impl<K> fmt::Debug for Announcer<K> {
 /// A reader of a panel's events, at its own pace.
 ///
 /// It holds nothing but a number, so a slow one costs nobody anything.
+///
+/// ```
+/// use panelboard::{Missed, Panel};
+///
+/// let panel = Panel::builder().events_capacity(2).build();
+/// let mut events = panel.subscribe();
+/// for key in ["a", "b", "c"] {
+///     panel.breaker(key)?.trip();
+/// }
+/// assert_eq!(events.next(), Some(Err(Missed(1)))); // two are kept
+/// let kept: Vec<_> = std::iter::from_fn(|| events.next()).flatten().collect();
+/// assert_eq!([&kept[0].key, &kept[1].key], ["b", "c"]);
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Subscription<K> {
     hub: Arc<Hub<K>>,
@@ -275,6 +301,24 @@ impl<K> Subscription<K> {
     ///
     /// `Err(Missed(n))` says that the stream no longer keeps the next `n` events; the event after
     /// them is the next answer.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use std::sync::mpsc;
+    ///
+    /// // One event wakes the reader; it reads until there are no more.
+    /// let (wake, woken) = mpsc::sync_channel(1);
+    /// let panel = Panel::builder().on_transition(move |_| drop(wake.try_send(()))).build();
+    /// let mut events = panel.subscribe();
+    /// panel.breaker("search")?.trip();
+    /// woken.recv()?;
+    /// let mut told = 0;
+    /// while let Some(event) = events.next() {
+    ///     told += u64::from(event.is_ok());
+    /// }
+    /// assert_eq!(told, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end")]
     pub fn next(&mut self) -> Option<Result<Arc<Event<K>>, Missed>> {
         let stream = self.hub.stream.lock();
@@ -290,6 +334,21 @@ impl<K> Subscription<K> {
     }
 
     /// The number of the event that [`next`](Self::next) will look for.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// let mut events = panel.subscribe();
+    /// panel.breaker("a")?.trip();
+    /// events.next();
+    /// // Kept across a restart of the reader, it goes on where that one was.
+    /// let position = events.position();
+    /// panel.breaker("b")?.trip();
+    /// let next = panel.subscribe_from(position).next().and_then(Result::ok);
+    /// assert_eq!(next.map(|event| event.key.clone()).as_deref(), Some("b"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn position(&self) -> u64 {
         self.next
@@ -297,6 +356,12 @@ impl<K> Subscription<K> {
 }
 
 /// How many events a subscription was too slow for.
+///
+/// ```
+/// use panelboard::Missed;
+///
+/// assert_eq!(Missed(3).to_string(), "missed 3 events");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missed(pub u64);
 

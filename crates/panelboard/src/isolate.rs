@@ -26,6 +26,17 @@ impl Overrides {
 }
 
 /// Keeps a breaker forced open while it lives; see [`Breaker::isolate`].
+///
+/// ```
+/// use panelboard::{Breaker, Config, State};
+///
+/// let breaker = Breaker::new(Config::default());
+/// {
+///     let (_deploy, _incident) = (breaker.isolate(), breaker.isolate());
+///     assert_eq!(breaker.state(), State::ForcedOpen);
+/// }
+/// assert_eq!(breaker.state(), State::Closed); // the last of them is gone
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard releases the breaker"]
 pub struct IsolateGuard<B: Deref<Target = Breaker>>(pub(crate) B);

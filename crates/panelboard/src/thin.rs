@@ -175,9 +175,10 @@ impl<B: Deref<Target = Breaker> + Clone> TwoStep<B> {
         }
     }
 
-    /// How long a call may be out; by default [`probe_timeout`](crate::ConfigBuilder::probe_timeout)
-    /// as it is configured when the call is allowed. Whole milliseconds, rounded up, to within the
-    /// lag of the clock's coarse reading. Leases are looked at whenever someone asks or records.
+    /// How long a call may be out; by default
+    /// [`probe_timeout`](crate::ConfigBuilder::probe_timeout) as it is configured when the call is
+    /// allowed. Whole milliseconds, rounded up, to within the lag of the clock's coarse reading.
+    /// Leases are looked at whenever someone asks or records.
     ///
     /// ```
     /// use panelboard::{Breaker, Clock, Config, TwoStep};

@@ -2,7 +2,7 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 pub(crate) mod last;
-mod place;
+pub(crate) mod place;
 pub(crate) mod time;
 
 pub(crate) use time::TimeWindow;

@@ -37,7 +37,12 @@ pub(super) const BREAKER: &[Fault] = &[
         Kind::It,
         "attribution::a08_a_permit_of_a_wrapped_generation_is_late",
     ),
-    row("window-keeps-old-life", "B2", Kind::Unit, "window::tests::lives_do_not_see_each_other"),
+    row(
+        "window-keeps-old-life",
+        "B2",
+        Kind::Unit,
+        "window::time::tests::lives_do_not_see_each_other",
+    ),
     row(
         "bucket-blind-add",
         "B2",

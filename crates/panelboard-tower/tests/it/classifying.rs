@@ -146,14 +146,16 @@ fn the_code_in_the_trailers_decides_and_its_lack_is_a_cut_stream() {
 #[test]
 fn bytes_do_not_end_what_trailers_decide() {
     let (breaker, _hand) = probing();
-    let steps = [Step::Data("abc"), Step::Trailers(trailers("grpc-status", "14"))];
+    let steps = [Step::Data("abc"), Step::Trailers(trailers("grpc-status", "0"))];
     let mut answer = Some(Response::new(Script::new(steps).sized(3)));
     let mut service = BreakerLayer::new(Arc::clone(&breaker))
         .classify(Grpc)
         .layer(Always(|| Ok(answer.take().expect("one call"))));
     let mut body = now(service.call(Request::new(()))).expect("it answers").into_body();
+    let _ = frame(&mut body);
+    assert!(!breaker.would_admit(), "the last byte was taken for the end");
     drain(&mut body);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), State::Closed);
 }
 
 #[test]

@@ -52,11 +52,15 @@ impl Health for Scripted {
 }
 
 async fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (address, incoming) = listen().await;
     let server = Server::builder().add_service(HealthServer::new(Scripted));
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    tokio::spawn(server.serve_with_incoming(incoming));
     address
+}
+
+async fn listen() -> (SocketAddr, TcpIncoming) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (listener.local_addr().unwrap(), TcpIncoming::from(listener))
 }
 
 fn channel(address: SocketAddr) -> Channel {
@@ -129,10 +133,26 @@ async fn a_stream_counts_by_how_it_ends() {
 }
 
 #[tokio::test]
+async fn a_tonic_server_answers_for_its_breaker() {
+    let (breaker, _hand) = closed();
+    let (address, incoming) = listen().await;
+    let layer = BreakerLayer::new(Arc::clone(&breaker)).classify(Grpc);
+    let server = Server::builder()
+        .layer(layer.rejected_with(unavailable_grpc))
+        .add_service(HealthServer::new(Scripted));
+    tokio::spawn(server.serve_with_incoming(incoming));
+    let mut client = HealthClient::new(channel(address));
+    assert_eq!(client.check(asking("")).await.unwrap().into_inner().status, 1);
+    assert_eq!(client.check(asking("down")).await.unwrap_err().message(), "down");
+    assert_eq!(breaker.state(), State::Open);
+    let status = client.check(asking("")).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "rejected by a breaker"));
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_a_failure() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (address, incoming) = listen().await;
+    drop(incoming);
     let (breaker, _hand) = closed();
     let mut client = guarded(&breaker, address);
     assert!(client.check(asking("")).await.is_err());

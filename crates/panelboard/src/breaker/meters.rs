@@ -117,9 +117,11 @@ impl Meters {
         }
     }
 
-    /// What a snapshot shows: the time window if there is one.
-    pub(super) fn shown(&self, now: Duration, life: u16) -> Option<WindowCounts> {
-        let time = self.time.get().map(|time| time.counts(floor_ms(now), life));
-        time.or_else(|| self.last.get().map(|last| last.counts(life)))
+    /// What a snapshot shows: the time window if one judges, or the count window.
+    pub(super) fn shown(&self, needs: Needs, now: Duration, life: u16) -> Option<WindowCounts> {
+        if needs.has(Needs::TIME_WINDOW) {
+            return self.time.get().map(|time| time.counts(floor_ms(now), life));
+        }
+        self.last.get().map(|last| last.counts(life))
     }
 }

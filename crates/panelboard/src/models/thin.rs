@@ -139,3 +139,28 @@ fn a_call_is_ended_or_displaced() {
         ],
     );
 }
+
+/// The breaker trips, and its time passes, between a reading of its state and the question that
+/// would be the probe.
+#[test]
+fn an_outcome_without_a_call_is_no_probe() {
+    explore(
+        || Layer::over(World::closed(9, 0)),
+        &[
+            |l: &Layer| l.failure(0),
+            |l: &Layer| {
+                l.world.breaker.trip();
+                l.world.clock.at_seconds(30);
+                "tripped".into()
+            },
+        ],
+        Layer::end,
+        &[
+            "counted, tripped | half-open 0+0 #1, 1 counted alone",
+            "late, tripped | half-open 0+0 #1, 1 counted alone",
+            "-, tripped | half-open 0+0 #1, 1 ignored",
+            // The probe that it did not want is given back.
+            "-, tripped | half-open 0+0 #2, 1 cancelled, 1 ignored",
+        ],
+    );
+}

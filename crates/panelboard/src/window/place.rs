@@ -99,6 +99,15 @@ impl Scale {
     }
 }
 
+/// The sum of a word that [`Place::sum`] made.
+pub(crate) fn signed(word: u64) -> i64 {
+    let unused = u64::BITS - ERA_SHIFT;
+    // Shifting right extends the sign.
+    (word << unused) as i64 >> unused
+}
+
+const SUM: u64 = (1 << ERA_SHIFT) - 1;
+
 /// Where a time lies in a ring of 2^`BITS` cells, for one life.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<const BITS: u32> {
@@ -188,6 +197,37 @@ impl<const BITS: u32> Place<BITS> {
         let any_life = if crate::fault::WINDOW_KEEPS_OLD_LIFE { life } else { 0 };
         let count = (cell ^ self.tag) & !any_life;
         if count <= self.mask { count } else { 0 }
+    }
+
+    /// True if the cell is of this place's life and era, whatever its lap.
+    pub(crate) fn same_life(self, cell: u64) -> bool {
+        (cell ^ self.tag) >> ERA_SHIFT == 0
+    }
+
+    /// What the cell at `index` holds, if it is of this life and era and not of a later time.
+    #[inline]
+    pub(crate) fn count_until(self, index: usize, cell: u64) -> u64 {
+        let a_lap = if index > self.index() { self.mask + 1 } else { 0 };
+        let latest = self.tag.wrapping_sub(a_lap);
+        // In the first lap, one lap less is of another era: nothing is as old as that.
+        let in_time = self.same_life(latest) && cell & !self.mask <= latest;
+        if in_time && self.same_life(cell) { cell & self.mask } else { 0 }
+    }
+
+    /// Whose a word is that holds a signed sum beside life and era, for no lap of its own.
+    pub(crate) fn owner_of_sum(self, word: u64) -> Owner {
+        let of_sum = Self { tag: self.tag >> ERA_SHIFT << ERA_SHIFT, mask: SUM, ..self };
+        of_sum.owner(word)
+    }
+
+    /// Such a word.
+    pub(crate) fn sum(self, sum: i64) -> u64 {
+        self.tag >> ERA_SHIFT << ERA_SHIFT | (sum as u64 & SUM)
+    }
+
+    /// The count of a cell of the same width.
+    pub(crate) fn rest(self, cell: u64) -> u64 {
+        cell & self.mask
     }
 
     /// A cell of this place that holds `count`.

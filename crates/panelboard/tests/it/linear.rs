@@ -1,11 +1,19 @@
 //! Is what threads saw some order of calls on the reference? A checker after Wing and Gong, with
 //! Lowe's memory of what was tried.
+//!
+//! A call takes effect at one moment between its beginning and its end; but the end of a call that
+//! counts in a window does so at two. First it is counted. Then, if it is bad, the window is judged,
+//! and the judge sees at least what was counted before its own call was; what others count between
+//! the two moments it may see or not.
 
 use std::{collections::HashSet, time::Duration};
 
-use panelboard::{Outcome, State};
+use panelboard::{Cause, Outcome, State};
 
-use crate::reference::{Asked, Body, Change, Kind, Opened, Over, Reference, Rules, Ticket, Told};
+use crate::reference::{
+    Asked, Bad, Body, Change, Judged, Kind, Opened, Over, Policy, Reference, Rules, Span, Ticket,
+    Told,
+};
 
 /// What a thread has called, and what it was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +28,18 @@ pub(crate) enum Call {
     OpenFor(Duration, Opened),
     Isolate,
     Release,
+}
+
+impl Call {
+    /// True if whatever is answered so has changed nothing.
+    fn reads(&self) -> bool {
+        match self {
+            Self::State(_) | Self::Snapshot(_) => true,
+            Self::Acquire(Asked::Rejected { state, .. }) => *state != State::Closed,
+            Self::End(_, _, told) => matches!(told, Told::Late | Told::Unrecorded),
+            _ => false,
+        }
+    }
 }
 
 /// What a snapshot shows of the word.
@@ -44,26 +64,126 @@ pub(crate) struct Entry {
     pub(crate) call: Call,
 }
 
-/// True if some order of the calls, which keeps the order of those that do not overlap, gives the
-/// reference the same answers. At most 64 calls.
-pub(crate) fn linearisable(rules: &Rules, history: &[Entry]) -> bool {
-    assert!(history.len() <= 64, "the calls that are done fit a word");
-    let mut tried = HashSet::new();
-    let mut stack = vec![(0_u64, Reference::new(rules.clone()))];
-    while let Some((done, reference)) = stack.pop() {
-        let left = || (0..history.len()).filter(|index| done & 1 << index == 0);
-        let Some(first_end) = left().map(|index| history[index].ended).min() else { return true };
-        for index in left().filter(|index| history[*index].began < first_end) {
-            let mut next = reference.clone();
-            if answers(&mut next, &history[index]) {
-                let step = (done | 1 << index, next);
-                if tried.insert(step.clone()) {
-                    stack.push(step);
-                }
+/// What a search for an order came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    AnOrder,
+    NoOrder,
+    /// It would have taken longer than anybody waits.
+    Undecided,
+}
+
+/// Steps of a search, after which it is given up.
+const PATIENCE: usize = 200_000;
+
+/// A place in the search: which calls are done, which are counted and not judged yet, and what the
+/// reference is then.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Place {
+    done: Vec<u64>,
+    counted: Vec<(usize, Judged)>,
+    reference: Reference,
+}
+
+/// Whether some order of the calls, which keeps the order of those that do not overlap, gives the
+/// reference the same answers.
+pub(crate) fn order(rules: &Rules, history: &[Entry]) -> Verdict {
+    let start = Place {
+        done: vec![0; history.len().div_ceil(64)],
+        counted: vec![],
+        reference: Reference::new(rules.clone()),
+    };
+    let (mut tried, mut stack) = (HashSet::new(), vec![start]);
+    while let Some(place) = stack.pop() {
+        if place.is_done(history) {
+            return Verdict::AnOrder;
+        }
+        if tried.len() > PATIENCE {
+            return Verdict::Undecided;
+        }
+        for next in place.next(history) {
+            if tried.insert(next.clone()) {
+                stack.push(next);
             }
         }
     }
-    false
+    Verdict::NoOrder
+}
+
+impl Place {
+    fn has(&self, index: usize) -> bool {
+        self.done[index / 64] & 1 << (index % 64) != 0
+    }
+
+    fn is_done(&self, history: &[Entry]) -> bool {
+        (0..history.len()).all(|index| self.has(index))
+    }
+
+    /// The places after one more step; what is tried first stands last.
+    fn next(&self, history: &[Entry]) -> Vec<Self> {
+        let left = || (0..history.len()).filter(|index| !self.has(*index));
+        let first_end = left().map(|index| history[index].ended).min().unwrap_or(u64::MAX);
+        let mut first: Vec<usize> =
+            left().filter(|index| history[*index].began < first_end).collect();
+        first.sort_by_key(|index| history[*index].ended);
+        let mut places: Vec<Self> = vec![];
+        for (rank, index) in first.iter().enumerate() {
+            let (entry, counted) = (&history[*index], self.counted_at(*index));
+            // Of two that are the same, the one that ends first may as well be the first.
+            let same = |other: &usize| {
+                let held = (counted, self.counted_at(*other));
+                let unjudged = matches!(held, (None, None));
+                unjudged && (history[*other].call, history[*other].now) == (entry.call, entry.now)
+            };
+            if first[..rank].iter().any(same) {
+                continue;
+            }
+            let Some(next) = self.after(*index, entry, counted) else { continue };
+            // What never changes anything may as well be the first of all.
+            if entry.call.reads() {
+                return vec![next];
+            }
+            places.push(next);
+        }
+        places.reverse();
+        places
+    }
+
+    fn counted_at(&self, index: usize) -> Option<usize> {
+        self.counted.iter().position(|(counted, _)| *counted == index)
+    }
+
+    /// After a step of the call at `index`, if the reference answers it the same.
+    fn after(&self, index: usize, entry: &Entry, counted: Option<usize>) -> Option<Self> {
+        let mut next = self.clone();
+        let Call::End(ticket, outcome, told) = entry.call else {
+            return answers(&mut next.reference, entry).then(|| next.ended(index));
+        };
+        if let Some(counted) = counted {
+            let (_, judged) = next.counted.remove(counted);
+            let fits = next.reference.judge_then(entry.now, &judged, told);
+            return fits.then(|| next.ended(index));
+        }
+        if !entry.call.reads() && next.reference.ends_in_two(ticket, outcome) {
+            let generation = next.reference.generation;
+            let (call, last, judged) = next.reference.count_first(entry.now, ticket, outcome);
+            for (_, judged) in &mut next.counted {
+                judged.may_see(generation, call, last);
+            }
+            let Some(judged) = judged else {
+                return (told == Told::Counted).then(|| next.ended(index));
+            };
+            next.counted.push((index, judged));
+            next.counted.sort_by_key(|(index, _)| *index);
+            return Some(next);
+        }
+        answers(&mut next.reference, entry).then(|| next.ended(index))
+    }
+
+    fn ended(mut self, index: usize) -> Self {
+        self.done[index / 64] |= 1 << (index % 64);
+        self
+    }
 }
 
 /// Makes the call on the reference; true if it answers the same.
@@ -91,9 +211,9 @@ fn answers(reference: &mut Reference, entry: &Entry) -> bool {
 
 pub(crate) fn shown(reference: &Reference, now: Duration) -> Seen {
     let (failures, probes, successes) = match reference.body {
-        Body::Closed { failures, .. } => (failures, 0, 0),
+        Body::Closed { run, .. } | Body::Recovering { run, .. } => (run, 0, 0),
         Body::Open { .. } => (0, 0, 0),
-        Body::HalfOpen { out, successes } => (0, out, successes),
+        Body::HalfOpen { out, successes, .. } => (0, out, successes),
     };
     Seen {
         generation: reference.generation,
@@ -103,18 +223,6 @@ pub(crate) fn shown(reference: &Reference, now: Duration) -> Seen {
         probes,
         successes,
         step: reference.step,
-    }
-}
-
-fn rules() -> Rules {
-    Rules {
-        threshold: 2,
-        rate: None,
-        open: (30_000, 2, 300_000),
-        back_off_reset: 60_000,
-        probes: 1,
-        successes: 1,
-        lease: 60_000,
     }
 }
 
@@ -135,28 +243,45 @@ fn all_at_once(calls: &[(u64, Call)]) -> Vec<Entry> {
     history
 }
 
+fn rules(policy: Policy) -> Rules {
+    Rules { open: (30_000, 2, 300_000), back_off_reset: 60_000, ..Rules::plain(policy) }
+}
+
+fn plain(generation: u64) -> Ticket {
+    Ticket { generation, kind: Kind::Plain, at: None }
+}
+
+fn probe(generation: u64) -> Ticket {
+    Ticket { generation, kind: Kind::Probe, at: None }
+}
+
+fn asked(ticket: Ticket) -> Call {
+    Call::Acquire(Asked::Admitted(ticket))
+}
+
+fn ended(outcome: Outcome, told: Told) -> Call {
+    Call::End(plain(0), outcome, told)
+}
+
+fn tripped(cause: Cause) -> Told {
+    let (from, to) = (State::Closed, State::Open);
+    Told::Changed(Change { generation: 1, from, to, cause, overridden: false })
+}
+
 /// The checker can fail: each of these was seen in some breaker, and is no order of calls.
 #[test]
 fn wrong_histories_are_found() {
-    let plain = |generation| Ticket { generation, kind: Kind::Plain };
-    let probe = |generation| Ticket { generation, kind: Kind::Probe };
-    let asked = |ticket| Call::Acquire(Asked::Admitted(ticket));
-    let failed = |told| Call::End(plain(0), Outcome::Failure, told);
-    let tripped = Told::Changed(Change {
-        generation: 1,
-        from: State::Closed,
-        to: State::Open,
-        cause: panelboard::Cause::Failures,
-        overridden: false,
-    });
+    let rules = rules(Policy::Run(2));
+    let failed = |told| ended(Outcome::Failure, told);
+    let tripped = tripped(Cause::Failures);
     let right = [
         (0, asked(plain(0))),
         (0, asked(plain(0))),
         (0, failed(Told::Counted)),
         (0, failed(tripped)),
     ];
-    assert!(linearisable(&rules(), &in_turn(&right)));
-    assert!(linearisable(&rules(), &all_at_once(&right)));
+    assert_eq!(order(&rules, &in_turn(&right)), Verdict::AnOrder);
+    assert_eq!(order(&rules, &all_at_once(&right)), Verdict::AnOrder);
     let and = |more: &[(u64, Call)]| [&right[..], more].concat();
     let wrong = [
         ("trips at the first", vec![right[0], (0, failed(tripped))]),
@@ -169,12 +294,43 @@ fn wrong_histories_are_found() {
         ("lets two probes in", and(&[(30, asked(probe(2))), (30, asked(probe(2)))])),
     ];
     for (what, history) in wrong {
-        assert!(!linearisable(&rules(), &in_turn(&history)), "{what}, in turn");
-        assert!(!linearisable(&rules(), &all_at_once(&history)), "{what}, at once");
+        assert_eq!(order(&rules, &in_turn(&history)), Verdict::NoOrder, "{what}, in turn");
+        assert_eq!(order(&rules, &all_at_once(&history)), Verdict::NoOrder, "{what}, at once");
     }
     let still_closed = and(&[(30, Call::State(State::Closed))]);
-    assert!(!linearisable(&rules(), &in_turn(&still_closed)), "closed after the trip");
-    assert!(linearisable(&rules(), &all_at_once(&still_closed)), "it may have been the first");
+    assert_eq!(order(&rules, &in_turn(&still_closed)), Verdict::NoOrder, "closed after the trip");
+    assert_eq!(order(&rules, &all_at_once(&still_closed)), Verdict::AnOrder, "it was the first");
     let one_probe = and(&[(30, asked(probe(2)))]);
-    assert!(linearisable(&rules(), &in_turn(&one_probe)));
+    assert_eq!(order(&rules, &in_turn(&one_probe)), Verdict::AnOrder);
+}
+
+/// What a judge may miss is what others count while it judges, and nothing else.
+#[test]
+fn a_window_that_has_lost_a_call_is_found() {
+    let over = Span::Time(1_000);
+    let rules = rules(Policy::Rate { bad: Bad::Failed, percent: 100, over, minimum: 2 });
+    let success = |began, ended_at| entry(began, ended_at, ended(Outcome::Success, Told::Counted));
+    let failure = |began, ended_at, told| entry(began, ended_at, ended(Outcome::Failure, told));
+    let trips = tripped(Cause::FailureRate);
+    let two = [failure(0, 1, Told::Counted), failure(4, 9, trips)];
+    for (began, ended_at, can) in [
+        // Beside the judge, which may miss it; before it, which it may not; or after it, too late.
+        (5, 6, Verdict::AnOrder),
+        (2, 5, Verdict::AnOrder),
+        (6, 12, Verdict::AnOrder),
+        (2, 3, Verdict::NoOrder),
+        (10, 11, Verdict::NoOrder),
+    ] {
+        let history = [&two[..], &[success(began, ended_at)]].concat();
+        assert_eq!(order(&rules, &history), can, "a success from {began} to {ended_at}");
+    }
+    // Of two that fail at once, one sees both.
+    let unseen = [failure(0, 9, Told::Counted), failure(1, 8, Told::Counted)];
+    assert_eq!(order(&rules, &unseen), Verdict::NoOrder);
+    let seen = [failure(0, 9, Told::Counted), failure(1, 8, trips)];
+    assert_eq!(order(&rules, &seen), Verdict::AnOrder);
+}
+
+fn entry(began: u64, ended: u64, call: Call) -> Entry {
+    Entry { began, ended, now: Duration::ZERO, call }
 }

@@ -5,9 +5,21 @@
 //! `script.rs` runs random scripts through this and through the real one; `histories.rs` checks
 //! that what threads saw of the real one is some order of calls on this.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use panelboard::{Cause, Outcome, State};
+
+mod halves;
+mod policy;
+mod rules;
+mod told;
+
+use policy::Log;
+
+pub(crate) use halves::Judged;
+pub(crate) use policy::{Bad, Held, Policy, Span};
+pub(crate) use rules::Rules;
+pub(crate) use told::{Asked, Change, Kind, Opened, Ticket, Told};
 
 /// What people can set beside the automatic state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,70 +32,10 @@ pub(crate) enum Over {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Body {
-    Closed { failures: u32, life: u64 },
+    Closed { run: u32, life: u64 },
     Open { until: u64 },
-    HalfOpen { out: u32, successes: u32 },
-}
-
-/// The configuration; times in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rules {
-    pub(crate) threshold: u32,
-    /// Share in percent, window, minimum of calls: instead of the threshold.
-    pub(crate) rate: Option<(u64, u64, u64)>,
-    /// First open time, factor, cap.
-    pub(crate) open: (u64, u64, u64),
-    pub(crate) back_off_reset: u64,
-    pub(crate) probes: u32,
-    pub(crate) successes: u32,
-    pub(crate) lease: u64,
-}
-
-/// A transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Change {
-    pub(crate) generation: u64,
-    pub(crate) from: State,
-    pub(crate) to: State,
-    pub(crate) cause: Cause,
-    pub(crate) overridden: bool,
-}
-
-/// What a caller who asks is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Asked {
-    Admitted(Ticket),
-    Rejected { state: State, retry_after: Option<Duration>, generation: u64 },
-}
-
-/// A permit. Whether an unrecorded one is a probe, and the like, cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket {
-    pub(crate) generation: u64,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Plain,
-    Probe,
-    Unrecorded,
-}
-
-/// What the end of a permit came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Told {
-    Counted,
-    Late,
-    Unrecorded,
-    Changed(Change),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Opened {
-    Tripped(Change),
-    Extended,
-    Unchanged,
+    HalfOpen { out: u32, successes: u32, bad: u32 },
+    Recovering { run: u32, life: u64, since: u64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -97,21 +49,24 @@ pub(crate) struct Reference {
     pub(crate) step: u32,
     closed_at: u64,
     newest_probe: u64,
-    /// Calls and failures by closed life and by tenth of the window, and the length of a tenth.
-    buckets: BTreeMap<(u64, u64), (u64, u64)>,
-    tenth: u64,
+    draws: u64,
+    log: Log,
     /// Set by a transition, for the caller to take.
     pub(crate) last: Option<Change>,
 }
 
 /// The range of deadlines: 4.3 years.
 pub(crate) const LONGEST: u64 = (1 << 37) - 1;
+/// The longest run that is counted.
+const MOST_IN_A_ROW: u32 = (1 << 23) - 1;
 
 impl Reference {
     pub(crate) fn new(rules: Rules) -> Self {
-        let mut new = Self {
-            rules: rules.clone(),
-            body: Body::Closed { failures: 0, life: 0 },
+        let mut log = Log::default();
+        log.reach(&rules.policy);
+        Self {
+            rules,
+            body: Body::Closed { run: 0, life: 0 },
             over: Over::None,
             set: Over::None,
             guards: 0,
@@ -119,115 +74,173 @@ impl Reference {
             step: 0,
             closed_at: 0,
             newest_probe: 0,
-            buckets: BTreeMap::new(),
-            tenth: 0,
+            draws: 0,
+            log,
             last: None,
-        };
-        new.reconfigure(rules);
-        new
+        }
     }
 
     pub(crate) fn acquire(&mut self, now: Duration) -> Asked {
-        let generation = self.generation;
-        match (self.over, self.rejects(now)) {
-            (Over::Disabled, _) | (Over::MetricsOnly, true) => {
-                Asked::Admitted(Ticket { generation, kind: Kind::Unrecorded })
-            }
-            (_, true) => {
-                Asked::Rejected { state: self.state(now), retry_after: self.wait(now), generation }
-            }
-            (_, false) => Asked::Admitted(self.admit(now)),
+        match self.over {
+            Over::ForcedOpen => self.rejected(now, None),
+            Over::Disabled => Asked::Admitted(self.ticket(now, Kind::Unrecorded)),
+            Over::None => self.acquire_automatic(now),
+            Over::MetricsOnly => match self.acquire_automatic(now) {
+                Asked::Rejected { .. } => Asked::Admitted(self.ticket(now, Kind::Unrecorded)),
+                admitted => admitted,
+            },
         }
     }
 
-    /// What the state says of a caller, before an override lets it through.
-    pub(crate) fn rejects(&self, now: Duration) -> bool {
-        match (self.over, self.body) {
-            (Over::ForcedOpen, _) => true,
-            (Over::Disabled, _) | (_, Body::Closed { .. }) => false,
-            (_, Body::Open { until }) => floor(now) < until,
-            (_, Body::HalfOpen { out, .. }) => {
-                out >= self.rules.probes && floor(now) < self.lease_over()
-            }
-        }
-    }
-
-    fn wait(&self, now: Duration) -> Option<Duration> {
-        let until = match self.body {
-            _ if self.over == Over::ForcedOpen => return None,
-            Body::Open { until } => until,
-            _ => self.lease_over(),
-        };
-        Some(Duration::from_millis(until).saturating_sub(now))
-    }
-
-    fn lease_over(&self) -> u64 {
-        self.newest_probe + self.rules.lease
-    }
-
-    fn admit(&mut self, now: Duration) -> Ticket {
+    fn acquire_automatic(&mut self, now: Duration) -> Asked {
         match &mut self.body {
-            Body::Closed { .. } => {
-                return Ticket { generation: self.generation, kind: Kind::Plain };
+            Body::Closed { .. } => return self.acquire_closed(now),
+            Body::Recovering { .. } => return self.acquire_recovering(now),
+            Body::Open { until } if floor(now) < *until => {
+                let until = *until;
+                return self.rejected(now, Some(until));
             }
             Body::HalfOpen { out, .. } if *out < self.rules.probes => *out += 1,
+            Body::HalfOpen { .. } if floor(now) < self.newest_probe + self.rules.lease => {
+                return self.rejected(now, Some(self.newest_probe + self.rules.lease));
+            }
             body => {
                 let open = matches!(body, Body::Open { .. });
                 let cause = if open { Cause::DeadlinePassed } else { Cause::LeaseExpired };
-                self.go(Body::HalfOpen { out: 1, successes: 0 }, self.over, cause);
+                self.go(Body::HalfOpen { out: 1, successes: 0, bad: 0 }, self.over, cause);
             }
         }
         self.newest_probe = self.newest_probe.max(ceil(now));
-        Ticket { generation: self.generation, kind: Kind::Probe }
+        Asked::Admitted(self.ticket(now, Kind::Probe))
+    }
+
+    fn acquire_closed(&mut self, now: Duration) -> Asked {
+        let Body::Closed { life, .. } = self.body else { unreachable!("asked while closed") };
+        let share = self.rules.policy.rejects(self.log.time(now, life));
+        if share > 0.0 && self.draw() < share {
+            // Metrics-only turns nobody away.
+            let one = Held { rejected: (self.over == Over::None).into(), ..Held::default() };
+            self.log.count(&self.rules.policy, now, life, one);
+            return self.rejected(now, None);
+        }
+        Asked::Admitted(self.ticket(now, Kind::Plain))
+    }
+
+    /// A share of the callers that grows from a tenth to all of them.
+    fn acquire_recovering(&mut self, now: Duration) -> Asked {
+        let Body::Recovering { life, since, .. } = self.body else {
+            unreachable!("asked while recovering")
+        };
+        let elapsed = floor(now).saturating_sub(since);
+        if floor(now) >= since + self.rules.ramp {
+            self.go(Body::Closed { run: 0, life }, self.over, Cause::RampOver);
+        } else if self.draw() >= (elapsed as f64 / self.rules.ramp as f64).max(0.1) {
+            return self.rejected(now, Some(since + self.rules.ramp));
+        }
+        Asked::Admitted(self.ticket(now, Kind::Plain))
+    }
+
+    /// The next of the numbers from 0 to 1 that make chance.
+    fn draw(&mut self) -> f64 {
+        let bits = self.rules.seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.draws += 1;
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn ticket(&self, now: Duration, kind: Kind) -> Ticket {
+        Ticket { generation: self.generation, kind, at: self.rules.policy.slow().map(|_| now) }
+    }
+
+    fn rejected(&self, now: Duration, until: Option<u64>) -> Asked {
+        let retry_after = until.map(|until| Duration::from_millis(until).saturating_sub(now));
+        Asked::Rejected { state: self.state(now), retry_after, generation: self.generation }
     }
 
     pub(crate) fn end(&mut self, now: Duration, ticket: Ticket, outcome: Outcome) -> Told {
         if ticket.kind == Kind::Unrecorded {
             return Told::Unrecorded;
         }
-        if ticket.generation != self.generation {
+        if !self.is_current(ticket) {
             return Told::Late;
         }
         let last = self.generation;
-        match (self.body, outcome) {
-            (Body::HalfOpen { out, successes }, Outcome::Ignored | Outcome::Cancelled) => {
-                self.body = Body::HalfOpen { out: out - 1, successes };
+        let counts = matches!(outcome, Outcome::Success | Outcome::Failure);
+        let failed = outcome == Outcome::Failure;
+        match &mut self.body {
+            Body::Closed { .. } | Body::Recovering { .. } if counts => {
+                self.count_and_judge(now, ticket, failed);
             }
-            (_, Outcome::Ignored | Outcome::Cancelled) => {}
-            (Body::Closed { life, .. }, _) if self.rules.rate.is_some() => {
-                if outcome == Outcome::Success {
-                    self.body = Body::Closed { failures: 0, life };
-                }
-                if self.count(now, life, outcome == Outcome::Failure) {
-                    self.open(now, Cause::FailureRate);
-                }
-            }
-            (Body::Closed { life, .. }, Outcome::Success) => {
-                self.body = Body::Closed { failures: 0, life };
-            }
-            (Body::Closed { failures, .. }, Outcome::Failure)
-                if failures + 1 >= self.rules.threshold =>
-            {
-                self.open(now, Cause::Failures);
-            }
-            (Body::Closed { failures, life }, Outcome::Failure) => {
-                self.body = Body::Closed { failures: failures + 1, life };
-            }
-            (Body::HalfOpen { successes, .. }, Outcome::Success)
-                if successes + 1 >= self.rules.successes =>
-            {
-                self.close(now, self.over, Cause::ProbeSucceeded);
-            }
-            (Body::HalfOpen { out, successes }, Outcome::Success) => {
-                self.body = Body::HalfOpen { out: out - 1, successes: successes + 1 };
-            }
-            (Body::HalfOpen { .. }, Outcome::Failure) => self.open(now, Cause::ProbeFailed),
-            (Body::Open { .. }, _) => {}
+            Body::HalfOpen { out, .. } if !counts => *out -= 1,
+            Body::HalfOpen { .. } => self.probed(now, failed || self.is_slow(now, ticket)),
+            Body::Closed { .. } | Body::Recovering { .. } | Body::Open { .. } => {}
         }
         if self.generation == last {
             Told::Counted
         } else {
             self.last.map_or(Told::Late, Told::Changed)
+        }
+    }
+
+    fn is_current(&self, ticket: Ticket) -> bool {
+        ticket.kind != Kind::Unrecorded && ticket.generation == self.generation
+    }
+
+    fn is_slow(&self, now: Duration, ticket: Ticket) -> bool {
+        let (Some(least), Some(at)) = (self.rules.policy.slow(), ticket.at) else { return false };
+        now.saturating_sub(at) >= least
+    }
+
+    /// A call completed in a closed life. Only a bad one is judged.
+    fn count_and_judge(&mut self, now: Duration, ticket: Ticket, failed: bool) {
+        let (call, run) = self.count(now, ticket, failed);
+        let (time, last) = self.windows(now);
+        let (time, last) = (time.unwrap_or_default(), last.unwrap_or_default());
+        if call.failures + call.slow > 0
+            && let Some(cause) = self.rules.policy.failing(run, time, last)
+        {
+            self.open(now, cause);
+        }
+    }
+
+    /// What it counts as, and the failures in a row after it.
+    fn count(&mut self, now: Duration, ticket: Ticket, failed: bool) -> (Held, u32) {
+        let call = Held::call(failed, self.is_slow(now, ticket));
+        let (Body::Closed { run, life } | Body::Recovering { run, life, .. }) = &mut self.body
+        else {
+            unreachable!("counted while closed or recovering")
+        };
+        let more = u32::from(self.rules.policy.run().is_some());
+        *run = if failed { (*run + more).min(MOST_IN_A_ROW) } else { 0 };
+        let run = *run;
+        self.log.count(&self.rules.policy, now, *life, call);
+        (call, run)
+    }
+
+    fn probed(&mut self, now: Duration, bad: bool) {
+        let Body::HalfOpen { out, successes, bad: so_far } = &mut self.body else {
+            unreachable!("a probe is out while half-open")
+        };
+        *out -= 1;
+        if bad {
+            *so_far += 1;
+        } else {
+            *successes += 1;
+        }
+        let (good_ones, bad_ones, verdict) = (*successes, *so_far, self.rules.verdict());
+        if bad && bad_ones >= verdict.1 {
+            self.open(now, Cause::ProbeFailed);
+        } else if !bad && good_ones >= verdict.0 {
+            let life = self.generation + 1;
+            let since = ceil(now);
+            self.close(
+                now,
+                self.over,
+                Cause::ProbeSucceeded,
+                match self.rules.ramp {
+                    0 => Body::Closed { run: 0, life },
+                    _ => Body::Recovering { run: 0, life, since },
+                },
+            );
         }
     }
 
@@ -263,7 +276,8 @@ impl Reference {
     pub(crate) fn reset(&mut self, now: Duration) -> Option<Change> {
         self.set = Over::None;
         self.step = 0;
-        self.close(now, self.effective(), Cause::Reset);
+        let body = Body::Closed { run: 0, life: self.generation + 1 };
+        self.close(now, self.effective(), Cause::Reset, body);
         self.last
     }
 
@@ -292,26 +306,21 @@ impl Reference {
     }
 
     fn override_changed(&mut self, cause: Cause) -> Option<Change> {
-        let body = match self.body {
-            // The permits that are out are late from here on.
-            Body::HalfOpen { successes, .. } => Body::HalfOpen { out: 0, successes },
-            body => body,
-        };
+        let mut body = self.body;
+        // The permits that are out are late from here on.
+        if let Body::HalfOpen { out, .. } = &mut body {
+            *out = 0;
+        }
         (self.effective() != self.over).then(|| self.go(body, self.effective(), cause))
     }
 
     pub(crate) fn reconfigure(&mut self, rules: Rules) {
-        if let Some((_, window, _)) = rules.rate {
-            if self.tenth != window.div_ceil(10) {
-                self.buckets.clear();
-            }
-            self.tenth = window.div_ceil(10);
-        }
-        self.rules = rules;
+        self.log.reach(&rules.policy);
+        self.rules = Rules { seed: self.rules.seed, ..rules };
     }
 
     fn open(&mut self, now: Duration, cause: Cause) {
-        let closed = matches!(self.body, Body::Closed { .. });
+        let closed = matches!(self.body, Body::Closed { .. } | Body::Recovering { .. });
         if closed && floor(now).saturating_sub(self.closed_at) >= self.rules.back_off_reset {
             self.step = 0;
         }
@@ -326,10 +335,11 @@ impl Reference {
         ceil(now + Duration::from_millis(open)).min(LONGEST)
     }
 
-    fn close(&mut self, now: Duration, over: Over, cause: Cause) {
+    /// A closed life begins.
+    fn close(&mut self, now: Duration, over: Over, cause: Cause, body: Body) {
         self.closed_at = self.closed_at.max(ceil(now));
-        self.buckets.clear();
-        self.go(Body::Closed { failures: 0, life: self.generation + 1 }, over, cause);
+        self.log.forget();
+        self.go(body, over, cause);
     }
 
     fn go(&mut self, body: Body, over: Over, cause: Cause) -> Change {
@@ -342,40 +352,26 @@ impl Reference {
         change
     }
 
-    /// Counts a completed call; true if the window is failing.
-    fn count(&mut self, now: Duration, life: u64, failed: bool) -> bool {
-        let bucket = self.buckets.entry((life, self.bucket(now))).or_default();
-        *bucket = (bucket.0 + 1, bucket.1 + u64::from(failed));
-        let (calls, failures) = self.window(now).unwrap_or_default();
-        let (share, _, minimum) = self.rules.rate.unwrap_or_default();
-        failed && calls >= minimum && failures * 100 >= share * calls
-    }
-
-    /// Calls and failures of the last ten tenths, while closed and a window judges.
-    pub(crate) fn window(&self, now: Duration) -> Option<(u64, u64)> {
-        let (Body::Closed { life, .. }, Some(_)) = (self.body, self.rules.rate) else {
-            return None;
+    /// What the windows that judge hold, by time and by count, while closed or recovering.
+    pub(crate) fn windows(&self, now: Duration) -> (Option<Held>, Option<Held>) {
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = self.body else {
+            return (None, None);
         };
-        let last = self.bucket(now);
-        let within = self.buckets.range((life, last.saturating_sub(9))..=(life, last));
-        Some(within.fold((0, 0), |sum, (_, bucket)| (sum.0 + bucket.0, sum.1 + bucket.1)))
+        let policy = &self.rules.policy;
+        let time = policy.time().map(|_| self.log.time(now, life));
+        (time, policy.last().map(|_| self.log.last()))
     }
 
-    fn bucket(&self, now: Duration) -> u64 {
-        floor(now).min(LONGEST) / self.tenth
-    }
-
-    /// The automatic state: an open breaker past its deadline is ready to probe.
+    /// The automatic state: an open breaker past its deadline is ready to probe, one that recovers
+    /// past its ramp is closed.
     pub(crate) fn automatic(&self, now: Duration) -> State {
         match self.body {
             Body::Open { until } if floor(now) >= until => State::HalfOpen,
+            Body::Recovering { since, .. } if floor(now) >= since + self.rules.ramp => {
+                State::Closed
+            }
             body => name(Over::None, body),
         }
-    }
-
-    /// The automatic state as a transition names it, whatever the time.
-    pub(crate) fn named(&self) -> State {
-        name(Over::None, self.body)
     }
 
     pub(crate) fn state(&self, now: Duration) -> State {
@@ -391,6 +387,7 @@ fn name(over: Over, body: Body) -> State {
         (Over::None, Body::Closed { .. }) => State::Closed,
         (Over::None, Body::Open { .. }) => State::Open,
         (Over::None, Body::HalfOpen { .. }) => State::HalfOpen,
+        (Over::None, Body::Recovering { .. }) => State::Recovering,
     }
 }
 

@@ -4,7 +4,7 @@
 //! `PANELBOARD_CASES` says how many scripts; `PANELBOARD_SEED` which ones. What differs is shrunk
 //! to a short script.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use proptest::{
     collection::vec,
@@ -24,20 +24,50 @@ fn scripts(jitter: f64, name: &str) {
     let config = Cases { cases, failure_persistence: None, ..Cases::default() };
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let steps = AtomicU64::new(0);
-    let ran = runner.run(&(any::<u8>(), vec(any::<u32>(), 1..400)), |(start, script)| {
-        let mut pair = Pair::new(start, jitter);
+    let (steps, met) = (RefCell::new(0_u64), RefCell::new(BTreeMap::<&str, u64>::new()));
+    let ran = runner.run(&(any::<u32>(), vec(any::<u32>(), 1..400)), |(start, script)| {
+        let mut pair = Pair::new(start.into(), jitter);
+        *steps.borrow_mut() += script.len() as u64;
         for step in script {
-            steps.fetch_add(1, Ordering::Relaxed);
             pair.step(step).map_err(|differs| {
                 TestCaseError::fail(format!("{differs}\nafter {}", pair.told.join(", ")))
             })?;
         }
+        for what in pair.met {
+            *met.borrow_mut().entry(what).or_default() += 1;
+        }
         Ok(())
     });
-    println!("{name}: {} operations in {cases} scripts, seed {seed}", steps.into_inner());
+    let (steps, met) = (steps.into_inner(), met.into_inner());
+    println!("{name}: {steps} operations in {cases} scripts, seed {seed}; met in scripts: {met:?}");
     ran.unwrap_or_else(|differs| panic!("seed {seed}: {differs}"));
+    for what in MUST_MEET {
+        assert!(
+            met.get(what).is_some_and(|scripts| scripts * 200 > cases.into()),
+            "{what}: {met:?}"
+        );
+    }
 }
+
+/// Causes and answers that scripts must come to, or they show nothing of them.
+const MUST_MEET: [&str; 16] = [
+    "failures",
+    "failure-rate",
+    "slow-call-rate",
+    "probe-failed",
+    "test",
+    "deadline-passed",
+    "probe-succeeded",
+    "lease-expired",
+    "ramp-over",
+    "tripped",
+    "reset",
+    "recovering rejects",
+    "recovering admits",
+    "closed rejects",
+    "late",
+    "unrecorded",
+];
 
 #[test]
 fn any_script_is_answered_as_the_reference_answers_it() {

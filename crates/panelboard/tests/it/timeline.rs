@@ -12,8 +12,8 @@
 //! | `T` `R` `F` `D` `M` `A` | trip, reset, force_open, disable, metrics_only, automatic          |
 //! | `G` `g`               | an isolate guard is taken, the oldest is dropped                   |
 //!
-//! States: `C`losed, `O`pen, `H`alf-open, `F`orced open, `D`isabled, `M`etrics-only; `~` after it:
-//! the outcome was told to be late; `-`: it was told that nothing is recorded.
+//! States: `C`losed, `O`pen, `H`alf-open, `R`ecovering, `F`orced open, `D`isabled, `M`etrics-only;
+//! `~` after it: the outcome was told to be late; `-`: it was told that nothing is recorded.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
