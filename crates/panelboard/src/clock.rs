@@ -154,7 +154,7 @@ impl Clock {
     #[inline]
     pub(crate) fn coarse_ms(&self) -> u64 {
         match &self.0 {
-            Source::System(system) => floor_ms(system.coarse()),
+            Source::System(system) => system.coarse_ms(),
             Source::Cached(cached) => cached.coarse_ms(),
             Source::Custom(source) => floor_ms(source.coarse()),
         }
@@ -167,33 +167,12 @@ impl Default for Clock {
     }
 }
 
-/// The machine's clock, as the time since the origin that it holds.
+/// The machine's clock, as the time since an origin in whole milliseconds: so that a reading in
+/// milliseconds needs no borrow.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug)]
-struct System(Duration);
-
-#[cfg(target_os = "linux")]
-impl System {
-    fn start() -> Self {
-        Self(read(rustix::time::ClockId::Monotonic))
-    }
-
-    #[inline]
-    fn now(self) -> Duration {
-        read(rustix::time::ClockId::Monotonic).saturating_sub(self.0)
-    }
-
-    /// The same clock as of the kernel's last tick.
-    #[inline]
-    fn coarse(self) -> Duration {
-        read(rustix::time::ClockId::MonotonicCoarse).saturating_sub(self.0)
-    }
-
-    /// By the coarse clock and what it may lag, if a processor's tick has not been held up.
-    #[inline]
-    fn not_before_ms(self) -> u64 {
-        ceil_ms(self.coarse()) + TICK_MS
-    }
+struct System {
+    origin_ms: u64,
 }
 
 /// The longest tick that a kernel is built with.
@@ -201,11 +180,48 @@ impl System {
 const TICK_MS: u64 = 10;
 
 #[cfg(target_os = "linux")]
+impl System {
+    fn start() -> Self {
+        Self { origin_ms: whole_ms(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)) }
+    }
+
+    #[inline]
+    fn now(self) -> Duration {
+        self.since(rustix::time::ClockId::Monotonic)
+    }
+
+    /// The same clock as of the kernel's last tick.
+    #[inline]
+    fn coarse(self) -> Duration {
+        self.since(rustix::time::ClockId::MonotonicCoarse)
+    }
+
+    #[inline]
+    fn coarse_ms(self) -> u64 {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+        // The coarse clock may still be before an origin that the exact one gave.
+        whole_ms(time).saturating_sub(self.origin_ms)
+    }
+
+    /// By the coarse clock and what it may lag, if a processor's tick has not been held up.
+    #[inline]
+    fn not_before_ms(self) -> u64 {
+        self.coarse_ms() + 1 + TICK_MS
+    }
+
+    #[inline]
+    fn since(self, clock: rustix::time::ClockId) -> Duration {
+        let time = rustix::time::clock_gettime(clock);
+        // Neither part is negative on a clock that starts with the machine.
+        let time = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32);
+        time.saturating_sub(Duration::from_millis(self.origin_ms))
+    }
+}
+
+#[cfg(target_os = "linux")]
 #[inline]
-fn read(clock: rustix::time::ClockId) -> Duration {
-    let time = rustix::time::clock_gettime(clock);
-    // Neither is ever negative on a clock that starts with the machine.
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+fn whole_ms(time: rustix::time::Timespec) -> u64 {
+    time.tv_sec.unsigned_abs() * 1_000 + u64::from(time.tv_nsec as u32 / 1_000_000)
 }
 
 /// The machine's clock, as the time since the origin that it holds.
@@ -228,6 +244,11 @@ impl System {
     #[inline]
     fn coarse(self) -> Duration {
         self.now()
+    }
+
+    #[inline]
+    fn coarse_ms(self) -> u64 {
+        floor_ms(self.now())
     }
 
     #[inline]

@@ -26,32 +26,33 @@ impl Breaker {
             }
             return Recorded::Counted;
         }
-        self.succeed_elsewhere(own, started, bits, plain)
+        if plain && !self.hot.limits.short().needs().has(Needs::DURATION) {
+            return self.succeed_in_window(bits);
+        }
+        self.succeed_elsewhere(own, started, bits)
     }
 
-    /// In a window, as a probe, or after a failure.
+    /// While closed, with nothing pending, and in the generation of the call.
     #[inline(never)]
-    fn succeed_elsewhere(
-        &self,
-        own: Admission,
-        started: Started,
-        mut bits: u64,
-        plain: bool,
-    ) -> Recorded {
+    fn succeed_in_window(&self, bits: u64) -> Recorded {
         let needs = self.hot.limits.short().needs();
-        if needs.has(Needs::DURATION) {
-            return self.record(own, started, Outcome::Success);
+        if let Some(meters) = self.meters(needs) {
+            meters.good(needs, || self.clock.coarse_ms(), word::life(bits));
         }
-        if plain {
-            if let Some(meters) = self.meters(needs) {
-                meters.good(needs, || self.clock.coarse_ms(), word::life(bits));
-            }
-            return Recorded::Counted;
-        }
+        Recorded::Counted
+    }
+
+    /// As a probe, after a failure, or timed.
+    #[inline(never)]
+    fn succeed_elsewhere(&self, own: Admission, started: Started, mut bits: u64) -> Recorded {
+        let limits = self.hot.limits.short();
+        let timed = limits.needs().has(Needs::DURATION);
         // A probe that does not decide: one exchange, and no clock.
-        while bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN && own.is_current(bits, self.near()) {
-            let enough = self.hot.limits.short().success_threshold();
-            let Some(next) = word::with_a_success(bits, enough) else { break };
+        while bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN
+            && !timed
+            && own.is_current(bits, self.near())
+        {
+            let Some(next) = word::with_a_success(bits, limits.success_threshold()) else { break };
             match self.exchange(bits, next) {
                 Ok(()) => return Recorded::Counted,
                 Err(newer) => bits = newer,
