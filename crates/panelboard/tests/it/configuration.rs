@@ -58,7 +58,9 @@ fn a_share_outside_of_0_to_1_is_refused() {
     [f64::MIN_POSITIVE, 1.0]
         .into_iter()
         .for_each(|share| taken(by(Policy::failure_rate(share, SECOND, 1))));
-    [f64::MIN_POSITIVE, 1.0].map(|share| taken(Config::builder().half_open_failure_rate(share, 1)));
+    [f64::MIN_POSITIVE, 1.0]
+        .into_iter()
+        .for_each(|share| taken(Config::builder().half_open_failure_rate(share, 1)));
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_window_of_nothing_or_of_too_much_is_refused() {
         refused(by(slow), "slow_call_rate.window", calls, range);
     }
     [ms(10), DAY].into_iter().for_each(|window| taken(by(Policy::failure_rate(0.5, window, 1))));
-    [1, 65_536].map(|calls| taken(by(Policy::failure_rate(0.5, calls, 1))));
+    [1, 65_536].into_iter().for_each(|calls| taken(by(Policy::failure_rate(0.5, calls, 1))));
 }
 
 #[test]
