@@ -33,6 +33,8 @@ pub(super) struct Watched {
     /// While open, also beneath an override.
     deadline: Option<Duration>,
     counts: Counts,
+    /// Calls that hang have tripped it.
+    hung: bool,
     _panel: Panel,
 }
 
@@ -78,13 +80,14 @@ impl Watched {
             last: None,
             deadline: None,
             counts: Counts::default(),
+            hung: false,
             _panel: panel,
         }
     }
 
     /// One operation, and what must hold after it.
     pub(super) fn step(&mut self, bytes: &mut Bytes<'_>) {
-        match bytes.byte() % 32 {
+        match bytes.byte() % 34 {
             0..9 => self.acquire(),
             9..19 => self.end(bytes),
             19..23 => self.turn(bytes),
@@ -106,6 +109,7 @@ impl Watched {
             27 | 28 => self.set(bytes.byte()),
             29 => self.guards.push(self.real.isolate_owned()),
             30 => drop(self.guards.pop()),
+            31 => self.restore(bytes),
             _ => {
                 if let Ok(config) = options::plain(bytes).build() {
                     self.real.reconfigure(&config);
@@ -122,7 +126,20 @@ impl Watched {
     fn acquire(&mut self) {
         let before = self.real.snapshot();
         let admits = self.real.would_admit();
-        match self.real.acquire_owned() {
+        let asked = self.real.acquire_owned();
+        self.hung = false;
+        self.hear();
+        if self.hung {
+            // Calls that hang have tripped it, under the eyes of whoever asked: he is rejected, but
+            // where the deadline is capped and has passed.
+            let let_by = matches!(before.state, State::MetricsOnly | State::Disabled);
+            assert!(asked.is_err() || let_by || self.now() >= LONGEST, "{before:?}");
+            self.counts.rejected += u64::from(asked.is_err());
+            self.counts.let_through += u64::from(asked.is_ok());
+            self.permits.extend(asked.ok().map(|permit| Held { permit, unsure: true }));
+            return;
+        }
+        match asked {
             Ok(permit) => {
                 assert!(admits, "admitted, and said that it would not: {before:?}");
                 self.admitted(permit, &before);
@@ -140,8 +157,8 @@ impl Watched {
         assert_ne!(before.state, State::ForcedOpen, "admitted while forced open");
         if !unsure {
             assert_ne!(before.state, State::Open, "admitted while open: {before:?}");
-            let early = self.deadline.is_some_and(|deadline| self.now() < deadline);
-            assert!(!early, "admitted at {:?}, before {:?}", self.now(), self.deadline);
+            let early = before.retry_after.is_some_and(|wait| wait > Duration::ZERO);
+            assert!(!early, "admitted at {:?}, before its deadline: {before:?}", self.now());
             assert_eq!(permit.is_probe(), before.state == State::HalfOpen, "{before:?}");
         }
         let after = self.real.snapshot();
@@ -163,6 +180,11 @@ impl Watched {
                 assert!(before.probes_in_flight >= before.half_open_max_calls, "{before:?}");
                 assert!(rejected.retry_after.is_some_and(|wait| wait > Duration::ZERO));
             }
+            State::Recovering => {
+                assert!(rejected.retry_after.is_some_and(|wait| wait > Duration::ZERO));
+            }
+            // Throttled.
+            State::Closed => assert_eq!(rejected.retry_after, None),
             state => panic!("rejected while {state}"),
         }
     }
@@ -223,9 +245,12 @@ impl Watched {
     /// Who waits as long as he was told gets through, and not a nanosecond before.
     fn wait_as_told(&mut self) {
         let before = self.real.snapshot();
-        let rejected = match self.real.acquire_owned() {
-            Ok(permit) => return self.admitted(permit, &before),
-            Err(rejected) => rejected,
+        let waits = matches!(before.state, State::Open | State::HalfOpen);
+        if !waits || self.real.would_admit() {
+            return self.acquire();
+        }
+        let Err(rejected) = self.real.acquire_owned() else {
+            panic!("admitted, and said that it would not: {before:?}")
         };
         self.rejected(&rejected, &before);
         let Some(wait) = rejected.retry_after else { return };
@@ -234,6 +259,23 @@ impl Watched {
         self.hand.set(self.now() + Duration::from_nanos(1));
         assert!(self.real.would_admit(), "told to wait {wait:?}, and rejects after that");
         self.acquire();
+    }
+
+    /// Saved and restored, as by another process some time later.
+    fn restore(&mut self, bytes: &mut Bytes<'_>) {
+        if self.now() > LONGEST {
+            return;
+        }
+        let saved = self.real.save();
+        assert_eq!(saved.automatic, self.real.snapshot().automatic);
+        self.real.restore(&saved, bytes.time());
+        self.hear();
+        let (seen, now) = (self.real.snapshot(), self.now());
+        let ready = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        self.deadline = match seen.retry_after {
+            Some(wait) => Some(now + wait),
+            None => seen.ready_to_probe.then(|| ready.min(LONGEST)),
+        };
     }
 
     fn set(&mut self, choice: u8) {
@@ -282,6 +324,7 @@ impl Watched {
                 None if by_hand.contains(&made.to) && made.cause != Cause::Reset => {}
                 None => self.deadline = None,
             }
+            self.hung |= made.cause == Cause::SlowCallRate;
             (self.generation, self.last) = (made.generation, Some(made));
         }
     }

@@ -1,6 +1,6 @@
 //! Who takes part in a row, and what is one call of it?
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use crate::{clock::now, latencies::Latencies};
 
@@ -68,7 +68,7 @@ type TimedLoop = Box<dyn Fn(usize, usize, &mut Latencies) + Send + Sync>;
 /// What is called, by one thread or by several at once.
 pub struct Work {
     repeat: Loop,
-    timed: TimedLoop,
+    timed: Option<TimedLoop>,
     prepare: Box<dyn Fn() + Send + Sync>,
     holds: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -77,12 +77,7 @@ impl Work {
     /// `call` is one call; it is given its number. Its loop is compiled around it, so that it is
     /// inlined as it would be in a program.
     pub fn new<G: Gap>(call: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let call = Arc::new(call);
-        let other = Arc::clone(&call);
-        Self::of(
-            move |first, count| repeat::<G>(first, count, &*call),
-            move |first, count, into| timed::<G>(first, count, into, &*other),
-        )
+        Self::of(move |first, count| repeat::<G>(first, count, &call))
     }
 
     /// Where each caller needs something of its own to call with, as a clone of a service:
@@ -90,24 +85,28 @@ impl Work {
     pub fn by_callers<G: Gap, C: FnMut(usize)>(
         caller: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self {
-        let caller = Arc::new(caller);
-        let other = Arc::clone(&caller);
-        Self::of(
-            move |first, count| repeat::<G>(first, count, caller()),
-            move |first, count, into| timed::<G>(first, count, into, other()),
-        )
+        Self::of(move |first, count| repeat::<G>(first, count, caller()))
     }
 
-    fn of(
-        repeat: impl Fn(usize, usize) + Send + Sync + 'static,
-        timed: impl Fn(usize, usize, &mut Latencies) + Send + Sync + 'static,
-    ) -> Self {
+    fn of(repeat: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
         Self {
             repeat: Box::new(repeat),
-            timed: Box::new(timed),
+            timed: None,
             prepare: Box::new(|| {}),
             holds: Box::new(|| true),
         }
+    }
+
+    /// The same call once more, for where each call is timed. Write it down again: with one and the
+    /// same closure in two loops, it is inlined into neither.
+    #[must_use]
+    pub fn each_timed<C: FnMut(usize)>(
+        mut self,
+        caller: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self {
+        let timed = move |first, count, into: &mut Latencies| timed(first, count, into, caller());
+        self.timed = Some(Box::new(timed));
+        self
     }
 
     /// `prepare` runs before each stretch of calls, by one thread, not timed.
@@ -131,7 +130,13 @@ impl Work {
 
     /// The same calls, each of them timed.
     pub(crate) fn timed(&self, first: usize, count: usize, into: &mut Latencies) {
-        (self.timed)(first, count, into);
+        if let Some(timed) = &self.timed {
+            timed(first, count, into);
+        }
+    }
+
+    pub(crate) fn can_be_timed(&self) -> bool {
+        self.timed.is_some()
     }
 
     pub(crate) fn prepare(&self) {
@@ -153,11 +158,9 @@ fn repeat<G: Gap>(first: usize, count: usize, mut call: impl FnMut(usize)) {
 }
 
 /// One reading of the clock ends a call and begins the next: what is told is a call with a reading.
-fn timed<G: Gap>(first: usize, count: usize, into: &mut Latencies, mut call: impl FnMut(usize)) {
-    let mut gap = G::begin(first);
+fn timed(first: usize, count: usize, into: &mut Latencies, mut call: impl FnMut(usize)) {
     let mut begun = now();
     for number in first..first + count {
-        gap.pass();
         call(number);
         let ended = now();
         into.add((ended - begun).as_nanos() as u64);

@@ -90,6 +90,9 @@ pub struct Row {
     pub variants: Vec<Variant>,
     /// Calls in one stretch, for work that has to be prepared again after so many.
     pub stretch: Option<usize>,
+    /// Calls of a thread in one sample, where as many as fit into its time would be too many to
+    /// prepare for.
+    pub calls: Option<usize>,
     /// Calls before the timed ones of a sample, at least; for work that must find its memory again
     /// in the caches after the others' turns.
     pub warm_up: usize,

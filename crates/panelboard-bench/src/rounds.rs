@@ -86,19 +86,13 @@ fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Option<Work>>]) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
     for (row, works) in works.iter().enumerate() {
         let row_of = &rows[row];
-        let mut ways = vec![Way::Alone];
-        ways.extend((many && !row_of.alone).then_some(Way::Together));
-        ways.extend((many && row_of.each_timed).then_some(Way::Timed));
         for (contestant, work) in works.iter().enumerate() {
             let Some(work) = work else { continue };
-            cells.extend(ways.iter().map(|&way| Cell {
-                row,
-                contestant,
-                way,
-                calls: 0,
-                row_of,
-                work,
-            }));
+            let mut ways = vec![Way::Alone];
+            ways.extend((many && !row_of.alone).then_some(Way::Together));
+            ways.extend((many && row_of.each_timed && work.can_be_timed()).then_some(Way::Timed));
+            let cell = |way| Cell { row, contestant, way, calls: 0, row_of, work };
+            cells.extend(ways.into_iter().map(cell));
         }
     }
     cells
@@ -106,6 +100,9 @@ fn cells<'a>(rows: &'a [Row], works: &'a [Vec<Option<Work>>]) -> Vec<Cell<'a>> {
 
 /// How many calls make a sample of about the right length.
 fn calibrate(cell: &Cell<'_>) -> usize {
+    if let Some(calls) = cell.row_of.calls {
+        return calls;
+    }
     let mut calls = 500;
     loop {
         let took = sample(cell, calls, 0).nanos * calls as f64;

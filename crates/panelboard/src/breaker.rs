@@ -74,6 +74,25 @@ use meters::Meters;
 /// # Memory ordering
 /// What a caller did before a call that makes a transition is seen by whoever is admitted or
 /// rejected by that transition.
+///
+/// ```
+/// use panelboard::{Breaker, Clock, Config, State};
+/// use std::time::Duration;
+///
+/// let (clock, hand) = Clock::manual();
+/// let config = Config::builder().failure_threshold(2).jitter(0.0).build()?;
+/// let breaker = Breaker::with_clock(config, clock);
+/// breaker.acquire()?.failure();
+/// breaker.acquire()?.failure();
+/// assert_eq!(breaker.state(), State::Open);
+/// let rejected = breaker.acquire().unwrap_err();
+/// assert_eq!(rejected.retry_after, Some(Duration::from_secs(30)));
+///
+/// hand.advance(Duration::from_secs(30));
+/// breaker.acquire()?.success(); // the probe
+/// assert_eq!(breaker.state(), State::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Breaker {
     hot: Hot,
@@ -139,12 +158,30 @@ struct Hot {
 
 impl Breaker {
     /// A closed breaker on the machine's clock.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// assert!(breaker.acquire().is_ok());
+    /// ```
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_clock(config, Clock::system())
     }
 
     /// A closed breaker on the given clock.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let breaker = Breaker::with_clock(Config::default(), clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// assert!(breaker.would_admit());
+    /// ```
     #[must_use]
     pub fn with_clock(config: Config, clock: Clock) -> Self {
         Self::announcing(&config, clock, None, None)
@@ -187,6 +224,25 @@ impl Breaker {
     /// The permit borrows the breaker. End it with [`success`](Permit::success),
     /// [`failure`](Permit::failure) or [`ignore`](Permit::ignore); dropping it is a cancelled call.
     ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// fn fetch(breaker: &Breaker) -> Result<String, Box<dyn std::error::Error>> {
+    ///     let permit = breaker.acquire()?;
+    ///     match std::fs::read_to_string("Cargo.toml") {
+    ///         Ok(text) => {
+    ///             permit.success();
+    ///             Ok(text)
+    ///         }
+    ///         Err(error) => {
+    ///             permit.failure();
+    ///             Err(error.into())
+    ///         }
+    ///     }
+    /// }
+    /// assert!(fetch(&Breaker::new(Config::default())).is_ok());
+    /// ```
+    ///
     /// # Errors
     /// [`Rejected`], with the state and how long it will last: open before its deadline, forced
     /// open, or half-open with all its probes out.
@@ -198,6 +254,17 @@ impl Breaker {
     /// As [`acquire`](Self::acquire), with a permit that owns its share of the breaker: `Send` and
     /// `'static`, for tasks and other threads. Costs a clone of the `Arc` more.
     ///
+    /// ```
+    /// use panelboard::{Breaker, Config, Recorded};
+    /// use std::sync::Arc;
+    ///
+    /// let breaker = Arc::new(Breaker::new(Config::default()));
+    /// let permit = breaker.acquire_owned()?;
+    /// let recorded = std::thread::spawn(move || permit.failure()).join();
+    /// assert!(matches!(recorded, Ok(Recorded::Counted)));
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_owned(self: &Arc<Self>) -> Result<Permit<Arc<Self>>, Rejected> {
@@ -207,6 +274,18 @@ impl Breaker {
     /// What callers feel. An open breaker past its deadline is [`State::HalfOpen`]: ready to probe.
     ///
     /// A load; unless closed, also a reading of the clock.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let breaker = Breaker::with_clock(Config::default(), clock);
+    /// breaker.trip();
+    /// assert_eq!(breaker.state(), State::Open);
+    /// hand.advance(Duration::from_secs(30));
+    /// assert_eq!(breaker.state(), State::HalfOpen); // nobody has asked yet
+    /// ```
     #[must_use]
     #[inline]
     pub fn state(&self) -> State {
@@ -220,6 +299,15 @@ impl Breaker {
 
     /// Whether [`acquire`](Self::acquire) would admit now. A reading: it takes nothing and promises
     /// nothing.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// // Of two replicas, one that may be asked.
+    /// let replicas = [Breaker::new(Config::default()), Breaker::new(Config::default())];
+    /// replicas[0].trip();
+    /// assert_eq!(replicas.iter().position(Breaker::would_admit), Some(1));
+    /// ```
     #[must_use]
     pub fn would_admit(&self) -> bool {
         let word = Word::unpack(self.load());
@@ -231,6 +319,18 @@ impl Breaker {
     /// beside the word is shown if it belongs to the same generation or closed life.
     ///
     /// Copies the last transition's note under a short lock.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Cause, Config, State};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// breaker.acquire()?.failure();
+    /// breaker.trip();
+    /// let seen = breaker.snapshot();
+    /// assert_eq!((seen.state, seen.cause), (State::Open, Some(Cause::Tripped)));
+    /// assert_eq!((seen.generation, seen.counts.failures), (1, 1));
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();

@@ -18,6 +18,26 @@ use crate::sync::{AtomicU64, Ordering};
 /// Implement it to drive breakers from a clock that the crate does not know, for example a paused
 /// one of an async runtime. It may step back by a tick (clocks of several cores): a breaker treats
 /// that as no time passed. It is never called under a lock or within a compare-exchange loop.
+///
+/// ```
+/// use panelboard::{Clock, TimeSource};
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+/// use std::time::Duration;
+///
+/// /// The time of a simulation: a tick is 10 ms.
+/// #[derive(Debug)]
+/// struct Ticks(AtomicU32);
+///
+/// impl TimeSource for Ticks {
+///     fn now(&self) -> Duration {
+///         Duration::from_millis(10) * self.0.load(Ordering::Relaxed)
+///     }
+/// }
+///
+/// let clock = Clock::custom(Arc::new(Ticks(7.into())));
+/// assert_eq!(clock.now(), Duration::from_millis(70));
+/// assert_eq!(clock.coarse(), clock.now()); // it has no cheaper reading
+/// ```
 pub trait TimeSource: Send + Sync + fmt::Debug {
     /// The time since this source's origin.
     fn now(&self) -> Duration;
@@ -42,6 +62,15 @@ pub(crate) const MARGIN_MS: u64 = 50;
 /// | [`manual`](Self::manual), [`custom`](Self::custom) | the source's | the source's | the source's |
 ///
 /// The kernel's tick is 1 to 10 ms. A closed breaker with a `consecutive` policy reads no clock.
+///
+/// ```
+/// use panelboard::{Clock, Panel};
+///
+/// let (clock, hand) = Clock::manual();
+/// let panel: Panel = Panel::builder().clock(clock).build();
+/// hand.advance(std::time::Duration::from_secs(5));
+/// assert_eq!(panel.clock().now().as_secs(), 5);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -54,6 +83,17 @@ enum Source {
 
 impl Clock {
     /// The machine's monotonic clock; its origin is this call.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    ///
+    /// // Two breakers on one clock: their times compare.
+    /// let clock = Clock::system();
+    /// let a = Breaker::with_clock(Config::default(), clock.clone());
+    /// let b = Breaker::with_clock(Config::default(), clock);
+    /// let (first, second) = (a.reset(), b.reset());
+    /// assert!(first.at <= second.at);
+    /// ```
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System(System::start()))
@@ -113,12 +153,35 @@ impl Clock {
     }
 
     /// A clock over a source of your own.
+    ///
+    /// ```
+    /// use panelboard::{Clock, TimeSource};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// #[derive(Debug)]
+    /// struct Stopped;
+    ///
+    /// impl TimeSource for Stopped {
+    ///     fn now(&self) -> Duration {
+    ///         Duration::from_secs(1)
+    ///     }
+    /// }
+    /// assert_eq!(Clock::custom(Arc::new(Stopped)).now(), Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub fn custom(source: Arc<dyn TimeSource>) -> Self {
         Self(Source::Custom(source))
     }
 
     /// The time since the clock's origin.
+    ///
+    /// ```
+    /// use panelboard::Clock;
+    ///
+    /// let clock = Clock::system();
+    /// let before = clock.now();
+    /// assert!(clock.now() >= before);
+    /// ```
     #[must_use]
     #[inline]
     pub fn now(&self) -> Duration {
@@ -130,6 +193,14 @@ impl Clock {
     }
 
     /// The coarse reading: see the table above.
+    ///
+    /// ```
+    /// use panelboard::Clock;
+    ///
+    /// let clock = Clock::system();
+    /// let coarse = clock.coarse();
+    /// assert!(coarse <= clock.now()); // it lags, and is never ahead
+    /// ```
     #[must_use]
     #[inline]
     pub fn coarse(&self) -> Duration {
@@ -300,11 +371,30 @@ impl Cached {
 
 /// Who refreshes a [`Clock::cached`]. Dropping it turns that clock's coarse readings into exact
 /// ones.
+///
+/// ```
+/// use panelboard::Clock;
+///
+/// let (clock, ticker) = Clock::cached();
+/// let stands = clock.coarse();
+/// assert_eq!(clock.coarse(), stands); // until somebody refreshes it
+/// drop(ticker);
+/// assert!(clock.coarse() >= stands); // from here on it is exact
+/// ```
 #[derive(Debug)]
 pub struct Ticker(Arc<Cached>);
 
 impl Ticker {
     /// Reads the machine's clock into the cached one. Call it every few milliseconds.
+    ///
+    /// ```
+    /// use panelboard::Clock;
+    ///
+    /// let (clock, ticker) = Clock::cached();
+    /// let before = clock.coarse();
+    /// ticker.refresh();
+    /// assert!(clock.coarse() >= before);
+    /// ```
     pub fn refresh(&self) {
         self.0.refresh();
     }
@@ -317,6 +407,17 @@ impl Drop for Ticker {
 }
 
 /// The hand of a clock that [`Clock::manual`] made. Cloning gives another hand of the same clock.
+///
+/// ```
+/// use panelboard::Clock;
+/// use std::time::Duration;
+///
+/// let (clock, hand) = Clock::manual();
+/// let other = hand.clone(); // of the same clock
+/// hand.advance(Duration::from_secs(2));
+/// other.advance(Duration::from_secs(3));
+/// assert_eq!(clock.now(), Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     /// Nanoseconds since the origin. Carries only itself.
@@ -325,6 +426,15 @@ pub struct ManualClock {
 
 impl ManualClock {
     /// Turns the clock forward. It saturates after 584 years.
+    ///
+    /// ```
+    /// use panelboard::Clock;
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// hand.advance(Duration::from_millis(1_500));
+    /// assert_eq!(clock.now(), Duration::from_millis(1_500));
+    /// ```
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         // Relaxed: the reading is a number, nothing is published with it.
@@ -335,6 +445,16 @@ impl ManualClock {
     }
 
     /// Puts the clock at a time since its origin, forward or (for tests of skew) back.
+    ///
+    /// ```
+    /// use panelboard::Clock;
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// hand.set(Duration::from_secs(60));
+    /// hand.set(Duration::from_secs(59)); // another core's clock
+    /// assert_eq!(clock.now(), Duration::from_secs(59));
+    /// ```
     pub fn set(&self, to: Duration) {
         self.nanos.store(u64::try_from(to.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

@@ -15,6 +15,20 @@ use crate::{
 ///
 /// The defaults: 5 failures in a row trip, open for 30 s, doubling to 5 min with 10 % jitter, one
 /// probe at a time, one success closes, a probe's lease is 60 s.
+///
+/// ```
+/// use panelboard::Config;
+/// use std::time::Duration;
+///
+/// let config = Config::builder()
+///     .failure_rate(0.5, Duration::from_secs(60), 20)
+///     .recovery_timeout(Duration::from_secs(10))
+///     .half_open_max_calls(3)
+///     .success_threshold(3)
+///     .build()?;
+/// assert_eq!(config.half_open_max_calls(), 3);
+/// # Ok::<(), panelboard::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config(Arc<Settings>);
 
@@ -30,23 +44,55 @@ pub(crate) struct Settings {
 
 impl Config {
     /// Starts from the defaults.
+    ///
+    /// ```
+    /// use panelboard::Config;
+    ///
+    /// assert_eq!(Config::builder().build()?, Config::default());
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
 
     /// Failures in a row that trip: the fewest that the policy names, 0 if it counts none.
+    ///
+    /// ```
+    /// use panelboard::Config;
+    ///
+    /// assert_eq!(Config::default().failure_threshold(), 5);
+    /// let by_rate = Config::builder().failure_rate(0.5, 100, 20).build()?;
+    /// assert_eq!(by_rate.failure_threshold(), 0);
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn failure_threshold(&self) -> u32 {
         self.0.limits.failure_threshold
     }
 
     /// Probes that may be in flight at once while half-open.
+    ///
+    /// ```
+    /// use panelboard::Config;
+    ///
+    /// assert_eq!(Config::default().half_open_max_calls(), 1);
+    /// ```
     #[must_use]
     pub fn half_open_max_calls(&self) -> u32 {
         u32::from(self.0.limits.half_open_max_calls)
     }
 
     /// How often the back-off function panicked; each time the exponential default stands in.
+    ///
+    /// ```
+    /// use panelboard::Config;
+    /// use std::time::Duration;
+    ///
+    /// let steps = [1, 5, 20].map(Duration::from_secs);
+    /// let config = Config::builder().backoff(move |step| steps[step as usize]).build()?;
+    /// assert_eq!(config.backoff_panics(), 29); // steps 3 to 31 are out of bounds
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn backoff_panics(&self) -> u32 {
         self.0.times.panics
@@ -64,6 +110,17 @@ impl Default for Config {
 }
 
 /// Collects the options of a [`Config`]; nothing is checked before [`build`](Self::build).
+///
+/// ```
+/// use panelboard::Config;
+///
+/// // One base for many: nothing is checked before it is built.
+/// let base = Config::builder().jitter(0.2);
+/// let strict = base.clone().failure_threshold(1).build()?;
+/// let patient = base.failure_threshold(20).build()?;
+/// assert!(strict.failure_threshold() < patient.failure_threshold());
+/// # Ok::<(), panelboard::ConfigError>(())
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct ConfigBuilder {
@@ -124,22 +181,71 @@ impl fmt::Debug for ConfigBuilder {
 
 impl ConfigBuilder {
     /// When the breaker trips. Default: at the fifth failure in a row.
+    ///
+    /// ```
+    /// use panelboard::{Config, Policy};
+    ///
+    /// let policy = Policy::any_of([Policy::consecutive(5), Policy::failure_rate(0.5, 100, 20)]);
+    /// let config = Config::builder().policy(policy).build()?;
+    /// assert_eq!(config.failure_threshold(), 5);
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
     /// The policy [`Policy::consecutive`]: trips at the `n`-th failure in a row.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    ///
+    /// let breaker = Breaker::new(Config::builder().failure_threshold(2).build()?);
+    /// breaker.acquire()?.failure();
+    /// breaker.acquire()?.failure();
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn failure_threshold(self, n: u32) -> Self {
         self.policy(Policy::consecutive(n))
     }
 
     /// The policy [`Policy::failure_rate`]: trips at a share of failures in a window.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    ///
+    /// // Half of the last ten calls, once there were four.
+    /// let breaker = Breaker::new(Config::builder().failure_rate(0.5, 10, 4).build()?);
+    /// for _ in 0..2 {
+    ///     breaker.acquire()?.success();
+    /// }
+    /// for _ in 0..2 {
+    ///     breaker.acquire()?.failure();
+    /// }
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn failure_rate(self, share: f64, window: impl Into<Window>, minimum_calls: u32) -> Self {
         self.policy(Policy::failure_rate(share, window, minimum_calls))
     }
 
     /// The policy [`Policy::slow_call_rate`]: trips at a share of slow calls in a window.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let two_seconds = Duration::from_secs(2);
+    /// let config = Config::builder().slow_call_rate(0.5, two_seconds, 10, 1).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// let permit = breaker.acquire()?;
+    /// hand.advance(two_seconds);
+    /// permit.success(); // it did its work, too late
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn slow_call_rate(
         self,
         share: f64,
@@ -156,6 +262,23 @@ impl ConfigBuilder {
     ///
     /// A call that is seen so late by up to a sixteenth of the duration. Each call writes two
     /// shared words more.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder()
+    ///     .slow_call_rate(0.5, Duration::from_secs(2), Duration::from_secs(60), 1)
+    ///     .count_slow_in_flight(true)
+    ///     .build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// let _hangs = breaker.acquire()?;
+    /// hand.advance(Duration::from_secs(3));
+    /// assert!(breaker.acquire().is_err()); // who asks next finds out
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn count_slow_in_flight(mut self, yes: bool) -> Self {
         self.count_slow_in_flight = yes;
         self
@@ -163,6 +286,17 @@ impl ConfigBuilder {
 
     /// How long the breaker stays open the first time. 1 ms to 4.3 years; rounded up to whole
     /// milliseconds. Also known as `reset_timeout`.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let ten = Duration::from_secs(10);
+    /// let config = Config::builder().recovery_timeout(ten).jitter(0.0).build()?;
+    /// let breaker = Breaker::with_clock(config, Clock::manual().0);
+    /// assert_eq!(breaker.trip().and_then(|told| told.retry_after), Some(ten));
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn recovery_timeout(mut self, time: Duration) -> Self {
         self.recovery_timeout = time;
         self
@@ -170,12 +304,41 @@ impl ConfigBuilder {
 
     /// The longest open time that the back-off reaches. At least `recovery_timeout`, which it is
     /// raised to where it was left at its default.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let longest = Duration::from_secs(45);
+    /// let config = Config::builder().max_recovery_timeout(longest).jitter(0.0).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// let told = breaker.acquire()?.failure().transition().and_then(|told| told.retry_after);
+    /// assert_eq!(told, Some(longest)); // and not 60 s
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_recovery_timeout(mut self, time: Duration) -> Self {
         self.max_recovery_timeout = time;
         self
     }
 
     /// What each failed probe multiplies the open time by. 1 (constant) to 10; default 2.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder().backoff_factor(3.0).jitter(0.0).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// let told = breaker.acquire()?.failure().transition().and_then(|told| told.retry_after);
+    /// assert_eq!(told, Some(Duration::from_secs(90)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backoff_factor(mut self, factor: f64) -> Self {
         self.backoff_factor = factor;
         self
@@ -185,12 +348,39 @@ impl ConfigBuilder {
     /// [`build`](Self::build) for steps 0 to 31, and never again; the last one serves all later
     /// steps. Where it panics, the exponential default stands, and the panic is counted in
     /// [`Config::backoff_panics`].
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let steps = |step: u32| Duration::from_secs(u64::from(step + 1));
+    /// let config = Config::builder().backoff(steps).jitter(0.0).build()?;
+    /// let breaker = Breaker::with_clock(config, Clock::manual().0);
+    /// assert_eq!(breaker.trip().and_then(|told| told.retry_after), Some(Duration::from_secs(1)));
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn backoff(mut self, time: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         self.backoff = Some(Arc::new(time));
         self
     }
 
     /// After how long closed the back-off starts at its first step again. Default 60 s.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder().backoff_reset(Duration::from_secs(10)).jitter(0.0).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// breaker.acquire()?.success();
+    /// hand.advance(Duration::from_secs(10));
+    /// let told = breaker.trip().and_then(|told| told.retry_after);
+    /// assert_eq!(told, Some(Duration::from_secs(30))); // the first step again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backoff_reset(mut self, closed_for: Duration) -> Self {
         self.backoff_reset = closed_for;
         self
@@ -199,6 +389,17 @@ impl ConfigBuilder {
     /// The share of an open time that chance takes off, 0 to 0.5; default 0.1. A time given to
     /// [`open_for`](crate::Breaker::open_for) is lengthened by it instead: never earlier than
     /// asked.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::builder().jitter(0.5).build()?;
+    /// let breaker = Breaker::with_clock(config, Clock::manual().0);
+    /// let open = breaker.trip().and_then(|told| told.retry_after).expect("it is open");
+    /// assert!((Duration::from_secs(15)..=Duration::from_secs(30)).contains(&open));
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
@@ -206,6 +407,18 @@ impl ConfigBuilder {
 
     /// Fixes the seed that jitter is drawn from, so that a test or a simulation repeats itself.
     /// Without it each breaker has its own.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    ///
+    /// let config = Config::builder().jitter(0.5).jitter_seed(42).build()?;
+    /// let open_time = || {
+    ///     let breaker = Breaker::with_clock(config.clone(), Clock::manual().0);
+    ///     breaker.trip().and_then(|told| told.retry_after)
+    /// };
+    /// assert_eq!(open_time(), open_time());
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -213,6 +426,19 @@ impl ConfigBuilder {
 
     /// How many probes may be in flight at once while half-open. 1 to 127; default 1, or the calls
     /// of [`half_open_failure_rate`](Self::half_open_failure_rate).
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let breaker = Breaker::with_clock(Config::builder().half_open_max_calls(2).build()?, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// let _probes = (breaker.acquire()?, breaker.acquire()?);
+    /// assert!(breaker.acquire().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn half_open_max_calls(mut self, n: u32) -> Self {
         self.half_open_max_calls = Some(n);
         self
@@ -220,6 +446,21 @@ impl ConfigBuilder {
 
     /// How many probes must succeed before the breaker closes; one failed probe opens it again. 1
     /// to 127; default 1.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let breaker = Breaker::with_clock(Config::builder().success_threshold(2).build()?, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// breaker.acquire()?.success();
+    /// assert_eq!(breaker.state(), State::HalfOpen);
+    /// breaker.acquire()?.success();
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn success_threshold(mut self, n: u32) -> Self {
         self.verdict = Verdict::Successes(n);
         self
@@ -228,6 +469,22 @@ impl ConfigBuilder {
     /// Decides by `calls` probes (1 to 127): the breaker opens again if at least `share` (above 0,
     /// to 1) of them fail, and closes otherwise. The verdict falls as soon as no outcome that is
     /// missing could change it.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder().half_open_failure_rate(0.5, 10).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// for _ in 0..5 {
+    ///     breaker.acquire()?.failure();
+    /// }
+    /// assert_eq!(breaker.state(), State::Open); // the other five could not change it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn half_open_failure_rate(mut self, share: f64, calls: u32) -> Self {
         self.verdict = Verdict::FailureRate(share, calls);
         self
@@ -236,6 +493,22 @@ impl ConfigBuilder {
     /// The lease of a probe: when the newest one is older than this and has not ended, the next
     /// caller gets a probe of a new generation. 1 ms to 49 days; default 60 s. Make it longer than
     /// the calls' own time-out.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder().probe_timeout(Duration::from_secs(16)).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// std::mem::forget(breaker.acquire()?); // a probe that is lost
+    /// assert!(breaker.acquire().is_err());
+    /// hand.advance(Duration::from_secs(16));
+    /// assert!(breaker.acquire().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn probe_timeout(mut self, time: Duration) -> Self {
         self.probe_timeout = time;
         self
@@ -244,6 +517,22 @@ impl ConfigBuilder {
     /// How long it takes from the probes' success to all calls going through again: meanwhile the
     /// breaker is recovering and admits a tenth of the calls at first, then a rising share. Zero
     /// (the default) closes at once. Up to 49 days.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let config = Config::builder().ramp(Duration::from_secs(60)).build()?;
+    /// let breaker = Breaker::with_clock(config, clock);
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// breaker.acquire()?.success();
+    /// assert_eq!(breaker.state(), State::Recovering);
+    /// hand.advance(Duration::from_secs(60));
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ramp(mut self, time: Duration) -> Self {
         self.ramp = time;
         self
@@ -251,12 +540,31 @@ impl ConfigBuilder {
 
     /// Whether a permit that is dropped by a panic counts as a failure (the default) or as
     /// cancelled.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    ///
+    /// let breaker = Breaker::new(Config::builder().panic_is_failure(false).build()?);
+    /// let work = || breaker.call(|| -> Result<(), ()> { panic!("the caller's own") });
+    /// assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+    /// let counts = breaker.snapshot().counts;
+    /// assert_eq!((counts.failures, counts.cancelled), (0, 1));
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn panic_is_failure(mut self, yes: bool) -> Self {
         self.panic_is_failure = yes;
         self
     }
 
     /// Checks the options and works out the table of open times.
+    ///
+    /// ```
+    /// use panelboard::Config;
+    ///
+    /// let error = Config::builder().half_open_max_calls(0).build().unwrap_err();
+    /// assert_eq!(error.to_string(), "half_open_max_calls is 0, expected 1 to 127");
+    /// ```
     ///
     /// # Errors
     /// The first option that is out of its range, with the range.
@@ -358,6 +666,14 @@ pub(crate) fn check(
 }
 
 /// An option out of its range.
+///
+/// ```
+/// use panelboard::Config;
+///
+/// let error = Config::builder().backoff_factor(0.5).build().unwrap_err();
+/// assert_eq!((error.field, error.value.as_str()), ("backoff_factor", "0.5"));
+/// assert_eq!(error.expected, "1 to 10");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {

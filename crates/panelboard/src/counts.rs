@@ -3,6 +3,20 @@
 use crate::sync::{Ordering, QuietU64};
 
 /// How a call ended.
+///
+/// ```
+/// use panelboard::Outcome;
+///
+/// /// Whose fault is it, by status?
+/// fn outcome(status: u16) -> Outcome {
+///     match status {
+///         500.. => Outcome::Failure,
+///         400..=499 => Outcome::Ignored,
+///         _ => Outcome::Success,
+///     }
+/// }
+/// assert_eq!(outcome(404), Outcome::Ignored);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The service did its work.
@@ -16,6 +30,17 @@ pub enum Outcome {
 }
 
 /// Counts since the breaker was made.
+///
+/// ```
+/// use panelboard::{Breaker, Config};
+///
+/// let breaker = Breaker::new(Config::default());
+/// breaker.acquire()?.ignore();
+/// drop(breaker.acquire()?);
+/// let counts = breaker.snapshot().counts;
+/// assert_eq!((counts.ignored, counts.cancelled, counts.failures), (1, 1, 0));
+/// # Ok::<(), panelboard::Rejected>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {

@@ -111,6 +111,18 @@ pub use transition::{Cause, State, Transition};
 pub use window::WindowCounts;
 
 /// A permit that owns its share of a panel's breaker: `Send` and `'static`.
+///
+/// ```
+/// use panelboard::{OwnedPermit, Panel};
+///
+/// /// A job that ends where it runs.
+/// struct Job(OwnedPermit);
+///
+/// let panel = Panel::builder().build();
+/// let job = Job(panel.breaker("search")?.acquire_owned()?);
+/// std::thread::spawn(move || job.0.success()).join().expect("no panic");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type OwnedPermit = Permit<Handle>;
 
 /// The examples of the guide are tests.

@@ -27,6 +27,21 @@ use groups::Groups;
 use map::{Hasher, Map};
 
 /// What a panel's key must be able to do.
+///
+/// ```
+/// use panelboard::Panel;
+///
+/// #[derive(Clone, PartialEq, Eq, Hash)]
+/// enum Peer {
+///     Shard(u32),
+///     Archive,
+/// }
+///
+/// let panel: Panel<Peer> = Panel::builder().build();
+/// panel.breaker(&Peer::Shard(7))?.trip();
+/// assert!(panel.breaker(&Peer::Archive)?.would_admit());
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
@@ -43,6 +58,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 /// # Memory
 /// A breaker with its entry takes about 500 bytes and what its key takes, twice. At most
 /// `max_breakers` of them, and `events_capacity` events.
+///
+/// ```
+/// use panelboard::{Panel, State};
+///
+/// let panel = Panel::builder().build();
+/// let answer = panel.breaker("search/a")?.call(|| Err::<(), _>("no route"));
+/// assert!(answer.is_err());
+/// assert_eq!(panel.breaker("search/a")?.snapshot().consecutive_failures, 1);
+/// assert_eq!(panel.breaker("search/b")?.snapshot().consecutive_failures, 0);
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Panel<K = String> {
     inner: Arc<Inner<K>>,
@@ -81,6 +107,14 @@ type ConfigFor<K> = Box<dyn Fn(&K) -> Option<Config> + Send + Sync>;
 
 impl<K: Key> Panel<K> {
     /// Starts with the default configuration for every key.
+    ///
+    /// ```
+    /// use panelboard::{Config, Panel};
+    ///
+    /// let panel: Panel = Panel::builder().defaults(Config::llm().build()?).build();
+    /// assert!(panel.is_empty());
+    /// # Ok::<(), panelboard::ConfigError>(())
+    /// ```
     pub fn builder() -> PanelBuilder<K> {
         PanelBuilder::new()
     }
@@ -88,6 +122,15 @@ impl<K: Key> Panel<K> {
     /// The breaker of `key`, made if there is none. Every caller of a key gets the same one.
     ///
     /// `key` may be any borrowed form of `K`; it is cloned only when a breaker is made.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// let (one, other) = (panel.breaker("search")?, panel.breaker("search")?);
+    /// assert!(one.same_as(&other));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     ///
     /// # Errors
     /// [`PanelError::Full`] if a new breaker would exceed `max_breakers` and none may go;
@@ -108,6 +151,15 @@ impl<K: Key> Panel<K> {
     /// count. While `work` runs, this thread holds up the freeing of removed entries: take a
     /// [`Handle`] for work that waits.
     ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// let answer = panel.with("search", |breaker| breaker.call(|| Ok::<_, String>(7)))?;
+    /// assert_eq!(answer, Ok(7));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`breaker`](Self::breaker).
     #[inline]
@@ -127,6 +179,16 @@ impl<K: Key> Panel<K> {
     }
 
     /// The breaker of `key`, if there is one.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// assert!(panel.get("search").is_none());
+    /// panel.breaker("search")?;
+    /// assert!(panel.get("search").is_some());
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn get<Q>(&self, key: &Q) -> Option<Handle>
     where
         K: Borrow<Q>,
@@ -164,6 +226,18 @@ impl<K: Key> Panel<K> {
 
     /// Takes the breaker of `key` out of the panel. Handles and permits of it go on working on it;
     /// the next look-up makes a new one, which inherits nothing. False if there is none.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let old = panel.breaker("search")?;
+    /// old.trip();
+    /// assert!(panel.remove("search"));
+    /// assert_eq!(panel.breaker("search")?.state(), State::Closed); // a new one
+    /// assert_eq!(old.state(), State::Open);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn remove<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -183,11 +257,37 @@ impl<K: Key> Panel<K> {
 
     /// Visits every breaker. Those made or removed meanwhile are visited or not; the others are,
     /// once each. A visit is no use in the sense of [`evict_idle`](Self::evict_idle).
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("a")?;
+    /// panel.breaker("b")?.trip();
+    /// let mut open = Vec::new();
+    /// panel.each(|key, breaker| {
+    ///     if breaker.state() == State::Open {
+    ///         open.push(key.clone());
+    ///     }
+    /// });
+    /// assert_eq!(open, ["b"]);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn each(&self, mut visit: impl FnMut(&K, &Breaker)) {
         self.inner.map.each(|key, breaker| visit(key, breaker));
     }
 
     /// What every breaker shows, each at its own moment, in no order.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("search")?.trip();
+    /// let all = panel.snapshot();
+    /// assert_eq!((all[0].0.as_str(), all[0].1.state), ("search", State::Open));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Vec<(K, Snapshot)> {
         let mut all = Vec::with_capacity(self.len());
@@ -196,18 +296,45 @@ impl<K: Key> Panel<K> {
     }
 
     /// How many breakers there are.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("a")?;
+    /// panel.breaker("b")?;
+    /// assert_eq!(panel.len(), 2);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.map.len()
     }
 
     /// True if there are none.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// assert!(Panel::<String>::builder().build().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Resets every breaker.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let handles = [panel.breaker("a")?, panel.breaker("b")?];
+    /// handles.iter().for_each(|handle| assert!(handle.trip().is_some()));
+    /// panel.reset_all();
+    /// assert!(handles.iter().all(|handle| handle.state() == State::Closed));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn reset_all(&self) {
         self.each(|_, breaker| {
             breaker.reset();
@@ -216,6 +343,18 @@ impl<K: Key> Panel<K> {
 
     /// Gives the breaker of `key` another configuration and keeps its state. False if there is
     /// none.
+    ///
+    /// ```
+    /// use panelboard::{Config, Panel};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let handle = panel.breaker("search")?;
+    /// let strict = Config::builder().failure_threshold(1).build()?;
+    /// assert!(panel.reconfigure("search", &strict));
+    /// assert_eq!(handle.snapshot().failure_threshold, 1);
+    /// assert!(!panel.reconfigure("nobody", &strict));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reconfigure<Q>(&self, key: &Q, config: &Config) -> bool
     where
         K: Borrow<Q>,
@@ -230,6 +369,21 @@ impl<K: Key> Panel<K> {
 
     /// Replaces the defaults and the function for all keys, those of today and those to come. The
     /// breakers keep their states.
+    ///
+    /// ```
+    /// use panelboard::{Config, Panel};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let (old, sink) = (panel.breaker("search")?, panel.breaker("sink/loki")?);
+    /// let strict = Config::builder().failure_threshold(1).build()?;
+    /// let for_sinks = Config::sink().build()?;
+    /// panel.reconfigure_all(strict, move |key: &String| {
+    ///     key.starts_with("sink/").then(|| for_sinks.clone())
+    /// });
+    /// assert_eq!(old.snapshot().failure_threshold, 1);
+    /// assert_eq!(sink.snapshot().failure_threshold, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reconfigure_all(
         &self,
         defaults: Config,
@@ -242,24 +396,68 @@ impl<K: Key> Panel<K> {
     }
 
     /// Subscribes to the events from here on.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// let handle = panel.breaker("search")?;
+    /// handle.trip();
+    /// let mut events = panel.subscribe(); // from here on
+    /// assert_eq!(events.next(), None);
+    /// handle.reset();
+    /// assert!(events.next().is_some());
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Subscription<K> {
         self.subscribe_from(self.inner.hub.last_seq() + 1)
     }
 
     /// Subscribes from event number `seq` on, to resume. What is no longer kept counts as missed.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("search")?.trip();
+    /// let first = panel.subscribe_from(1).next().and_then(Result::ok);
+    /// assert_eq!(first.map(|event| event.seq), Some(1));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn subscribe_from(&self, seq: u64) -> Subscription<K> {
         Subscription::new(Arc::clone(&self.inner.hub), seq.max(1))
     }
 
     /// How often listeners have panicked.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel: Panel = Panel::builder().on_transition(|_| panic!("a listener's bug")).build();
+    /// let handle = panel.breaker("search")?;
+    /// handle.trip();
+    /// assert_eq!((handle.state(), panel.listener_panics()), (State::Open, 1));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn listener_panics(&self) -> u64 {
         self.inner.hub.listener_panics()
     }
 
     /// The clock of its breakers.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// // How long ago a transition was, from its event.
+    /// let panel = Panel::builder().build();
+    /// let told = panel.breaker("search")?.reset();
+    /// let ago = panel.clock().now().saturating_sub(told.at);
+    /// assert!(ago.as_secs() < 60);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
@@ -338,6 +536,22 @@ impl<K> fmt::Debug for Inner<K> {
 }
 
 /// A breaker of a panel, to keep: while it lives, its breaker is not evicted.
+///
+/// ```
+/// use panelboard::{Handle, Panel};
+///
+/// /// Keeps its breaker, and looks it up once.
+/// struct Client {
+///     breaker: Handle,
+/// }
+///
+/// let panel = Panel::builder().build();
+/// let client = Client { breaker: panel.breaker("search")? };
+/// panel.evict_idle();
+/// panel.evict_idle();
+/// assert!(panel.get("search").is_some_and(|held| held.same_as(&client.breaker)));
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Handle {
     breaker: Arc<Breaker>,
@@ -346,6 +560,16 @@ pub struct Handle {
 impl Handle {
     /// As [`Breaker::acquire`], with a permit that is `Send` and `'static`.
     ///
+    /// ```
+    /// use panelboard::{Panel, Recorded};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let permit = panel.breaker("search")?.acquire_owned()?;
+    /// let recorded = std::thread::spawn(move || permit.success()).join();
+    /// assert!(matches!(recorded, Ok(Recorded::Counted)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Breaker::acquire`].
     pub fn acquire_owned(&self) -> Result<Permit<Self>, Rejected> {
@@ -353,11 +577,31 @@ impl Handle {
     }
 
     /// As [`Breaker::isolate`], with a guard that is `Send` and `'static`.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// let guard = panel.breaker("search")?.isolate_owned();
+    /// assert_eq!(panel.breaker("search")?.state(), State::ForcedOpen);
+    /// std::thread::spawn(move || drop(guard)).join().expect("no panic");
+    /// assert_eq!(panel.breaker("search")?.state(), State::Closed);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn isolate_owned(&self) -> IsolateGuard<Self> {
         IsolateGuard::new(self.clone())
     }
 
     /// True if both lead to the same breaker.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// let (a, b) = (panel.breaker("a")?, panel.breaker("b")?);
+    /// assert!(a.same_as(&a.clone()) && !a.same_as(&b));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.breaker, &other.breaker)
@@ -387,6 +631,15 @@ impl Drop for Handle {
 }
 
 /// Why a panel has no breaker for a key.
+///
+/// ```
+/// use panelboard::{Panel, PanelError};
+///
+/// let panel = Panel::builder().max_breakers(1).build();
+/// let _held = panel.breaker("a")?;
+/// assert_eq!(panel.breaker("b").err(), Some(PanelError::Full { max_breakers: 1 }));
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanelError {

@@ -99,6 +99,18 @@ impl Started {
 /// It carries the generation that it was given in. Once the breaker has moved on, its outcome is
 /// [`Recorded::Late`] and changes nothing. A probe whose permit is leaked loses its place after
 /// [`probe_timeout`](crate::ConfigBuilder::probe_timeout).
+///
+/// ```
+/// use panelboard::{Breaker, Config, Recorded};
+///
+/// let breaker = Breaker::new(Config::default());
+/// assert_eq!(breaker.acquire()?.failure(), Recorded::Counted);
+/// drop(breaker.acquire()?); // cancelled: nothing is held against anyone
+/// let late = breaker.acquire()?;
+/// breaker.reset();
+/// assert_eq!(late.failure(), Recorded::Late);
+/// # Ok::<(), panelboard::Rejected>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is a cancelled call"]
 pub struct Permit<B: Deref<Target = Breaker>> {
@@ -117,6 +129,16 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     }
 
     /// The service did its work.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// breaker.acquire()?.failure();
+    /// breaker.acquire()?.success();
+    /// assert_eq!(breaker.snapshot().consecutive_failures, 0);
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[inline(always)]
     pub fn success(mut self) -> Recorded {
         self.ended = true;
@@ -124,6 +146,15 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     }
 
     /// The service did not do its work.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    ///
+    /// let breaker = Breaker::new(Config::builder().failure_threshold(1).build()?);
+    /// let recorded = breaker.acquire()?.failure();
+    /// assert_eq!(recorded.transition().map(|told| told.to), Some(State::Open));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn failure(mut self) -> Recorded {
         self.ended = true;
@@ -132,6 +163,16 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
 
     /// The call says nothing about the service: nothing is held against it or for it, and a probe's
     /// place is free again.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// breaker.acquire()?.failure();
+    /// breaker.acquire()?.ignore(); // a request that was wrong
+    /// assert_eq!(breaker.snapshot().consecutive_failures, 1);
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     pub fn ignore(self) -> Recorded {
         self.release(Outcome::Ignored)
     }
@@ -142,6 +183,17 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
     }
 
     /// Ends with an outcome that is known as a value.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, Outcome};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// let status = 503;
+    /// let outcome = if status < 500 { Outcome::Success } else { Outcome::Failure };
+    /// breaker.acquire()?.end(outcome);
+    /// assert_eq!(breaker.snapshot().counts.failures, 1);
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[inline]
     pub fn end(self, outcome: Outcome) -> Recorded {
         match outcome {
@@ -153,24 +205,70 @@ impl<B: Deref<Target = Breaker>> Permit<B> {
 
     /// The service said for how long it wants no calls; see [`Breaker::open_for`]. The permit ends
     /// as ignored. It holds also if the permit is late: what a service says of itself stays true.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, OpenFor};
+    /// use std::time::Duration;
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// // 429, Retry-After: 20.
+    /// let opened = breaker.acquire()?.open_for(Duration::from_secs(20), "rate limited");
+    /// assert!(matches!(opened, OpenFor::Tripped(_)));
+    /// assert!(breaker.acquire().is_err());
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     pub fn open_for(mut self, duration: Duration, reason: &'static str) -> OpenFor {
         self.ended = true;
         self.breaker.end_and_open_for((self.admission, self.started), duration, reason)
     }
 
     /// The generation that the permit was given in.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// let before = breaker.acquire()?;
+    /// breaker.reset();
+    /// let after = breaker.acquire()?;
+    /// assert_eq!((before.generation(), after.generation()), (0, 1));
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.admission.generation() & !Admission::UNRECORDED
     }
 
     /// True if the call is a probe of a half-open breaker.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Clock, Config};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let breaker = Breaker::with_clock(Config::default(), clock);
+    /// assert!(!breaker.acquire()?.is_probe());
+    /// breaker.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// assert!(breaker.acquire()?.is_probe());
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.admission.is_probe()
     }
 
     /// The breaker that gave it.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// let permit = breaker.acquire()?;
+    /// assert_eq!(permit.breaker().state(), State::Closed);
+    /// permit.success();
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
@@ -187,6 +285,18 @@ impl<B: Deref<Target = Breaker>> Drop for Permit<B> {
 }
 
 /// What the end of a permit came to.
+///
+/// ```
+/// use panelboard::{Breaker, Config, Recorded};
+///
+/// let breaker = Breaker::new(Config::builder().failure_threshold(2).build()?);
+/// let calls = [breaker.acquire()?, breaker.acquire()?, breaker.acquire()?];
+/// let [first, second, third] = calls.map(|permit| permit.failure());
+/// assert_eq!(first, Recorded::Counted);
+/// assert!(matches!(second, Recorded::Transition(_)));
+/// assert_eq!(third, Recorded::Late);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recorded {
@@ -205,6 +315,15 @@ pub enum Recorded {
 
 impl Recorded {
     /// The transition that this outcome made.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Cause, Config};
+    ///
+    /// let breaker = Breaker::new(Config::builder().failure_threshold(1).build()?);
+    /// let recorded = breaker.acquire()?.failure();
+    /// assert_eq!(recorded.transition().map(|told| told.cause), Some(Cause::Failures));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn transition(&self) -> Option<&Transition> {
         match self {
@@ -215,6 +334,20 @@ impl Recorded {
 }
 
 /// An answer without a call.
+///
+/// ```
+/// use panelboard::{Breaker, Clock, Config, State};
+///
+/// let config = Config::builder().jitter(0.0).build()?;
+/// let breaker = Breaker::with_clock(config, Clock::manual().0);
+/// breaker.trip();
+/// let rejected = breaker.acquire().unwrap_err();
+/// assert_eq!(rejected.state, State::Open);
+/// // For a `Retry-After`, in whole seconds.
+/// let seconds = rejected.retry_after.map(|wait| wait.as_millis().div_ceil(1_000));
+/// assert_eq!(seconds, Some(30));
+/// # Ok::<(), panelboard::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {

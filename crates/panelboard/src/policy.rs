@@ -68,6 +68,18 @@ enum Bad {
 /// | forgets | a tenth of it at a time | with each call one |
 /// | after a silence | empty | as it was |
 /// | threads | write cells of their own | write one word, each after the other |
+///
+/// ```
+/// use panelboard::{Policy, Window};
+/// use std::time::Duration;
+///
+/// // A length or a number says which it is.
+/// let minute = Duration::from_secs(60);
+/// let by_time = Policy::failure_rate(0.5, minute, 20);
+/// assert_eq!(by_time, Policy::failure_rate(0.5, Window::time(minute), 20));
+/// let by_count = Policy::failure_rate(0.5, 100, 20);
+/// assert_eq!(by_count, Policy::failure_rate(0.5, Window::last(100), 20));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// The calls that ended within this time. 10 ms to 1 day.
@@ -78,12 +90,25 @@ pub enum Window {
 
 impl Window {
     /// The calls that ended within this time. 10 ms to 1 day, in ten buckets.
+    ///
+    /// ```
+    /// use panelboard::Window;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Window::time(Duration::from_secs(60)), Duration::from_secs(60).into());
+    /// ```
     #[must_use]
     pub fn time(length: Duration) -> Self {
         Self::Time(length)
     }
 
     /// The last `n` calls. 1 to 65,536.
+    ///
+    /// ```
+    /// use panelboard::Window;
+    ///
+    /// assert_eq!(Window::last(100), 100.into());
+    /// ```
     #[must_use]
     pub fn last(n: u32) -> Self {
         Self::Last(n)
@@ -106,6 +131,17 @@ impl Policy {
     /// Trips at the `n`-th failure in a row; a success starts the count again. 1 to 8,388,607.
     ///
     /// The cheapest policy: a success while nothing is counted writes no memory.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, Policy, State};
+    ///
+    /// let breaker = Breaker::new(Config::builder().policy(Policy::consecutive(2)).build()?);
+    /// breaker.acquire()?.failure();
+    /// breaker.acquire()?.success();
+    /// breaker.acquire()?.failure();
+    /// assert_eq!(breaker.state(), State::Closed); // not in a row
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn consecutive(n: u32) -> Self {
         Self(Form::Consecutive(n))
@@ -113,6 +149,19 @@ impl Policy {
 
     /// Trips when at least `share` (above 0, to 1) of the calls in the window failed, and it held
     /// at least `minimum_calls` of them.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Cause, Config, Policy};
+    ///
+    /// let half = Policy::failure_rate(0.5, 10, 4);
+    /// let breaker = Breaker::new(Config::builder().policy(half).build()?);
+    /// for call in 0..4 {
+    ///     let permit = breaker.acquire()?;
+    ///     if call % 2 == 0 { permit.success() } else { permit.failure() };
+    /// }
+    /// assert_eq!(breaker.snapshot().cause, Some(Cause::FailureRate));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn failure_rate(share: f64, window: impl Into<Window>, minimum_calls: u32) -> Self {
         let window = window.into();
@@ -124,6 +173,21 @@ impl Policy {
     ///
     /// `duration` is 1 ms to 1 day. Each call reads the exact clock twice. While half-open a slow
     /// probe counts as a failed one.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Cause, Clock, Config, Policy};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let slow = Policy::slow_call_rate(0.5, Duration::from_secs(2), 10, 2);
+    /// let breaker = Breaker::with_clock(Config::builder().policy(slow).build()?, clock);
+    /// breaker.acquire()?.success();
+    /// let permit = breaker.acquire()?;
+    /// hand.advance(Duration::from_secs(2));
+    /// permit.success();
+    /// assert_eq!(breaker.snapshot().cause, Some(Cause::SlowCallRate));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn slow_call_rate(
         share: f64,
@@ -136,12 +200,39 @@ impl Policy {
     }
 
     /// Trips when one of the policies says so; the first of them that does is the cause.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Cause, Config, Policy};
+    ///
+    /// let policy = Policy::any_of([Policy::failure_rate(0.9, 100, 50), Policy::consecutive(3)]);
+    /// let breaker = Breaker::new(Config::builder().policy(policy).build()?);
+    /// for _ in 0..3 {
+    ///     breaker.acquire()?.failure();
+    /// }
+    /// assert_eq!(breaker.snapshot().cause, Some(Cause::Failures));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn any_of(policies: impl IntoIterator<Item = Self>) -> Self {
         Self(Form::Any(policies.into_iter().collect()))
     }
 
     /// Trips when all of the policies say so; the first of them is the cause.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, Policy, State};
+    ///
+    /// // Many, and all of the last ones.
+    /// let policy = Policy::all_of([Policy::failure_rate(0.5, 10, 4), Policy::consecutive(3)]);
+    /// let breaker = Breaker::new(Config::builder().policy(policy).build()?);
+    /// for _ in 0..3 {
+    ///     breaker.acquire()?.failure();
+    /// }
+    /// assert_eq!(breaker.state(), State::Closed); // three in a row, but of three calls
+    /// breaker.acquire()?.failure();
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn all_of(policies: impl IntoIterator<Item = Self>) -> Self {
         Self(Form::All(policies.into_iter().collect()))
@@ -156,6 +247,24 @@ impl Policy {
     /// window.
     ///
     /// After "Handling Overload" in *Site Reliability Engineering* (Beyer and others, 2016).
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, Policy, State};
+    /// use std::time::Duration;
+    ///
+    /// let policy = Policy::adaptive(2.0, Duration::from_secs(120));
+    /// let breaker = Breaker::new(Config::builder().policy(policy).jitter_seed(1).build()?);
+    /// let mut admitted = 0;
+    /// for _ in 0..1_000 {
+    ///     if let Ok(permit) = breaker.acquire() {
+    ///         permit.failure();
+    ///         admitted += 1;
+    ///     }
+    /// }
+    /// assert!(admitted < 100); // a service that answers nothing is hardly asked
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn adaptive(k: f64, window: Duration) -> Self {
         Self(Form::Adaptive { k, window })

@@ -20,6 +20,19 @@ pub(crate) struct Note {
 }
 
 /// A breaker at one moment. Its fields belong to one generation; `counts` run on beside it.
+///
+/// ```
+/// use panelboard::{Breaker, Config, State};
+///
+/// let breaker = Breaker::new(Config::default());
+/// breaker.acquire()?.failure();
+/// let seen = breaker.snapshot();
+/// assert_eq!((seen.consecutive_failures, seen.failure_threshold), (1, 5));
+/// breaker.trip();
+/// assert_eq!(seen.state, State::Closed); // it is a copy
+/// assert_eq!(breaker.snapshot().state, State::Open);
+/// # Ok::<(), panelboard::Rejected>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {

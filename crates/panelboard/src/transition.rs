@@ -3,6 +3,19 @@
 use std::{fmt, time::Duration};
 
 /// What a breaker is in, as a caller sees it.
+///
+/// ```
+/// use panelboard::{Breaker, Config, State};
+///
+/// let breaker = Breaker::new(Config::default());
+/// let level = match breaker.state() {
+///     State::Closed => 0,
+///     State::HalfOpen | State::Recovering => 1,
+///     State::Open | State::ForcedOpen => 2,
+///     State::Disabled | State::MetricsOnly => 3,
+/// };
+/// assert_eq!(level, 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -27,6 +40,13 @@ pub enum State {
 impl State {
     /// The name in JSON, metrics and on the dashboard: `closed`, `open`, `half-open`,
     /// `recovering`, `forced-open`, `disabled`, `metrics-only`.
+    ///
+    /// ```
+    /// use panelboard::State;
+    ///
+    /// assert_eq!(State::HalfOpen.as_str(), "half-open");
+    /// assert_eq!(format!("{:>8}", State::Open), "    open");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +68,15 @@ impl fmt::Display for State {
 }
 
 /// Why a transition was taken.
+///
+/// ```
+/// use panelboard::{Breaker, Cause, Config};
+/// use std::time::Duration;
+///
+/// let breaker = Breaker::new(Config::default());
+/// breaker.open_for(Duration::from_secs(20), "rate limited");
+/// assert_eq!(breaker.snapshot().cause, Some(Cause::OpenFor("rate limited")));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -91,6 +120,13 @@ pub enum Cause {
 
 impl Cause {
     /// The name in JSON, metrics and on the dashboard; for [`OpenFor`](Self::OpenFor) the reason.
+    ///
+    /// ```
+    /// use panelboard::Cause;
+    ///
+    /// assert_eq!(Cause::DeadlinePassed.as_str(), "deadline-passed");
+    /// assert_eq!(Cause::OpenFor("rate limited").as_str(), "rate limited");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,6 +159,15 @@ impl fmt::Display for Cause {
 }
 
 /// One change of a breaker's state, given to exactly one caller: the one whose call made it.
+///
+/// ```
+/// use panelboard::{Breaker, Cause, Config, State};
+///
+/// let breaker = Breaker::new(Config::default());
+/// let told = breaker.trip().expect("it was closed");
+/// assert_eq!((told.from, told.to, told.cause), (State::Closed, State::Open, Cause::Tripped));
+/// assert_eq!(told.generation, 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {

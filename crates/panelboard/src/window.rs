@@ -8,6 +8,17 @@ pub(crate) mod time;
 pub(crate) use time::TimeWindow;
 
 /// What a window holds.
+///
+/// ```
+/// use panelboard::{Breaker, Config};
+///
+/// let breaker = Breaker::new(Config::builder().failure_rate(0.5, 100, 20).build()?);
+/// breaker.acquire()?.success();
+/// breaker.acquire()?.failure();
+/// let window = breaker.snapshot().window.expect("a window judges");
+/// assert_eq!((window.calls, window.failures, window.slow), (2, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// Calls that were completed within the window.

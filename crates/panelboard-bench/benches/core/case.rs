@@ -60,8 +60,12 @@ impl<S: Service, G: Gap> Case<S, G> {
         let Self { shape, service, .. } = self;
         Contestant::new(name, move || {
             let peer = Arc::new(make());
-            let held = Arc::clone(&peer);
+            let (timed, held) = (Arc::clone(&peer), Arc::clone(&peer));
             let work = Work::new::<G>(move |number| peer.protect(|| service(number)));
+            let work = work.each_timed(move || {
+                let peer = Arc::clone(&timed);
+                move |number| peer.protect(|| service(number))
+            });
             work.holding(move || held.holds(shape))
         })
     }

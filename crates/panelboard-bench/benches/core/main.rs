@@ -25,6 +25,8 @@
 //! | -------------- | ---------------------------------------------------------------- |
 //! | `panelboard`   | `acquire`, then `success` or `failure` of the permit             |
 //! | `cached clock` | the same with `Clock::cached`                                    |
+//! | `share of …`   | the same with a policy that times each call                      |
+//! | `adaptive`     | the same with a policy that throttles and never opens            |
 //! | the peers      | through the call that their documentation shows, see `peers/*`   |
 //! | `std Mutex`    | the breaker that one writes: a plain state machine in a mutex,   |
 //! |                | locked to ask and locked again to tell                           |

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
-use panelboard::{Breaker, Clock, Config, ConfigBuilder, State, Ticker};
+use panelboard::{Breaker, Clock, Config, ConfigBuilder, Policy, State, Ticker, Window};
 use panelboard_bench::{BackToBack, Contestant, Gap, Work};
 
 use crate::{
@@ -14,16 +14,25 @@ use crate::{
 pub(crate) const NAME: &str = "panelboard";
 /// With [`Clock::cached`].
 pub(crate) const CACHED: &str = "cached clock";
+/// A policy that times each call.
+pub(crate) const SLOW: &str = "share of slow calls";
+/// A policy that throttles, and never opens.
+pub(crate) const ADAPTIVE: &str = "adaptive";
 /// As many as there may be: none is refused, and none closes it within a stretch.
 const PROBES: u32 = 127;
 
 pub(crate) fn all<S: Service, G: Gap>(case: Case<S, G>) -> Vec<Contestant> {
     match case.shape {
         Shape::Run => vec![case.of(NAME, || plain(in_a_row(NEVER)))],
-        Shape::Window => {
-            vec![case.of(NAME, || plain(window())), case.of(CACHED, || cached(window()))]
-        }
-        Shape::LastCalls => vec![Contestant::absent(NAME, "has no such window yet")],
+        Shape::Window => vec![
+            case.of(NAME, || plain(share(TEN_SECONDS))),
+            case.of(CACHED, || cached(share(TEN_SECONDS))),
+            case.of(SLOW, || plain(slow())),
+            case.of(ADAPTIVE, || {
+                plain(Config::builder().policy(Policy::adaptive(2.0, TEN_SECONDS)))
+            }),
+        ],
+        Shape::LastCalls => vec![case.of(NAME, || plain(share(CALLS)))],
         Shape::Open => vec![
             case.of(NAME, || plain(in_a_row(NEVER)).opened()),
             case.of(CACHED, || cached(in_a_row(NEVER)).opened()),
@@ -96,8 +105,13 @@ fn in_a_row(failures: u32) -> ConfigBuilder {
     Config::builder().failure_threshold(failures)
 }
 
-fn window() -> ConfigBuilder {
-    Config::builder().failure_rate(0.5, TEN_SECONDS, CALLS)
+fn share(window: impl Into<Window>) -> ConfigBuilder {
+    Config::builder().failure_rate(0.5, window, CALLS)
+}
+
+/// Half of the calls take a second.
+fn slow() -> ConfigBuilder {
+    Config::builder().slow_call_rate(0.5, Duration::from_secs(1), TEN_SECONDS, CALLS)
 }
 
 fn tripping(wait: Duration) -> Ours {
@@ -105,21 +119,29 @@ fn tripping(wait: Duration) -> Ours {
     turned(in_a_row(FAILURES).recovery_timeout(wait).max_recovery_timeout(wait))
 }
 
-/// Half-open, and made so anew before each stretch: so many successes would close it.
+/// Half-open on the machine's clock, and made so anew before each stretch: so many successes would
+/// close it.
 fn half_open() -> Work {
-    let second = Duration::from_secs(1);
-    let builder = in_a_row(NEVER).recovery_timeout(second).max_recovery_timeout(second);
-    let ours = turned(builder.half_open_max_calls(PROBES).success_threshold(PROBES));
+    let soon = Duration::from_millis(1);
+    let builder = in_a_row(NEVER).recovery_timeout(soon).max_recovery_timeout(soon);
+    let ours = plain(builder.half_open_max_calls(PROBES).success_threshold(PROBES));
     let ours = Arc::new(ours);
-    let (prepared, held) = (Arc::clone(&ours), Arc::clone(&ours));
+    let (timed, prepared, held) = (Arc::clone(&ours), Arc::clone(&ours), Arc::clone(&ours));
     Work::new::<BackToBack>(move |number| ours.protect(|| up(number)))
+        .each_timed(move || {
+            let ours = Arc::clone(&timed);
+            move |number| ours.protect(|| up(number))
+        })
         .prepared(move || {
             prepared.breaker.trip();
-            prepared.let_time_pass();
             // The transition is not part of what is measured.
-            let probe = prepared.breaker.acquire();
-            assert!(probe.is_ok(), "the deadline has passed");
-            probe.map(panelboard::Permit::ignore).ok();
+            let probe = loop {
+                if let Ok(probe) = prepared.breaker.acquire() {
+                    break probe;
+                }
+                std::thread::yield_now();
+            };
+            probe.ignore();
         })
         .holding(move || held.breaker.state() == State::HalfOpen)
 }

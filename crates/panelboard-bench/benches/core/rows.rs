@@ -54,7 +54,11 @@ fn closed_window() -> Row {
         name: "closed-window",
         short: "window",
         what: "closed, success, share over 10 s",
-        variants: vec![Variant { name: ours::CACHED, goal: goal.clone() }],
+        variants: vec![
+            Variant { name: ours::CACHED, goal: goal.clone() },
+            Variant { name: ours::SLOW, ..Variant::default() },
+            Variant { name: ours::ADAPTIVE, ..Variant::default() },
+        ],
         goal,
         contestants: beside_limits(Case::<_, BackToBack>::new(Shape::Window, up)),
         ..Row::default()
@@ -116,6 +120,8 @@ fn half_open() -> Row {
             Bar::TimesTwo("breaker", 1.8),
         ],
         stretch: Some(HALF_OPEN_STRETCH),
+        // A millisecond passes before each stretch.
+        calls: Some(20 * HALF_OPEN_STRETCH),
         each_timed: true,
         contestants: beside_bare(Case::<_, BackToBack>::new(Shape::HalfOpen, up)),
         ..Row::default()

@@ -18,6 +18,16 @@ use crate::{
 ///
 /// What is not kept: what windows hold (most restarts take longer than they are), probes in flight,
 /// isolate guards, counts and the generation.
+///
+/// ```
+/// use panelboard::{Breaker, Config, State};
+///
+/// let breaker = Breaker::new(Config::default());
+/// breaker.trip();
+/// let saved = breaker.save();
+/// assert_eq!(saved.state, State::Open);
+/// assert!((1..=30_001).contains(&saved.open_for_ms));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Saved {
@@ -41,6 +51,18 @@ impl Breaker {
     ///
     /// An isolate guard is not kept, as nobody would hold it: a breaker that is forced open by
     /// guards alone is saved as what it is beneath.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    ///
+    /// let breaker = Breaker::new(Config::default());
+    /// breaker.acquire()?.failure();
+    /// breaker.disable();
+    /// let saved = breaker.save();
+    /// assert_eq!((saved.state, saved.automatic), (State::Disabled, State::Closed));
+    /// assert_eq!(saved.consecutive_failures, 1);
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     #[must_use]
     pub fn save(&self) -> Saved {
         let set = self.overrides.lock().set;
@@ -117,6 +139,17 @@ impl Breaker {
 impl<K: Key> Panel<K> {
     /// What there is to keep of each breaker: see [`Breaker::save`]. Those that are closed with
     /// nothing counted are left out, as a new one is the same.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("new")?;
+    /// panel.breaker("search")?.trip();
+    /// let saved = panel.save();
+    /// assert_eq!((saved.len(), saved[0].0.as_str()), (1, "search"));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn save(&self) -> Vec<(K, Saved)> {
         let mut all = Vec::new();
@@ -131,6 +164,21 @@ impl<K: Key> Panel<K> {
 
     /// Makes the breakers of these keys, where there are none, and puts each into what was saved
     /// `elapsed` ago: see [`Breaker::restore`]. Returns how many.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    /// use std::time::Duration;
+    ///
+    /// let before = Panel::builder().build();
+    /// before.breaker("search")?.force_open();
+    /// let saved = before.save();
+    ///
+    /// // In the next process.
+    /// let after = Panel::builder().build();
+    /// assert_eq!(after.restore(saved, Duration::from_secs(2))?, 1);
+    /// assert_eq!(after.breaker("search")?.state(), State::ForcedOpen);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`breaker`](Self::breaker), for the first key that has no room; those before it are

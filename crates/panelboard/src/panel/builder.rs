@@ -14,6 +14,16 @@ use crate::{
 };
 
 /// What happens to a key that does not fit.
+///
+/// ```
+/// use panelboard::{Overflow, Panel};
+///
+/// let panel = Panel::builder().max_breakers(1).overflow(Overflow::Shared).build();
+/// let _held = panel.breaker("a")?;
+/// let (b, c) = (panel.breaker("b")?, panel.breaker("c")?);
+/// assert!(b.same_as(&c));
+/// # Ok::<(), panelboard::PanelError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Its look-up is an error.
@@ -25,6 +35,18 @@ pub enum Overflow {
 }
 
 /// Collects what a [`Panel`] is made of.
+///
+/// ```
+/// use panelboard::{Config, Panel};
+///
+/// let panel: Panel = Panel::builder()
+///     .defaults(Config::llm().build()?)
+///     .max_breakers(10_000)
+///     .on_transition(|event| eprintln!("{}: {}", event.key, event.transition.to))
+///     .build();
+/// assert!(panel.is_empty());
+/// # Ok::<(), panelboard::ConfigError>(())
+/// ```
 #[must_use]
 pub struct PanelBuilder<K> {
     defaults: Config,
@@ -52,6 +74,15 @@ impl<K: Key> PanelBuilder<K> {
     }
 
     /// The configuration of every key that [`config_for`](Self::config_for) has none for.
+    ///
+    /// ```
+    /// use panelboard::{Config, Panel};
+    ///
+    /// let config = Config::builder().failure_threshold(2).build()?;
+    /// let panel = Panel::builder().defaults(config).build();
+    /// assert_eq!(panel.breaker("search")?.snapshot().failure_threshold, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn defaults(mut self, config: Config) -> Self {
         self.defaults = config;
         self
@@ -59,6 +90,18 @@ impl<K: Key> PanelBuilder<K> {
 
     /// The configuration of a key, by a function; `None` means the defaults. It runs once for each
     /// breaker that is made, outside every lock, and may look other keys up.
+    ///
+    /// ```
+    /// use panelboard::{Config, Panel};
+    ///
+    /// let for_sinks = Config::builder().failure_threshold(9).build()?;
+    /// let panel = Panel::builder()
+    ///     .config_for(move |key: &String| key.starts_with("sink/").then(|| for_sinks.clone()))
+    ///     .build();
+    /// assert_eq!(panel.breaker("sink/loki")?.snapshot().failure_threshold, 9);
+    /// assert_eq!(panel.breaker("search")?.snapshot().failure_threshold, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn config_for(
         mut self,
         by_key: impl Fn(&K) -> Option<Config> + Send + Sync + 'static,
@@ -68,6 +111,19 @@ impl<K: Key> PanelBuilder<K> {
     }
 
     /// The clock of all its breakers. Default: the machine's.
+    ///
+    /// ```
+    /// use panelboard::{Clock, Panel, State};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let panel = Panel::builder().clock(clock).build();
+    /// let handle = panel.breaker("search")?;
+    /// handle.trip();
+    /// hand.advance(Duration::from_secs(30));
+    /// assert_eq!(handle.state(), State::HalfOpen);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -103,18 +159,49 @@ impl<K: Key> PanelBuilder<K> {
 
     /// How many breakers there may be, at least 1; default 100,000. At the bound the least recently
     /// used ones that are closed and that nobody holds go, a sixteenth of the bound at a time.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().max_breakers(16).build();
+    /// for user in 0..1_000 {
+    ///     panel.breaker(&format!("user {user}"))?;
+    /// }
+    /// assert!(panel.len() <= 16);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn max_breakers(mut self, n: usize) -> Self {
         self.max_breakers = n.max(1);
         self
     }
 
     /// What happens at the bound when none may go. Default: an error.
+    ///
+    /// ```
+    /// use panelboard::{Overflow, Panel};
+    ///
+    /// let panel = Panel::builder().max_breakers(1).overflow(Overflow::Shared).build();
+    /// panel.breaker("a")?.trip(); // an open breaker stays
+    /// assert!(panel.breaker("b").is_ok());
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
     }
 
     /// How many events the stream keeps for subscribers, at least 1; default 1,024.
+    ///
+    /// ```
+    /// use panelboard::{Missed, Panel};
+    ///
+    /// let panel = Panel::builder().events_capacity(1).build();
+    /// let mut events = panel.subscribe();
+    /// panel.breaker("a")?.trip();
+    /// panel.breaker("b")?.trip();
+    /// assert_eq!(events.next(), Some(Err(Missed(1))));
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn events_capacity(mut self, n: usize) -> Self {
         self.events_capacity = n.max(1);
         self
@@ -127,12 +214,38 @@ impl<K: Key> PanelBuilder<K> {
     ///
     /// While it runs, up to `events_capacity` further events wait; beyond that the oldest of them
     /// are left out, which their numbers show.
+    ///
+    /// ```
+    /// use panelboard::{Panel, State};
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// let opened = Arc::new(AtomicU64::new(0));
+    /// let count = Arc::clone(&opened);
+    /// let panel: Panel = Panel::builder()
+    ///     .on_transition(move |event| {
+    ///         if event.transition.to == State::Open {
+    ///             count.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build();
+    /// panel.breaker("search")?.trip();
+    /// assert_eq!(opened.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn on_transition(mut self, listener: impl Fn(&Event<K>) + Send + Sync + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
 
     /// Makes the panel, without breakers.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel: Panel<u64> = Panel::builder().build();
+    /// assert!(panel.breaker(&7)?.would_admit());
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn build(self) -> Panel<K> {
         let overflow = (self.overflow == Overflow::Shared)

@@ -17,11 +17,34 @@ impl<K: Key> Panel<K> {
     /// Evicts every breaker that is closed, that nobody holds, and that was not used since the last
     /// sweep; then begins the next sweep. Call it each hour to have those gone that were idle for
     /// one to two hours. Returns how many went.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("idle")?;
+    /// panel.breaker("open")?.trip();
+    /// assert_eq!(panel.evict_idle(), 0); // both were used since the last sweep
+    /// assert_eq!(panel.evict_idle(), 1);
+    /// assert!(panel.get("open").is_some());
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn evict_idle(&self) -> usize {
         self.inner.evict(usize::MAX)
     }
 
     /// How many breakers have been evicted so far.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let panel = Panel::builder().build();
+    /// panel.breaker("idle")?;
+    /// panel.evict_idle();
+    /// panel.evict_idle();
+    /// assert_eq!(panel.evicted(), 1);
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.inner.evicted.load(Ordering::Relaxed)

@@ -25,6 +25,17 @@ use crate::{
 ///
 /// It limits the trips of policies. A breaker that is opened by hand or by
 /// [`open_for`](crate::Breaker::open_for) takes its place in the group whatever the limit.
+///
+/// ```
+/// use panelboard::{Group, Panel};
+///
+/// let half = Group::new(0.5)?.compare_to_siblings(0.2)?;
+/// let model = |key: &String| key.split('@').next().map(str::to_owned);
+/// let panel: Panel = Panel::builder().group(half, model).build();
+/// panel.breaker("large@east")?;
+/// panel.breaker("large@west")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Group {
     max_open_share: f64,
@@ -38,6 +49,14 @@ impl Group {
     /// next bad outcome tries again.
     ///
     /// With a share below 1 the only breaker of a group never opens by its policy.
+    ///
+    /// ```
+    /// use panelboard::Group;
+    ///
+    /// assert!(Group::new(0.5).is_ok());
+    /// let error = Group::new(0.0).unwrap_err();
+    /// assert_eq!(error.to_string(), "max_open_share is 0.0, expected above 0, to 1");
+    /// ```
     ///
     /// # Errors
     /// A share out of its range.
@@ -53,6 +72,26 @@ impl Group {
     ///
     /// The share of bad calls is that of the window; where the policy has none, the failures in a
     /// row as a share of those that trip. A breaker without calls is not compared with.
+    ///
+    /// ```
+    /// use panelboard::{Config, Group, Panel, Recorded, State};
+    ///
+    /// let one_group = |_: &String| Some("all".to_owned());
+    /// let panel: Panel = Panel::builder()
+    ///     .defaults(Config::builder().failure_threshold(2).build()?)
+    ///     .group(Group::new(1.0)?.compare_to_siblings(0.6)?, one_group)
+    ///     .build();
+    /// let (a, b) = (panel.breaker("a")?, panel.breaker("b")?);
+    /// // Both fail: neither does worse than the other by so much.
+    /// b.acquire()?.failure();
+    /// a.acquire()?.failure();
+    /// assert_eq!(a.acquire()?.failure(), Recorded::Held);
+    /// // The other one recovers: now it does.
+    /// b.acquire()?.success();
+    /// a.acquire()?.failure();
+    /// assert_eq!((a.state(), b.state()), (State::Open, State::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// A margin out of its range.

@@ -39,6 +39,46 @@ fn d27_old_successes_do_not_hide_new_failures() {
     assert_eq!(breaker.snapshot().cause, Some(Cause::FailureRate));
 }
 
+/// However many successes came before: of ten calls, the fifth failure makes half.
+#[test]
+fn d27_a_count_window_of_ten_trips_after_five_failures() {
+    let (breaker, _hand) = breaker(trips_at(1).failure_rate(0.5, 10, 10));
+    calls(&breaker, 10_000, Outcome::Success);
+    for n in 1..=5 {
+        assert_eq!((breaker.state(), window(&breaker)), (State::Closed, (10, n - 1)));
+        calls(&breaker, 1, Outcome::Failure);
+    }
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.snapshot().cause, Some(Cause::FailureRate));
+}
+
+/// A silence makes a count window forget nothing; each call makes it forget one.
+#[test]
+fn d27_a_count_window_holds_exactly_the_last_calls() {
+    for n in [1, 2, 7, 8, 9, 64, 129] {
+        let (breaker, hand) = breaker(trips_at(1).failure_rate(1.0, n, n));
+        for turn in 0..u64::from(5 * n) {
+            let outcome = if turn % 3 == 1 { Outcome::Failure } else { Outcome::Success };
+            if n == 1 && outcome == Outcome::Failure {
+                continue;
+            }
+            calls(&breaker, 1, outcome);
+            hand.advance(SECOND * 86_400);
+            if n > 1 {
+                let first = (turn + 1).saturating_sub(n.into());
+                let failed = (first..=turn).filter(|call| call % 3 == 1).count() as u64;
+                assert_eq!(window(&breaker), (turn + 1 - first, failed), "{n} after {turn}");
+            }
+        }
+        // Some of the last ones failed already: at most as many as there are make it full.
+        let more = (1..=n).find(|_| {
+            calls(&breaker, 1, Outcome::Failure);
+            breaker.state() == State::Open
+        });
+        assert!(more.is_some(), "{n} failures of the last {n}");
+    }
+}
+
 #[test]
 fn d28_a_silence_longer_than_the_window_forgets_all_of_it() {
     for silence in [ms(1_000), ms(1_099), 5 * SECOND, 1_000 * SECOND, SECOND * 86_400 * 400] {
@@ -109,6 +149,29 @@ fn d30_any_script_is_counted_as_an_exact_model_counts_it() {
         Ok(())
     });
     counted.unwrap_or_else(|different| panic!("{different}"));
+}
+
+/// Threads that fill a count window and go over its end lose nothing of it, and it never holds more.
+#[test]
+fn d30_a_count_window_loses_nothing_to_threads() {
+    const EACH: u64 = 60;
+    const HELD: u64 = 200;
+    let begin = |_| raced(trips_at(1).failure_rate(1.0, HELD as u32, HELD as u32)).0;
+    let step = |thread: usize, breaker: &Arc<Breaker>| {
+        for turn in 0..EACH {
+            let failed = turn.is_multiple_of(2) && thread < 2;
+            calls(breaker, 1, if failed { Outcome::Failure } else { Outcome::Success });
+            let (held, bad) = window(breaker);
+            assert!(held <= HELD && bad <= EACH, "{bad} of {held}");
+        }
+    };
+    race(4, 60, 20_000, begin, step, |breaker, _| {
+        assert_eq!(window(&breaker).0, HELD, "of 240");
+        // What has gone in is what comes out: the last 200, of this thread now.
+        calls(&breaker, HELD - 1, Outcome::Success);
+        calls(&breaker, 1, Outcome::Failure);
+        assert_eq!(window(&breaker), (HELD, 1));
+    });
 }
 
 /// Threads that record while the ring is taken over from its last lap lose no call.

@@ -98,12 +98,19 @@ fn of<S: Service, G: Gap>(case: Case<S, G>, make: fn() -> Layered) -> Contestant
     Contestant::new(NAME, move || {
         let Layered { service: layered, handle } = make();
         let closed = !matches!(shape, Shape::Open | Shape::HalfOpen);
+        let timed = layered.clone();
         let work = Work::by_callers::<G, _>(move || {
             let mut hand = layered.clone();
             move |number| {
                 if closed {
                     get_ready::<S>(&mut hand);
                 }
+                call(&mut hand, service, number);
+            }
+        });
+        let work = work.each_timed(move || {
+            let mut hand = timed.clone();
+            move |number| {
                 call(&mut hand, service, number);
             }
         });
