@@ -40,7 +40,7 @@ use crate::{
     policy::rule::Seen,
     snapshot::{Note, Snapshot},
     state::{self, Answer, Event, Opening, step},
-    sync::{AtomicU64, Mutex, Ordering, QuietMutex, QuietU64, Swapped},
+    sync::{AtomicU64, Mutex, QuietMutex, QuietU64, Swapped},
     transition::{State, Transition},
     word::{Body, PLAIN_CLOSED_MASK, Word},
 };
@@ -150,7 +150,8 @@ struct Hot {
     /// When the newest probe went out. Never too early for a probe that the word counts; it may be
     /// later by what a caller put here who then lost the race for the place.
     newest_probe_ms: AtomicU64,
-    /// When the breaker last closed, with the same latitude.
+    /// When the breaker last closed or entered recovering, with the same latitude. Left alone by a
+    /// reset, after which the back-off is at its first step anyhow.
     closed_at_ms: AtomicU64,
     /// Its life in a panel, here because each look-up reads it before the call reads the word.
     life: Life,
@@ -401,8 +402,6 @@ impl Breaker {
             held: false,
             times: &settings.times,
             draw: backoff::draw(self.seed, generation),
-            // Relaxed: whoever closed raised it before he published the word that was read.
-            closed_at_ms: self.hot.closed_at_ms.load(Ordering::Relaxed),
         }
     }
 }

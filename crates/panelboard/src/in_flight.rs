@@ -161,6 +161,12 @@ impl InFlight {
         older + counts.sum::<u64>()
     }
 
+    /// The signed count of calls whose cells have moved on.
+    #[cfg(test)]
+    pub(crate) fn older(&self) -> i64 {
+        signed(self.older.load(Ordering::Relaxed))
+    }
+
     fn scale(&self) -> Scale {
         Scale::from_bits(self.scale.load(Ordering::Relaxed))
     }

@@ -16,6 +16,8 @@ mod pairs;
 mod panel;
 mod probes;
 mod scenes;
+#[cfg(panelboard_shuttle)]
+mod stopped;
 mod thin;
 mod triples;
 mod windows;

@@ -70,8 +70,6 @@ pub(crate) struct Opening<'a> {
     pub(crate) times: &'a OpenTimes,
     /// The chance that jitter is made of.
     pub(crate) draw: u64,
-    /// When the breaker last closed, in milliseconds of the clock.
-    pub(crate) closed_at_ms: u64,
 }
 
 /// What `step` may look at beside the word and the event.
@@ -82,8 +80,9 @@ pub(crate) struct Given {
     pub(crate) limits: Limits,
     /// When the newest probe went out, in milliseconds of the clock; never too early.
     pub(crate) newest_probe_ms: u64,
-    /// When the breaker entered recovering, if it is.
-    pub(crate) recovering_since_ms: u64,
+    /// Since when the breaker serves calls, if it does: when it closed or entered recovering, in
+    /// milliseconds of the clock.
+    pub(crate) serving_since_ms: u64,
     /// The chance that an admission is drawn by, 0 to below 1.
     pub(crate) draw: f64,
     /// The probability with which a closed breaker rejects.
@@ -248,7 +247,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
             stay(word, Answer::Rejected { retry_after: Some(left) })
         }
         Body::Recovering { life, .. } => {
-            let end_ms = given.recovering_since_ms.saturating_add(limits.ramp_ms);
+            let end_ms = given.serving_since_ms.saturating_add(limits.ramp_ms);
             if passed(end_ms, given.now) {
                 let body = Body::Closed { failures: 0, life };
                 let next = Word { body, ..word }.next_generation();
@@ -266,7 +265,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
 
 /// What share of the calls a recovering breaker admits.
 fn share_of_ramp(given: &Given) -> f64 {
-    let elapsed_ms = floor_ms(given.now).saturating_sub(given.recovering_since_ms);
+    let elapsed_ms = floor_ms(given.now).saturating_sub(given.serving_since_ms);
     (elapsed_ms as f64 / given.limits.ramp_ms as f64).max(FIRST_SHARE)
 }
 
@@ -350,7 +349,7 @@ fn probe_failed(word: Word, opening: &Opening<'_>, given: &Given) -> Step {
 fn trip(word: Word, cause: Cause, opening: &Opening<'_>, given: &Given) -> Step {
     let step = match word.body {
         Body::Closed { .. } | Body::Recovering { .. } => {
-            let closed_ms = floor_ms(given.now).saturating_sub(opening.closed_at_ms);
+            let closed_ms = floor_ms(given.now).saturating_sub(given.serving_since_ms);
             opening.times.step_after(word.step, closed_ms)
         }
         _ => word.step,
@@ -414,7 +413,7 @@ pub(crate) fn automatic(word: Word, given: &Given) -> State {
         Body::Open { until_ms } if !passed(until_ms, given.now) => State::Open,
         Body::Open { .. } | Body::HalfOpen { .. } => State::HalfOpen,
         Body::Recovering { .. } => {
-            let end_ms = given.recovering_since_ms.saturating_add(given.limits.ramp_ms);
+            let end_ms = given.serving_since_ms.saturating_add(given.limits.ramp_ms);
             if passed(end_ms, given.now) { State::Closed } else { State::Recovering }
         }
     }

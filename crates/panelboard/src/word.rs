@@ -266,4 +266,88 @@ mod tests {
             }
         }
     }
+
+    /// Every other field set, so that a shift into a neighbour shows.
+    fn serving(failures: u32, recovering: bool) -> Word {
+        let life = (1 << LIFE_BITS) - 1;
+        let body = match recovering {
+            true => Body::Recovering { failures, life },
+            false => Body::Closed { failures, life },
+        };
+        Word { body, over: Override::None, generation: GENERATION as u32, step: STEP as u8 }
+    }
+
+    #[test]
+    fn the_mask_tells_a_closed_word_without_failures_from_all_others() {
+        let quiet = |word: Word| word.pack() & NO_FAILURES_MASK == 0;
+        assert!(quiet(serving(0, false)));
+        for failures in [1, 2, 1 << 22, FAILURES as u32] {
+            assert!(!quiet(serving(failures, false)), "{failures} failures");
+        }
+        assert!(!quiet(serving(0, true)), "recovering");
+        for over in [Override::ForcedOpen, Override::Disabled, Override::MetricsOnly] {
+            assert!(!quiet(Word { over, ..serving(0, false) }), "{over:?}");
+        }
+    }
+
+    #[test]
+    fn one_failure_more_changes_nothing_else() {
+        for failures in [0, 1, FAILURES as u32 - 1] {
+            let more = Word::unpack(serving(failures, false).pack() + ONE_FAILURE);
+            assert_eq!(more, serving(failures + 1, false));
+        }
+    }
+
+    fn half_open(in_flight: u8, successes: u8, admissions: u16) -> Word {
+        let body = Body::HalfOpen { in_flight, successes, failures: 127, admissions };
+        Word { body, ..serving(0, false) }
+    }
+
+    #[test]
+    fn a_probe_more_is_one_in_flight_and_one_admission_while_there_is_room() {
+        for (in_flight, most) in [(0, 1), (1, 2), (2, 127), (126, 127)] {
+            for admissions in [0, 1, u16::MAX] {
+                let word = half_open(in_flight, 127, admissions);
+                let next = with_a_probe(word.pack(), most).map(Word::unpack);
+                let expected = half_open(in_flight + 1, 127, admissions.wrapping_add(1));
+                assert_eq!(next, Some(expected));
+            }
+        }
+        for (in_flight, most) in [(1, 1), (2, 1), (127, 127)] {
+            assert_eq!(with_a_probe(half_open(in_flight, 0, 7).pack(), most), None);
+        }
+    }
+
+    #[test]
+    fn a_success_that_decides_nothing_frees_its_place() {
+        for (in_flight, successes, threshold) in [(1, 0, 2), (3, 1, 3), (127, 125, 127)] {
+            let word = half_open(in_flight, successes, 7).pack();
+            let next = with_a_success(word, threshold).map(Word::unpack);
+            assert_eq!(next, Some(half_open(in_flight - 1, successes + 1, 7)));
+        }
+        for (in_flight, successes, threshold) in [(1, 0, 1), (1, 1, 2), (1, 126, 127), (0, 0, 5)] {
+            let word = half_open(in_flight, successes, 7).pack();
+            assert_eq!(with_a_success(word, threshold), None, "{in_flight} {successes}");
+        }
+    }
+
+    #[test]
+    fn words_of_one_generation_are_told_whatever_else_differs() {
+        let of = |generation: u32| Word { generation, ..half_open(1, 2, 3) }.pack();
+        for generation in [0, 1, 1 << 17, GENERATION as u32] {
+            let other = Word { generation, ..Word::NEW }.pack();
+            assert!(same_generation(of(generation), other), "{generation}");
+            for bit in 0..GENERATION_BITS {
+                assert!(!same_generation(of(generation ^ 1 << bit), other), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_generation_follows_the_last_one_and_wraps() {
+        assert_eq!(Word::NEW.next_generation().generation, 1);
+        let last = Word { generation: GENERATION as u32, ..Word::NEW };
+        assert_eq!(last.next_generation(), Word::NEW);
+        assert_eq!(Word { generation: 5 + (3 << LIFE_BITS), ..Word::NEW }.life(), 5);
+    }
 }

@@ -1,63 +1,99 @@
-//! Does a test fail for every change of the code? cargo-mutants over the core; what survives must
-//! stand in `docs/mutants.md` with the reason why it is the same program.
+//! Does a test fail for every change of the code? cargo-mutants over the core's decisions; what
+//! survives must stand in `docs/mutants.md` with the reason why it is the same program.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use super::{
     Context, End,
     figures::Figures,
     job::{Finding, Found},
 };
-use crate::process;
+use crate::process::{self, Ended};
 
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
 
-/// Where decisions are made without threads. The others are the models' business, and take hours.
-const PURE: [&str; 7] = [
+/// Where decisions are made without threads. The loops around them are the models' business.
+const PURE: [&str; 9] = [
     "src/state.rs",
-    "src/state/**/*.rs",
     "src/word.rs",
+    "src/word/**/*.rs",
     "src/backoff.rs",
     "src/limits.rs",
-    "src/policy*",
+    "src/policy.rs",
     "src/policy/**/*.rs",
+    "src/window/**/*.rs",
+    "src/config.rs",
 ];
 
+/// Enough to decide whether a test fails, and short: each runs once for every mutant.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("PANELBOARD_HISTORIES", "100"),
+    ("PANELBOARD_CASES", "300"),
+    ("PANELBOARD_REPEATS", "3"),
+    // Building takes little longer, the exhaustive tests a quarter of the time.
+    ("CARGO_PROFILE_TEST_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_DEV_DEBUG", "0"),
+    ("CARGO_PROFILE_TEST_DEBUG", "0"),
+];
+
+/// First against the library's own tests, which are fast and near to the code; then, for those that
+/// survive, the integration tests.
 pub(super) fn step(context: &Context) -> Result<End, String> {
     if !process::there("cargo-mutants", "--version") {
         let why = "cargo-mutants is not installed (`cargo install cargo-mutants`)";
         return Ok(End::Skipped(why.into()));
     }
-    let workspace = &context.workspace;
-    let out = workspace.target.join("mutants");
-    fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let mut command = Command::new("cargo");
-    command
-        .current_dir(&workspace.root)
-        .args(["mutants", "-p", "panelboard", "--no-times", "--colors", "never", "--output"])
-        .arg(&out);
-    for file in PURE {
-        command.args(["--file", &format!("crates/panelboard/{file}")]);
-    }
-    if context.quick {
-        command.args(["--shard", "0/20"]);
-    }
-    let ended = process::run(command, LIMIT, true)?;
-    let figures = Figures::of_mutants(&ended.lines);
+    let out = context.workspace.target.join("mutants");
+    let files = PURE.map(|file| format!("--file=crates/panelboard/{file}"));
+    let shard = if context.quick { &["--shard=0/50"][..] } else { &[] };
+    let mut near = run(context, &out.join("near"), &["--lib"], |command| {
+        command.args(&files).args(shard);
+    })?;
+    let mut figures = Figures::of_mutants(&near.lines);
     if figures == Figures::default() {
-        return Err(format!("cargo-mutants: {}", ended.how()));
+        return Err(format!("cargo-mutants: {}", near.how()));
     }
-    let doc = workspace.root.join("docs/mutants.md");
+    let first = survivors(&near.lines);
+    println!("{figures}; {} go on to the integration tests", first.len());
+    if !first.is_empty() {
+        let names = first.iter().map(|survivor| format!("--re=^{}$", escaped(survivor)));
+        near = run(context, &out.join("far"), &["--test", "it"], |command| {
+            command.args(names);
+        })?;
+        let far = Figures::of_mutants(&near.lines).mutants;
+        figures.mutants.missed = far.missed;
+        figures.mutants.caught += far.caught;
+        figures.mutants.timeouts += far.timeouts;
+    }
+    let doc = context.workspace.root.join("docs/mutants.md");
     let explained = fs::read_to_string(&doc).map_err(|e| format!("{}: {e}", doc.display()))?;
-    let findings = survivors(&ended.lines)
+    let findings = survivors(&near.lines)
         .into_iter()
         .filter(|survivor| !explained.contains(&format!("`{}`", place_free(survivor))))
         .map(|survivor| Finding {
             what: format!("survives, and docs/mutants.md does not say why: {survivor}"),
-            replay: format!("cargo mutants -p panelboard -F '{}'", pattern(&survivor)),
+            replay: format!("cargo mutants -p panelboard --re '^{}$'", escaped(&survivor)),
         })
         .collect();
     Ok(End::Ran(Found { figures, findings, ..Found::default() }))
+}
+
+fn run(
+    context: &Context,
+    out: &Path,
+    tests: &[&str],
+    which: impl FnOnce(&mut Command),
+) -> Result<Ended, String> {
+    fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(&context.workspace.root)
+        .args(["mutants", "-p", "panelboard", "--no-times", "--colors", "never", "--jobs", "2"])
+        .arg("--output")
+        .arg(out);
+    which(&mut command);
+    command.arg("--").args(tests).envs(ENVIRONMENT);
+    process::run(command, LIMIT, true)
 }
 
 /// Lines such as `MISSED   crates/panelboard/src/word.rs:172:9: replace | with ^ in Word::pack`.
@@ -74,11 +110,10 @@ fn place_free(survivor: &str) -> String {
     format!("{file}: {what}")
 }
 
-/// The survivor's description as a regular expression.
-fn pattern(survivor: &str) -> String {
-    let (_, what) = survivor.split_once(": ").unwrap_or(("", survivor));
+/// As a regular expression that is this text.
+fn escaped(text: &str) -> String {
     let special = |c: char| "\\.+*?()|[]{}^$".contains(c);
-    what.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 #[cfg(test)]
@@ -94,6 +129,6 @@ mod tests {
         let survivors = survivors(&told);
         assert_eq!(survivors.len(), 1);
         assert_eq!(place_free(&survivors[0]), "word.rs: replace | with ^ in Word::pack");
-        assert_eq!(pattern(&survivors[0]), "replace \\| with \\^ in Word::pack");
+        assert_eq!(escaped("a.rs:1:2: replace | with ^"), "a\\.rs:1:2: replace \\| with \\^");
     }
 }

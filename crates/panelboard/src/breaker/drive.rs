@@ -70,18 +70,18 @@ impl Breaker {
     /// What is given beside `word`, which was read before.
     pub(super) fn given(&self, word: Word, now: Duration) -> Given {
         // Relaxed, both: ordered by the word's Acquire.
-        let (mut newest_probe_ms, mut recovering_since_ms) = (0, 0);
+        let (mut newest_probe_ms, mut serving_since_ms) = (0, 0);
         match word.body {
             Body::HalfOpen { .. } => {
                 newest_probe_ms = self.hot.newest_probe_ms.load(Ordering::Relaxed);
             }
-            Body::Recovering { .. } => {
-                recovering_since_ms = self.hot.closed_at_ms.load(Ordering::Relaxed);
+            Body::Closed { .. } | Body::Recovering { .. } => {
+                serving_since_ms = self.hot.closed_at_ms.load(Ordering::Relaxed);
             }
-            _ => {}
+            Body::Open { .. } => {}
         }
         let limits = self.hot.limits.load();
-        Given { now, limits, newest_probe_ms, recovering_since_ms, draw: 0.0, throttle: 0.0 }
+        Given { now, limits, newest_probe_ms, serving_since_ms, draw: 0.0, throttle: 0.0 }
     }
 
     /// The same for a question, with the chance that it is admitted by, if chance decides. `draw`
@@ -100,7 +100,7 @@ impl Breaker {
                 given.throttle > 0.0
             }
             Body::Recovering { .. } => {
-                let end_ms = given.recovering_since_ms.saturating_add(given.limits.ramp_ms);
+                let end_ms = given.serving_since_ms.saturating_add(given.limits.ramp_ms);
                 !passed(end_ms, now)
             }
             _ => false,
@@ -262,7 +262,10 @@ impl Breaker {
         }
         if step.cause.is_some() {
             self.hot.near.fetch_max(generation, Ordering::Relaxed);
-            if matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Reset | Cause::Restored)) {
+            // Not by a reset, after which the back-off is at its first step anyhow: whoever still
+            // sees a ramp would take it for the ramp's beginning.
+            let begins = matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Restored));
+            if begins && step.next.body.is_serving() {
                 self.hot.closed_at_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
             }
         }

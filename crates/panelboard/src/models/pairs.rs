@@ -11,17 +11,16 @@ use std::{collections::BTreeSet, panic::Location};
 use super::{
     explore::{at_one_instant, count},
     scenes::{
-        ALWAYS, Event, OUTCOMES, RELEASE, Scene, about_to_trip, closed, end, half_open, open,
-        ready_to_probe,
+        ALWAYS, Event, OUTCOMES, RELEASE, Scene, about_to_trip, before_the_ramp, closed, end,
+        half_open, half_open_by_rate, open, ramp_over, ready_to_probe, recovering,
     },
 };
 
 /// Outcomes that are not those of one after the other: `state: a + b`, and what is reached.
 ///
-/// - *lease over*: whoever takes a probe raises the time of the newest one before he exchanges the
-///   word. Who reads between the two is rejected by a lease that is not yet in force: he could have
-///   had the probe, had the other not been about to take it.
-/// - *trip + success*: a trip by hand reads when the breaker closed before it reads the word.
+/// *lease over*: whoever takes a probe raises the time of the newest one before he exchanges the
+/// word. Who reads between the two is rejected by a lease that is not yet in force: he could have
+/// had the probe, had the other not been about to take it.
 const BEYOND: &[(&str, &[&str])] = &[
     (
         "lease over: acquire + acquire",
@@ -38,11 +37,6 @@ const BEYOND: &[(&str, &[&str])] = &[
         "lease over: acquire + would_admit",
         &["probe#4 in #4, false | half-open/half-open #4 None failures 0 probes 1+0 step 1, \
              Some(LeaseExpired) Some(0ns) failed 1 rejected 0 late 0 ignored 0 cancelled 0"],
-    ),
-    (
-        "full: trip + success",
-        &["closed>open#5 tripped, half-open>closed#4 | open/open #5 Some(30s) failures 0 probes \
-             0+0 step 1, Some(Tripped) Some(0ns) failed 1 rejected 0 late 0 ignored 0 cancelled 0"],
     ),
 ];
 
@@ -106,6 +100,37 @@ fn half_open_with_all_probes_out_and_two_successes_close() {
 #[test]
 fn half_open_with_the_lease_over() {
     pairs("lease over", || half_open(2, 2, 2).at(160), &[ALWAYS, OUTCOMES]);
+}
+
+#[test]
+fn half_open_where_two_failures_decide() {
+    pairs("by rate", || half_open_by_rate(2), &[ALWAYS, OUTCOMES]);
+}
+
+#[test]
+fn recovering_and_about_to_trip() {
+    pairs("recovering", || recovering(2), &[ALWAYS, OUTCOMES]);
+}
+
+#[test]
+fn recovering_with_the_ramp_over() {
+    pairs("ramp over", || ramp_over(2), &[ALWAYS, OUTCOMES]);
+}
+
+#[test]
+fn half_open_where_a_success_begins_the_ramp() {
+    pairs("to the ramp", || before_the_ramp(2), &[ALWAYS, OUTCOMES]);
+}
+
+#[test]
+fn forced_open_over_recovering() {
+    pairs("forced recovering", || recovering(2).then(|b| _ = b.force_open()), &[ALWAYS]);
+}
+
+#[test]
+fn metrics_only_over_recovering() {
+    let scene = || recovering(2).then(|b| _ = b.metrics_only()).with_permits();
+    pairs("metrics recovering", scene, &[ALWAYS, OUTCOMES]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub(super) const ALWAYS: &[Event] = events! {
     "automatic": |s, _| told(s.world.breaker.automatic());
     "isolate": |s, _| isolate(s);
     "reconfigure": |s, _| reconfigure(s);
+    "save": |s, _| format!("{:?}", s.world.breaker.save());
+    "restore": |s, _| told(Some(restore(s)));
 };
 
 /// Ending a permit of the current generation: where the state gives permits.
@@ -72,10 +74,11 @@ impl Scene {
 
     /// Gives each caller a permit of the current generation.
     pub(super) fn with_permits(self) -> Self {
-        let permits: Vec<_> =
-            (0..self.callers).map(|_| self.world.breaker.acquire_owned().ok()).collect();
+        // Where chance admits, it does so sooner or later.
+        let asked = std::iter::repeat_with(|| self.world.breaker.acquire_owned());
+        let given: Vec<_> = asked.flatten().take(self.callers).map(Some).collect();
         self.permits().truncate(self.callers);
-        self.permits().extend(permits);
+        self.permits().extend(given);
         self
     }
 
@@ -146,6 +149,38 @@ pub(super) fn half_open(callers: usize, places: u32, successes: u32) -> Scene {
     Scene::new(callers, config).then(fail).at(100).with_permits()
 }
 
+/// Half-open, where the second failure of a probe opens again.
+pub(super) fn half_open_by_rate(callers: usize) -> Scene {
+    let config = plain().failure_threshold(1).half_open_failure_rate(0.5, 4);
+    Scene::new(callers, config).then(fail).at(100).with_permits()
+}
+
+/// Half-open at 100 s, each caller with a probe, and a success begins a ramp of 100 s.
+pub(super) fn before_the_ramp(callers: usize) -> Scene {
+    let config = plain().failure_threshold(1).half_open_max_calls(callers as u32);
+    let config = config.ramp(Duration::from_secs(100));
+    Scene::new(callers, config).then(fail).at(100).with_permits()
+}
+
+/// Recovering from 100 s to 200 s, half of which is over; the next of two failures in a row trips.
+/// Chance admits the next caller, rejects the one after and admits a third.
+pub(super) fn recovering(callers: usize) -> Scene {
+    let config = plain().failure_threshold(2).ramp(Duration::from_secs(100));
+    let scene = Scene::new(callers, config).then(|breaker| _ = breaker.trip()).at(100);
+    scene
+        .then(|breaker| {
+            breaker.acquire().map(|probe| probe.success()).expect("the deadline has passed");
+        })
+        .at(150)
+        .then(fail)
+        .with_permits()
+}
+
+/// The next caller closes it.
+pub(super) fn ramp_over(callers: usize) -> Scene {
+    recovering(callers).at(200)
+}
+
 fn acquire(s: &Scene) -> String {
     let answer = s.world.breaker.acquire_owned();
     let generation = answer.as_ref().map_or_else(|no| no.generation, |permit| permit.generation());
@@ -186,6 +221,14 @@ fn release(s: &Scene, own: usize) -> String {
     let guard = s.guards()[own].take();
     drop(guard);
     "released".into()
+}
+
+/// Open since before a restart, for 10 s more.
+fn restore(s: &Scene) -> Transition {
+    let config = plain().failure_threshold(1).build().expect("in range");
+    let before = Breaker::with_clock(config, crate::Clock::manual().0);
+    before.trip();
+    s.world.breaker.restore(&before.save(), Duration::from_secs(20))
 }
 
 fn reconfigure(s: &Scene) -> String {

@@ -78,24 +78,9 @@ fn two_stated_deadlines_race_the_probe() {
     triple(|| ready_to_probe(3), ["open_for 1 s", "open_for 10 min", "acquire"], &[]);
 }
 
-/// Beyond: a trip by hand reads when the breaker closed before it reads the word.
 #[test]
 fn a_trip_by_hand_races_the_closing_and_a_caller() {
-    triple(
-        || half_open(3, 3, 1),
-        ["trip", "success", "acquire"],
-        &[
-            "closed>open#5 tripped, half-open>closed#4, no:half-open:60s in #3 | open/open #5 \
-             Some(30s) failures 0 probes 0+0 step 1, Some(Tripped) Some(0ns) failed 1 rejected 1 \
-             late 0 ignored 0 cancelled 0",
-            "closed>open#5 tripped, half-open>closed#4, no:open:30s in #5 | open/open #5 \
-             Some(30s) failures 0 probes 0+0 step 1, Some(Tripped) Some(0ns) failed 1 rejected 1 \
-             late 0 ignored 0 cancelled 0",
-            "closed>open#5 tripped, half-open>closed#4, permit#4 in #4 | open/open #5 Some(30s) \
-             failures 0 probes 0+0 step 1, Some(Tripped) Some(0ns) failed 1 rejected 0 late 0 \
-             ignored 0 cancelled 0",
-        ],
-    );
+    triple(|| half_open(3, 3, 1), ["trip", "success", "acquire"], &[]);
 }
 
 #[test]

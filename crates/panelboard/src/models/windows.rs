@@ -1,5 +1,9 @@
 //! The time window beside the word: no count lost, none of another life (B2, the window's order).
 
+mod in_flight;
+mod last;
+mod time;
+
 use std::time::Duration;
 
 use super::{World, ended, explore::explore_long, plain};

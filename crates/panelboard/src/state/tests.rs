@@ -97,7 +97,7 @@ fn givens() -> Vec<Given> {
                     now,
                     limits,
                     newest_probe_ms: since_ms,
-                    recovering_since_ms: since_ms,
+                    serving_since_ms: since_ms,
                     draw,
                     throttle,
                 });
@@ -172,12 +172,13 @@ fn each_case(mut check: impl FnMut(&Case<'_>)) -> u64 {
     for given in &givens {
         events().into_iter().for_each(|event| all(event, given));
         let rule = rule(given.limits);
-        for closed_at_ms in [0, DEADLINE - 50, DEADLINE - 49] {
+        for serving_since_ms in [0, DEADLINE - 50, DEADLINE - 49] {
+            let given = Given { serving_since_ms, ..*given };
             for seen in windows() {
                 for held in [false, true] {
                     let (rule, times) = (&rule, &times);
-                    let opening = Opening { rule, seen, held, times, draw: 0, closed_at_ms };
-                    judging(&opening).into_iter().for_each(|event| all(event, given));
+                    let opening = Opening { rule, seen, held, times, draw: 0 };
+                    judging(&opening).into_iter().for_each(|event| all(event, &given));
                 }
             }
         }
@@ -369,7 +370,7 @@ impl Case<'_> {
     fn the_ramp_is_kept(&self) {
         let (Event::Acquire, Override::None) = (self.event, self.word.over) else { return };
         let Body::Recovering { life, .. } = self.word.body else { return };
-        let Given { limits, recovering_since_ms: since_ms, draw, .. } = self.given;
+        let Given { limits, serving_since_ms: since_ms, draw, .. } = self.given;
         let end_ms = since_ms + limits.ramp_ms;
         let now_ms = floor_ms(self.given.now);
         let over = now_ms >= end_ms;
@@ -433,7 +434,7 @@ impl Case<'_> {
         }
         let now = self.given.now;
         let closed = self.word.body.is_serving();
-        let closed_for = floor_ms(now).saturating_sub(opening.closed_at_ms);
+        let closed_for = floor_ms(now).saturating_sub(self.given.serving_since_ms);
         let taken = if closed && closed_for >= 50 { 0 } else { self.word.step };
         let open = Duration::from_millis((10 << taken.min(20)).min(1_000));
         let least = now.saturating_add(open).min(Duration::from_millis(LONGEST_MS));

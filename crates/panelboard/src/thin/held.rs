@@ -43,6 +43,11 @@ impl<P> Held<P> {
         self.by_age.len()
     }
 
+    /// The end of the oldest permit's lease.
+    pub(super) fn oldest_until_ms(&self) -> Option<u64> {
+        self.by_age.first_key_value().map(|(_, oldest)| oldest.until_ms)
+    }
+
     /// Holds `permit` for `context`. The answer has made room for it.
     #[must_use = "the permit must be ended"]
     pub(super) fn put(

@@ -182,10 +182,11 @@ impl LastWindow {
     fn keep(&self, head: Head) {
         let Some(ring) = self.ring(self.length.load(Ordering::Acquire)) else { return };
         let place = ring.block(head.block());
-        // Relaxed: what is in the ring is published by the head.
         let mut seen = place.load(Ordering::Relaxed);
         while seen == 0 || head.is_ahead_of(Head(seen)) {
-            match place.compare_exchange(seen, head.0, Ordering::Relaxed, Ordering::Relaxed) {
+            // Release: who finds this block where he looks for an older one must then find this head
+            // or a later one, and not take it for a leftover. Acquire in `counts_from`.
+            match place.compare_exchange(seen, head.0, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return ring.sum_up(head),
                 Err(newer) => seen = newer,
             }
@@ -225,8 +226,8 @@ impl LastWindow {
                 before = before.back(GROUP);
                 continue;
             }
-            // Relaxed: published by the head.
-            let block = Head(ring.block(before.block()).load(Ordering::Relaxed));
+            // Acquire: pairs with the Release in `keep`.
+            let block = Head(ring.block(before.block()).load(Ordering::Acquire));
             if !block.is_full_block(before) {
                 return (sum.counts(), block.0 != 0 && block.is_ahead_of(before));
             }

@@ -181,7 +181,8 @@ impl TimeWindow {
         }
     }
 
-    fn spread(&self) {
+    /// Makes the stripes, unless another thread does.
+    pub(crate) fn spread(&self) {
         // Relaxed: carries only itself; the stripes are published by `SetOnce`.
         if self.claimed.swap(1, Ordering::Relaxed) == 0 {
             let made = self.stripes.set((0..slots()).map(|_| Padded(Ring::new())).collect());
@@ -229,6 +230,11 @@ impl TimeWindow {
     #[inline]
     fn at(&self, now_ms: u64, life: u16) -> At {
         Scale::from_bits(self.scale.load(Ordering::Relaxed)).place(now_ms, life)
+    }
+
+    #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+    pub(crate) fn is_striped(&self) -> bool {
+        self.stripes.get().is_some()
     }
 
     fn striped(&self) -> impl Iterator<Item = &Ring> {

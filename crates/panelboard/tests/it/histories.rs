@@ -19,6 +19,8 @@ use crate::{
     support::{Gate, from_environment, makes_way, ms},
 };
 
+/// What the histories are divided among: the tests below.
+const KINDS: u64 = 4;
 /// Phases of a history. The clock stands still within each, so that every call has one time.
 const PHASES: usize = 3;
 /// Threads, and how many calls each makes in a phase.
@@ -27,29 +29,56 @@ const SIZES: [(usize, usize); 6] = [(2, 5), (4, 4), (8, 3), (16, 2), (32, 1), (6
 /// Threads on one word: failures in a row, probes, overrides, by hand.
 #[test]
 fn what_threads_saw_is_an_order_of_calls_on_the_reference() {
-    check("failures in a row", |seed| Policy::Run(1 + (seed / 3 % 3) as u32));
+    check("failures in a row", |seed| rules(seed, run(seed)));
 }
 
-/// The same with a window beside the word: what is counted and what is judged.
+/// Threads on one word: verdicts by share, and the ramp after them.
 #[test]
-fn what_threads_saw_of_a_window_is_an_order_of_calls_on_the_reference() {
-    check("a time window", |seed| {
-        let percent = [100, 50, 34][(seed / 3 % 3) as usize];
-        let over = Span::Time(1_000);
-        Policy::Rate { bad: Bad::Failed, percent, over, minimum: 2 + seed / 5 % 3 }
+fn what_threads_saw_of_a_ramp_is_an_order_of_calls_on_the_reference() {
+    check("a verdict by share and a ramp", |seed| {
+        let calls = 1 + (seed / 5 % 4) as u32;
+        let by_share = Some(([50, 34, 100][(seed / 7 % 3) as usize], calls));
+        let ramp = [100, 150, 300][(seed / 2 % 3) as usize];
+        Rules { probes: 1 + (seed / 3 % 3) as u32, by_share, ramp, ..rules(seed, run(seed)) }
     });
 }
 
+/// With a window beside the word: what is counted and what is judged.
+#[test]
+fn what_threads_saw_of_a_window_is_an_order_of_calls_on_the_reference() {
+    check("a time window", |seed| rules(seed, rate(seed, Span::Time(1_000), 4)));
+}
+
+#[test]
+fn what_threads_saw_of_a_count_window_is_an_order_of_calls_on_the_reference() {
+    check("a count window", |seed| {
+        let n = [2, 3, 8, 9][(seed / 2 % 4) as usize];
+        rules(seed, rate(seed, Span::Last(n), n as u64))
+    });
+}
+
+fn run(seed: u64) -> Policy {
+    Policy::Run(1 + (seed / 3 % 3) as u32)
+}
+
+fn rate(seed: u64, over: Span, most: u64) -> Policy {
+    let percent = [100, 50, 34][(seed / 3 % 3) as usize];
+    let minimum = (2 + seed / 5 % 3).min(most);
+    Policy::Rate { bad: Bad::Failed, percent, over, minimum }
+}
+
 #[expect(clippy::print_stdout, reason = "a test says how much it has tried")]
-fn check(name: &str, policy: impl Fn(u64) -> Policy) {
-    let histories = from_environment("PANELBOARD_HISTORIES", 2_000);
-    let (mut overlapping, mut spoilt, mut undecided, mut calls) = (0, 0, 0, 0);
+fn check(name: &str, rules: impl Fn(u64) -> Rules) {
+    let histories = from_environment("PANELBOARD_HISTORIES", 2_000) / KINDS;
+    let (mut overlapping, mut spoilt, mut undecided) = (0, 0, 0);
+    let (mut calls, mut decided) = (0, 0);
     for seed in 0..histories {
         let (threads, each) = SIZES[seed as usize % SIZES.len()];
-        let rules = rules(seed, policy(seed));
+        let rules = rules(seed);
         let history = record(seed, (threads, each), &rules);
         calls += history.len();
         overlapping += u64::from(overlaps(&history));
+        decided += history.iter().filter(|entry| is_decided(entry)).count();
         match order(&rules, &history) {
             Verdict::AnOrder => {}
             Verdict::Undecided => undecided += 1,
@@ -73,9 +102,10 @@ fn check(name: &str, policy: impl Fn(u64) -> Policy) {
     }
     println!(
         "{name}: {histories} histories of {calls} calls by 2 to 64 threads; in {overlapping} calls \
-         overlapped, {undecided} took too long"
+         overlapped, {decided} calls decided, {undecided} took too long"
     );
     assert!(overlapping * 2 > histories, "calls overlapped in {overlapping} of {histories} only");
+    assert!(decided as u64 * 2 > histories, "only {decided} outcomes made a transition");
     assert!(spoilt * 10 > histories, "only {spoilt} histories could be spoiled");
     assert!(undecided * 100 < histories, "{undecided} of {histories} took too long to check");
 }
@@ -94,6 +124,8 @@ struct Recorder<'a> {
     permits: Vec<(Permit<&'a Breaker>, usize)>,
     guards: Vec<IsolateGuard<&'a Breaker>>,
     chance: u64,
+    /// Nothing is done by hand.
+    calm: bool,
     entries: Vec<Entry>,
 }
 
@@ -108,7 +140,9 @@ fn record(seed: u64, (threads, each): (usize, usize), rules: &Rules) -> Vec<Entr
             scope.spawn(move || {
                 let chance = seed.wrapping_mul(31).wrapping_add(thread as u64);
                 let (permits, guards, entries) = (vec![], vec![], vec![]);
-                let mut own = Recorder { breaker, hand, time, permits, guards, chance, entries };
+                let calm = !seed.is_multiple_of(3);
+                let mut own =
+                    Recorder { breaker, hand, time, permits, guards, chance, calm, entries };
                 for phase in 0..PHASES {
                     gate.wait();
                     (0..each).for_each(|_| own.call());
@@ -128,7 +162,7 @@ fn record(seed: u64, (threads, each): (usize, usize), rules: &Rules) -> Vec<Entr
 
 impl Recorder<'_> {
     fn call(&mut self) {
-        let choice = self.draw(32);
+        let choice = self.draw(if self.calm { 25 } else { 32 });
         let pick = self.draw(self.permits.len().max(1) as u64) as usize;
         let (began, now) = (self.tick(), self.hand.now());
         let call = match choice {
@@ -225,6 +259,7 @@ impl Recorder<'_> {
             failures: seen.consecutive_failures,
             probes: seen.probes_in_flight,
             successes: seen.probe_successes,
+            bad_probes: seen.probe_failures,
             step: seen.backoff_step,
         }
     }
@@ -259,6 +294,11 @@ fn spoiled(history: &[Entry], seed: u64) -> Option<Vec<Entry>> {
         _ => return None,
     }
     Some(wrong)
+}
+
+/// Whether it was the outcome of a call that made a transition.
+fn is_decided(entry: &Entry) -> bool {
+    matches!(entry.call, Call::End(_, _, Told::Changed(_)))
 }
 
 /// Whether a call began while one of another thread ran.

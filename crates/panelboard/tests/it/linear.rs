@@ -51,6 +51,7 @@ pub(crate) struct Seen {
     pub(crate) failures: u32,
     pub(crate) probes: u32,
     pub(crate) successes: u32,
+    pub(crate) bad_probes: u32,
     pub(crate) step: u32,
 }
 
@@ -190,7 +191,14 @@ impl Place {
 fn answers(reference: &mut Reference, entry: &Entry) -> bool {
     let now = entry.now;
     match entry.call {
-        Call::Acquire(asked) => reference.acquire(now) == asked,
+        Call::Acquire(asked) => {
+            // Which thread got which draw is not to be seen.
+            reference.luck =
+                Some(matches!(asked, Asked::Admitted(Ticket { kind: Kind::Plain, .. })));
+            let answered = reference.acquire(now);
+            reference.luck = None;
+            answered == asked
+        }
         Call::End(ticket, outcome, told) => reference.end(now, ticket, outcome) == told,
         Call::State(state) => reference.state(now) == state,
         Call::Snapshot(seen) => shown(reference, now) == seen,
@@ -210,10 +218,10 @@ fn answers(reference: &mut Reference, entry: &Entry) -> bool {
 }
 
 pub(crate) fn shown(reference: &Reference, now: Duration) -> Seen {
-    let (failures, probes, successes) = match reference.body {
-        Body::Closed { run, .. } | Body::Recovering { run, .. } => (run, 0, 0),
-        Body::Open { .. } => (0, 0, 0),
-        Body::HalfOpen { out, successes, .. } => (0, out, successes),
+    let (failures, probes, successes, bad_probes) = match reference.body {
+        Body::Closed { run, .. } | Body::Recovering { run, .. } => (run, 0, 0, 0),
+        Body::Open { .. } => (0, 0, 0, 0),
+        Body::HalfOpen { out, successes, bad } => (0, out, successes, bad),
     };
     Seen {
         generation: reference.generation,
@@ -222,6 +230,7 @@ pub(crate) fn shown(reference: &Reference, now: Duration) -> Seen {
         failures,
         probes,
         successes,
+        bad_probes,
         step: reference.step,
     }
 }

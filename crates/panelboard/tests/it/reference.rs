@@ -50,6 +50,8 @@ pub(crate) struct Reference {
     closed_at: u64,
     newest_probe: u64,
     draws: u64,
+    /// What chance has in store for the next caller, where it is not to be drawn.
+    pub(crate) luck: Option<bool>,
     log: Log,
     /// Set by a transition, for the caller to take.
     pub(crate) last: Option<Change>,
@@ -75,6 +77,7 @@ impl Reference {
             closed_at: 0,
             newest_probe: 0,
             draws: 0,
+            luck: None,
             log,
             last: None,
         }
@@ -117,7 +120,7 @@ impl Reference {
     fn acquire_closed(&mut self, now: Duration) -> Asked {
         let Body::Closed { life, .. } = self.body else { unreachable!("asked while closed") };
         let share = self.rules.policy.rejects(self.log.time(now, life));
-        if share > 0.0 && self.draw() < share {
+        if share > 0.0 && self.is_lucky(share) {
             // Metrics-only turns nobody away.
             let one = Held { rejected: (self.over == Over::None).into(), ..Held::default() };
             self.log.count(&self.rules.policy, now, life, one);
@@ -134,10 +137,14 @@ impl Reference {
         let elapsed = floor(now).saturating_sub(since);
         if floor(now) >= since + self.rules.ramp {
             self.go(Body::Closed { run: 0, life }, self.over, Cause::RampOver);
-        } else if self.draw() >= (elapsed as f64 / self.rules.ramp as f64).max(0.1) {
+        } else if !self.is_lucky((elapsed as f64 / self.rules.ramp as f64).max(0.1)) {
             return self.rejected(now, Some(since + self.rules.ramp));
         }
         Asked::Admitted(self.ticket(now, Kind::Plain))
+    }
+
+    fn is_lucky(&mut self, share: f64) -> bool {
+        self.luck.unwrap_or_else(|| self.draw() < share)
     }
 
     /// The next of the numbers from 0 to 1 that make chance.

@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    thread::yield_now,
 };
 
 use parking_lot::Mutex;
@@ -174,7 +175,7 @@ fn never_two_in_the_one_place() {
         for _ in 0..20 {
             if let Ok(permit) = world.breaker.acquire() {
                 most = most.max(inside.fetch_add(1, Ordering::SeqCst) + 1);
-                std::thread::yield_now();
+                yield_now();
                 inside.fetch_sub(1, Ordering::SeqCst);
                 drop(permit);
             }
@@ -198,12 +199,17 @@ fn a_lost_probe_that_is_cleaned_up_frees_no_newer_place() {
         hand.advance(60 * SECOND);
         World { breaker, permits: Mutex::new(vec![Some(lost)]) }
     };
-    let step = |thread: usize, world: &World| match thread {
-        0 => {
-            drop(world.take(0));
-            None
+    let step = |thread: usize, world: &World| {
+        let lost = (thread == 0).then(|| world.take(0));
+        // Each is one exchange: the threads have to be let come near each other.
+        yield_now();
+        match lost {
+            Some(lost) => {
+                drop(lost);
+                None
+            }
+            None => world.breaker.acquire_owned().ok(),
         }
-        _ => world.breaker.acquire_owned().ok(),
     };
     let answer = |world: World, told: Vec<Option<Owned>>| {
         (told.iter().flatten().count(), world.breaker.snapshot().probes_in_flight)
@@ -296,7 +302,11 @@ fn threads_and_tasks_share_one_breaker() {
     };
     let step = |thread: usize, breaker: &Arc<Breaker>| {
         if thread < 2 {
-            (0..3).for_each(|_| quiet(breaker.call(|| Err::<(), _>(()))));
+            let failing = || {
+                yield_now();
+                Err::<(), _>(())
+            };
+            (0..3).for_each(|_| quiet(breaker.call(failing)));
             return;
         }
         // Two tasks that take turns on this thread.

@@ -22,6 +22,12 @@ fn thin(config: panelboard::ConfigBuilder) -> (Thin, ManualClock) {
     (TwoStep::new(breaker), hand)
 }
 
+/// As [`thin`], with few enough calls that all of them are in one part.
+fn in_one_part(config: panelboard::ConfigBuilder) -> (Thin, ManualClock) {
+    let (thin, hand) = thin(config);
+    (thin.max_held(1_000), hand)
+}
+
 /// Ready to probe, `probes` at once, which as many successes close.
 fn ready(probes: u32) -> (Thin, ManualClock) {
     let config = trips_at(1).half_open_max_calls(probes).success_threshold(probes);
@@ -237,7 +243,7 @@ fn a_lost_probe_frees_its_place_after_the_lease() {
 
 #[test]
 fn the_lease_is_that_of_the_breakers_probes_as_it_is_configured_then() {
-    let (thin, hand) = thin(trips_at(9).probe_timeout(16 * SECOND));
+    let (thin, hand) = in_one_part(trips_at(9).probe_timeout(16 * SECOND));
     assert!(thin.should_allow_in("a"));
     thin.breaker().reconfigure(&built(trips_at(9).probe_timeout(32 * SECOND)));
     assert!(thin.should_allow_in("b"));
@@ -253,7 +259,7 @@ fn the_lease_is_that_of_the_breakers_probes_as_it_is_configured_then() {
 /// turn around.
 #[test]
 fn an_outcome_after_the_lease_has_no_call() {
-    let (thin, hand) = thin(trips_at(9).probe_timeout(16 * SECOND));
+    let (thin, hand) = in_one_part(trips_at(9).probe_timeout(16 * SECOND));
     assert!(thin.should_allow());
     hand.advance(16 * SECOND - ms(1));
     assert_eq!(thin.record_success(), Some(Recorded::Counted));
@@ -292,10 +298,27 @@ fn a_thousand_lost_calls_are_forgotten() {
         assert!(thin.should_allow_in(&call));
     }
     hand.advance(60 * SECOND);
-    for call in 0..20 {
+    for call in 0..500 {
         assert!(thin.should_allow_in(&call));
     }
-    assert_eq!(thin.held(), 20, "those that are allowed forget more than they add");
+    assert_eq!(thin.held(), 500, "those that are allowed forget more than they add");
+}
+
+/// Wherever the calls are that are lost, one who is rejected finds them, and asks again.
+#[test]
+fn lost_probes_of_all_contexts_free_their_places() {
+    let (thin, hand) = ready(127);
+    let thin = thin.lease(10 * SECOND);
+    for call in 0..127 {
+        assert!(thin.should_allow_in(&call));
+    }
+    assert!(!thin.should_allow());
+    hand.advance(10 * SECOND - ms(1));
+    assert!(!thin.should_allow());
+    hand.advance(ms(1));
+    assert!(thin.should_allow());
+    assert_eq!((thin.held(), lost(&thin)), (1, [0, 0, 127, 0]));
+    assert_eq!(thin.breaker().snapshot().generation, 2, "the breaker's own lease still runs");
 }
 
 #[test]
@@ -332,6 +355,14 @@ fn beyond_its_bound_the_oldest_of_all_goes() {
         thin.record_success_in(&call);
     }
     assert_eq!((thin.held(), lost(&thin)), (0, [0, 0, 0, 97]), "the newest are those held");
+    for bound in [999, 1_000, 1_001, 10_000] {
+        let thin = TwoStep::new(Arc::clone(thin.breaker())).max_held(bound);
+        for call in 0..2 * bound {
+            assert!(thin.should_allow_in(&call));
+        }
+        let most = if bound > 1_000 { 8 * bound.div_ceil(8) } else { bound };
+        assert_eq!((thin.held(), lost(&thin)[3] as usize), (most, 2 * bound - most));
+    }
     let least = TwoStep::new(Arc::clone(thin.breaker())).max_held(0);
     assert!(least.should_allow_in("a") && least.should_allow_in("b"));
     assert_eq!(least.held(), 1, "the newest is always held");
@@ -364,7 +395,7 @@ fn a_panic_is_held_against_nobody_else() {
             self.0.record_failure();
         }
     }
-    let (thin, hand) = thin(trips_at(9));
+    let (thin, hand) = in_one_part(trips_at(9));
     for call in 0..5 {
         assert!(thin.should_allow_in(&call));
     }

@@ -1,8 +1,11 @@
 //! The races around the table of breakers: looked up and made, walked through, cleared.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::yield_now,
 };
 
 use panelboard::{Config, Handle, Panel, State};
@@ -17,7 +20,9 @@ fn get_or_create_loses_no_breaker_and_no_failure() {
     let step = |_: usize, panel: &Panel| {
         let handle = panel.breaker("provider/key").expect("there is room");
         for _ in 0..5 {
-            handle.acquire().expect("below the threshold until the last").failure();
+            let permit = handle.acquire().expect("below the threshold until the last");
+            yield_now();
+            permit.failure();
         }
         handle
     };
@@ -36,6 +41,7 @@ fn two_panels_share_nothing() {
     let step = |thread: usize, panels: &[Panel; 2]| {
         let handle = panels[thread % 2].breaker("key").expect("there is room");
         let permit = handle.acquire().expect("below the threshold until the last");
+        yield_now();
         if thread.is_multiple_of(2) {
             permit.failure()
         } else {
@@ -69,6 +75,7 @@ fn a_walk_meets_what_stays_while_others_come_and_go() {
                 met.push(kept);
             } else {
                 drop(panel.breaker(&key).expect("there is room"));
+                yield_now();
                 panel.remove(&key);
             }
         }
@@ -89,10 +96,12 @@ fn two_steps_on_one_handle_meet_one_breaker() {
     let step = |thread: usize, (panel, handle): &(Panel, Handle)| match thread {
         0 => [(); 2].iter().for_each(|()| {
             let permit = handle.acquire().expect("below the threshold until the last");
+            yield_now();
             quiet(permit.failure());
         }),
         _ => {
             panel.remove("analysis");
+            yield_now();
             drop(panel.breaker("analysis").expect("there is room"));
         }
     };
