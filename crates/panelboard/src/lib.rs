@@ -62,6 +62,12 @@
 //! | calls in a window | 40 million a second | the bucket's count stays |
 //! | breakers of a panel | `max_breakers`, 100,000 | the least recently used goes, or an error |
 //! | events behind | `events_capacity`, 1,024 | the subscriber is told how many it missed |
+//! | calls out in a [`TwoStep`] | `max_held`, 10,000; 8 in a context | the oldest is cancelled |
+//!
+//! # Features
+//!
+//! - `stream`: `wrap_stream`, for streams and iterators whose end is the outcome.
+//! - `serde`: [`Saved`] and [`State`] can be serialised.
 
 mod backoff;
 mod breaker;

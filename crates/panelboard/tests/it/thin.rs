@@ -385,6 +385,14 @@ fn what_is_out_when_the_layer_is_dropped_is_cancelled() {
     }
 }
 
+#[test]
+fn what_is_out_when_the_bound_is_set_is_cancelled() {
+    let (thin, _hand) = ready(2);
+    assert!(thin.should_allow_in("a") && thin.should_allow_in("b"));
+    let thin = thin.max_held(5);
+    assert_eq!((thin.held(), thin.breaker().snapshot().probes_in_flight), (0, 0));
+}
+
 /// An outcome is recorded by a value that a panic drops. The calls that it finds lost are not
 /// those of that panic.
 #[test]
