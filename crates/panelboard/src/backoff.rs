@@ -47,15 +47,26 @@ impl OpenTimes {
         Self { steps, jitter: 0, reset_ms: 0, panics: 0 }
     }
 
-    /// What `function` answers for each step; where it panics, what `self` says, counted.
-    pub(crate) fn overlaid(mut self, function: &dyn Fn(u32) -> Duration) -> Self {
+    /// What `function` answers for each step; where it panics, what `self` says, counted. Also the
+    /// first answer that is shorter than the one before it, after that one.
+    pub(crate) fn overlaid(
+        mut self,
+        function: &dyn Fn(u32) -> Duration,
+    ) -> (Self, Option<[Duration; 2]>) {
+        let (mut before, mut shrinks) = (Duration::ZERO, None);
         for (step, time) in (0_u32..).zip(&mut self.steps) {
             match catch_unwind(AssertUnwindSafe(|| function(step))) {
-                Ok(answer) => *time = ceil_ms(answer).clamp(1, LONGEST_MS),
+                Ok(answer) => {
+                    if answer < before {
+                        shrinks.get_or_insert([before, answer]);
+                    }
+                    before = answer;
+                    *time = ceil_ms(answer).clamp(1, LONGEST_MS);
+                }
                 Err(_) => self.panics += 1,
             }
         }
-        self
+        (self, shrinks)
     }
 
     pub(crate) fn with_jitter(mut self, share: f64) -> Self {
@@ -142,13 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_shrink_are_told() {
+        let ms = Duration::from_millis;
+        let times = || OpenTimes::exponential(ms(1), 2.0, ms(100));
+        let shrinks = |answers: fn(u32) -> u64| times().overlaid(&|step| ms(answers(step))).1;
+        assert_eq!(shrinks(|step| if step == 3 { 9 } else { 8 }), Some([ms(9), ms(8)]));
+        assert_eq!(shrinks(|step| 8 + u64::from(step / 4)), None);
+    }
+
+    #[test]
     fn a_back_off_function_that_panics_leaves_the_default_for_that_step() {
-        let times = OpenTimes::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60))
-            .overlaid(&|step| match step {
-                1 => panic!("no answer for step 1"),
-                _ => Duration::from_secs(7),
-            });
-        assert_eq!(times.panics, 1);
+        let (times, shrinks) =
+            OpenTimes::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60)).overlaid(
+                &|step| match step {
+                    1 => panic!("no answer for step 1"),
+                    _ => Duration::from_secs(7),
+                },
+            );
+        assert_eq!((times.panics, shrinks), (1, None));
         assert_eq!([0, 1, 2].map(|step| times.open_ms(step, 0)), [7_000, 2_000, 7_000]);
     }
 }

@@ -346,7 +346,7 @@ impl ConfigBuilder {
 
     /// The open time of each step (0 is the first trip) by a function of yours. It runs in
     /// [`build`](Self::build) for steps 0 to 31, and never again; the last one serves all later
-    /// steps. Where it panics, the exponential default stands, and the panic is counted in
+    /// steps. Times that shrink from one step to the next are refused. Where it panics, the exponential default stands, and the panic is counted in
     /// [`Config::backoff_panics`].
     ///
     /// ```
@@ -649,10 +649,15 @@ impl ConfigBuilder {
         let times = OpenTimes::exponential(first, factor, cap)
             .with_jitter(jitter)
             .with_reset(self.backoff_reset);
-        Ok(match &self.backoff {
-            Some(function) => times.overlaid(function.as_ref()),
-            None => times,
-        })
+        let Some(function) = &self.backoff else { return Ok(times) };
+        match times.overlaid(function.as_ref()) {
+            (times, None) => Ok(times),
+            (_, Some([before, after])) => Err(ConfigError {
+                field: "backoff",
+                value: format!("{after:?} after {before:?}"),
+                expected: "times that do not shrink from step to step",
+            }),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! How often what happened: counters for people and for metrics, which decide nothing.
 
-use crate::sync::{Ordering, QuietU64};
+use crate::{
+    striped::Striped,
+    sync::{Ordering, QuietU64},
+};
 
 /// How a call ended.
 ///
@@ -62,19 +65,20 @@ pub struct Counts {
     pub transitions: u64,
 }
 
-/// The counters, on a cache line of their own. Successes are not among them: a closed breaker's
-/// success writes nothing.
+/// The counters. Successes are not among them: a closed breaker's success writes nothing.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 pub(crate) struct Counters {
-    failures: Counter,
-    rejected: Counter,
+    /// What many threads count at once: where they meet, each on a line of its own.
+    often: Striped<2>,
     held: Counter,
     late: Counter,
     ignored: Counter,
     cancelled: Counter,
     panics: Counter,
 }
+
+const FAILURES: usize = 0;
+const REJECTED: usize = 1;
 
 /// Carries only itself: Relaxed throughout.
 #[derive(Debug, Default)]
@@ -94,7 +98,7 @@ impl Counter {
 impl Counters {
     #[inline]
     pub(crate) fn rejected(&self) {
-        self.rejected.add();
+        self.often.add(REJECTED, 1);
     }
 
     pub(crate) fn held(&self) {
@@ -113,7 +117,7 @@ impl Counters {
     pub(crate) fn outcome(&self, outcome: Outcome) {
         match outcome {
             Outcome::Success => {}
-            Outcome::Failure => self.failures.add(),
+            Outcome::Failure => self.often.add(FAILURES, 1),
             Outcome::Ignored => self.ignored.add(),
             Outcome::Cancelled => self.cancelled.add(),
         }
@@ -121,8 +125,8 @@ impl Counters {
 
     pub(crate) fn read(&self, transitions: u64) -> Counts {
         Counts {
-            failures: self.failures.read(),
-            rejected: self.rejected.read(),
+            failures: self.often.sum(FAILURES),
+            rejected: self.often.sum(REJECTED),
             held: self.held.read(),
             late: self.late.read(),
             ignored: self.ignored.read(),

@@ -77,9 +77,7 @@ mod config;
 mod counts;
 mod events;
 mod fault;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 mod in_flight;
-mod interim;
 mod isolate;
 mod limits;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
@@ -91,7 +89,6 @@ mod snapshot;
 mod state;
 #[cfg(feature = "stream")]
 mod stream;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 mod striped;
 mod sync;
 mod thin;

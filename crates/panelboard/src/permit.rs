@@ -6,6 +6,7 @@ use crate::{
     breaker::{Breaker, OpenFor},
     counts::Outcome,
     fault,
+    in_flight::Ticket,
     transition::{State, Transition},
     word,
 };
@@ -58,6 +59,13 @@ impl Admission {
         same && (near == self.near || word::full(bits, near) == self.generation())
     }
 
+    /// True if those words are just what admitted: a part of [`is_current`](Self::is_current) that
+    /// is two compares.
+    #[inline(always)]
+    pub(crate) fn is_untouched(self, bits: u64, near: u64) -> bool {
+        bits == self.bits && near == self.near
+    }
+
     pub(crate) fn is_probe(self) -> bool {
         word::is_half_open(self.bits) && !self.is_unrecorded()
     }
@@ -67,24 +75,28 @@ impl Admission {
     }
 }
 
-/// When a call began, in nanoseconds of the clock, if its breaker's policy asks for that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Started(u64);
+/// When a call began, if its breaker's policy asks for that, and where it is counted as out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    /// Of the clock; the largest number where it is not known.
+    nanos: u64,
+    pub(crate) ticket: Ticket,
+}
 
 impl Started {
-    pub(crate) const UNKNOWN: Self = Self(u64::MAX);
+    pub(crate) const UNKNOWN: Self = Self { nanos: u64::MAX, ticket: Ticket::NONE };
 
-    pub(crate) fn at(now: Duration) -> Self {
-        Self(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    pub(crate) fn at(now: Duration, ticket: Ticket) -> Self {
+        Self { nanos: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), ticket }
     }
 
     /// Nanoseconds until `now`; 0 where the start is not known.
     pub(crate) fn took(self, now: Duration) -> u64 {
-        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.0)
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.nanos)
     }
 
-    pub(crate) fn ms(self) -> Option<u64> {
-        (self != Self::UNKNOWN).then_some(self.0 / 1_000_000)
+    pub(crate) fn ms(self) -> u64 {
+        self.nanos / 1_000_000
     }
 }
 
@@ -124,7 +136,11 @@ pub struct Permit<B: Deref<Target = Breaker>> {
 impl<B: Deref<Target = Breaker>> Permit<B> {
     #[inline(always)]
     pub(crate) fn acquire(breaker: B) -> Result<Self, Rejected> {
-        let (admission, started) = breaker.admit()?;
+        // Two ways, and not one answer of both: so that the short one stays in registers.
+        if let Some(admission) = breaker.admit_at_once() {
+            return Ok(Self { breaker, admission, started: Started::UNKNOWN, ended: false });
+        }
+        let (admission, started) = breaker.admit_slowly()?;
         Ok(Self { breaker, admission, started, ended: false })
     }
 

@@ -1,10 +1,10 @@
 //! How many of the calls of the last while were bad: of those within a time, or of the last n.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody counts in it yet"))]
 pub(crate) mod last;
 pub(crate) mod place;
 pub(crate) mod time;
 
+pub(crate) use last::LastWindow;
 pub(crate) use time::TimeWindow;
 
 /// What a window holds.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::{Breaker, drive::Done};
 use crate::{
-    clock::{MARGIN_MS, floor_ms},
+    clock::MARGIN_MS,
     fault,
+    in_flight::Ticket,
     limits::{Needs, Short},
     permit::{Admission, Rejected, Started},
     state::{self, Answer, Event},
@@ -21,16 +22,16 @@ use crate::{
 
 impl Breaker {
     #[inline(always)]
-    pub(crate) fn admit(&self) -> Result<(Admission, Started), Rejected> {
+    pub(crate) fn admit_at_once(&self) -> Option<Admission> {
         let bits = self.load();
-        if bits & PLAIN_CLOSED_MASK == 0 && !self.hot.limits.short().needs().at_admission() {
-            return Ok((Admission::new(bits, self.near()), Started::UNKNOWN));
-        }
-        self.admit_slowly(bits)
+        let plain =
+            bits & PLAIN_CLOSED_MASK == 0 && !self.hot.limits.short().needs().at_admission();
+        plain.then(|| Admission::new(bits, self.near()))
     }
 
     #[inline(never)]
-    fn admit_slowly(&self, bits: u64) -> Result<(Admission, Started), Rejected> {
+    pub(crate) fn admit_slowly(&self) -> Result<(Admission, Started), Rejected> {
+        let bits = self.load();
         let limits = self.hot.limits.short();
         match bits & PLAIN_CLOSED_MASK {
             PLAIN_OPEN => {
@@ -51,13 +52,13 @@ impl Breaker {
     /// Rejects without the exact clock. None near the deadline, where that one has to decide.
     fn reject_far_from_deadline(&self, bits: u64) -> Option<Rejected> {
         let until_ms = word::until_ms(bits);
-        let coarse = self.clock.coarse();
+        let now_ms = self.clock.coarse_ms();
         // The coarse clock is never ahead: what is far by it may be nearer, but has not passed.
-        if floor_ms(coarse).saturating_add(MARGIN_MS) >= until_ms {
+        if now_ms.saturating_add(MARGIN_MS) >= until_ms {
             return None;
         }
         self.counts.rejected();
-        let retry_after = Some(Duration::from_millis(until_ms).saturating_sub(coarse));
+        let retry_after = Some(Duration::from_millis(until_ms - now_ms));
         Some(Rejected { state: State::Open, retry_after, generation: self.full(bits) })
     }
 
@@ -76,6 +77,7 @@ impl Breaker {
     }
 
     /// By the exact clock, through the loop.
+    #[inline(never)]
     fn ask(&self, needs: Needs) -> Result<(Admission, Started), Rejected> {
         let now = self.clock.now();
         if needs.has(Needs::IN_FLIGHT) {
@@ -98,10 +100,9 @@ impl Breaker {
         if !needs.has(Needs::DURATION) {
             return Ok((admission, Started::UNKNOWN));
         }
-        if let (Some(life), true) = (admission.life(), needs.has(Needs::IN_FLIGHT)) {
-            self.meters(needs).inspect(|meters| meters.started(now, life));
-        }
-        Ok((admission, Started::at(now)))
+        let out = admission.life().filter(|_| needs.has(Needs::IN_FLIGHT));
+        let ticket = out.zip(self.meters(needs)).map(|(life, meters)| meters.started(now, life));
+        Ok((admission, Started::at(now, ticket.unwrap_or(Ticket::NONE))))
     }
 
     fn reject(
@@ -123,10 +124,12 @@ impl Breaker {
     /// Trips if calls that are still out make the policy say failing.
     fn judge_overdue(&self, needs: Needs, now: Duration) {
         let bits = self.load();
-        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = Word::unpack(bits).body
-        else {
+        let word = Word::unpack(bits);
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = word.body else { return };
+        // Beneath a switch that admits all or nobody, no caller's question moves the state.
+        if matches!(word.over, Override::Disabled | Override::ForcedOpen) {
             return;
-        };
+        }
         let Some(meters) = self.meters(needs) else { return };
         if meters.overdue(needs, now, life) == 0 {
             return;

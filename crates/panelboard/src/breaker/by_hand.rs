@@ -76,9 +76,10 @@ impl Breaker {
         duration: Duration,
         reason: &'static str,
     ) -> OpenFor {
-        let in_time = admission.is_current(self.load(), self.near());
         let opened = self.open_for(duration, reason);
-        if in_time && !admission.is_unrecorded() && matches!(opened, OpenFor::Tripped(_)) {
+        // In time is a permit of the generation that this very transition has ended.
+        let in_time = |made: &Transition| made.generation == admission.generation() + 1;
+        if matches!(&opened, OpenFor::Tripped(made) if in_time(made)) {
             self.counts.outcome(Outcome::Ignored);
         } else {
             self.record(admission, started, Outcome::Ignored);

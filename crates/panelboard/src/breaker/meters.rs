@@ -6,10 +6,11 @@ use super::Breaker;
 use crate::{
     clock::floor_ms,
     config::Settings,
-    interim::{InFlight, LastWindow},
+    in_flight::{InFlight, Ticket},
     limits::Needs,
+    permit::Started,
     policy::rule::Seen,
-    window::{TimeWindow, WindowCounts},
+    window::{LastWindow, TimeWindow, WindowCounts},
 };
 
 /// Made when a policy first needs one of them; each stays, and is asked while the limits say so.
@@ -103,17 +104,17 @@ impl Meters {
         in_flight.map_or(0, |in_flight| in_flight.overdue(floor_ms(now), life))
     }
 
-    /// A call went out.
-    pub(super) fn started(&self, now: Duration, life: u16) {
-        if let Some(in_flight) = self.in_flight.get() {
-            in_flight.started(floor_ms(now), life);
-        }
+    /// A call goes out; its end needs the ticket.
+    pub(super) fn started(&self, now: Duration, life: u16) -> Ticket {
+        self.in_flight
+            .get()
+            .map_or(Ticket::NONE, |in_flight| in_flight.started(floor_ms(now), life))
     }
 
-    /// A call that went out then has ended.
-    pub(super) fn ended(&self, started_ms: u64, life: u16) {
+    /// The call that went out then has ended.
+    pub(super) fn ended(&self, started: Started, life: u16) {
         if let Some(in_flight) = self.in_flight.get() {
-            in_flight.ended(started_ms, life);
+            in_flight.ended(started.ms(), started.ticket, life);
         }
     }
 

@@ -15,19 +15,22 @@ use crate::{
 };
 
 impl Breaker {
-    /// Ends a call that succeeded.
+    /// Ends a call that succeeded. What is inlined is what a breaker without a window does while
+    /// nothing changes: loads and compares.
     #[inline(always)]
     pub(crate) fn succeed(&self, own: Admission, started: Started) -> Recorded {
         let bits = self.load();
-        let plain = bits & NO_FAILURES_MASK == 0 && own.is_current(bits, self.near());
-        if plain && self.hot.limits.short().needs() == Needs::NOTHING {
-            if fault::CLOSED_PATH_WRITES {
-                self.exchange(bits, bits).ok();
+        if bits & NO_FAILURES_MASK == 0 && own.is_untouched(bits, self.near()) {
+            let needs = self.hot.limits.short().needs();
+            if needs == Needs::NOTHING {
+                if fault::CLOSED_PATH_WRITES {
+                    self.exchange(bits, bits).ok();
+                }
+                return Recorded::Counted;
             }
-            return Recorded::Counted;
-        }
-        if plain && !self.hot.limits.short().needs().has(Needs::DURATION) {
-            return self.succeed_in_window(bits);
+            if !needs.has(Needs::DURATION) {
+                return self.succeed_in_window(bits);
+            }
         }
         self.succeed_elsewhere(own, started, bits)
     }
@@ -62,7 +65,6 @@ impl Breaker {
     }
 
     /// Ends a call that failed.
-    #[inline(always)]
     pub(crate) fn fail(&self, own: Admission, started: Started) -> Recorded {
         let mut bits = self.load();
         loop {
@@ -88,10 +90,8 @@ impl Breaker {
             return Recorded::Unrecorded;
         }
         let needs = self.hot.limits.short().needs();
-        if let (Some(started_ms), Some(life), true) =
-            (started.ms(), own.life(), needs.has(Needs::IN_FLIGHT))
-        {
-            self.meters(needs).inspect(|meters| meters.ended(started_ms, life));
+        if let (Some(life), true) = (own.life(), needs.has(Needs::IN_FLIGHT)) {
+            self.meters(needs).inspect(|meters| meters.ended(started, life));
         }
         let recorded = match outcome {
             // Gives a place back, at whatever time.

@@ -421,10 +421,7 @@ impl Case<'_> {
     /// A trip opens for its step's time and moves the step on; after long enough closed that is the
     /// first one.
     fn a_trip_takes_its_steps_time(&self) {
-        let (Event::Failure(opening)
-        | Event::Slow(opening)
-        | Event::Overdue(opening)
-        | Event::Trip(opening)) = self.event
+        let (Event::Failure(_) | Event::Slow(_) | Event::Overdue(_) | Event::Trip(_)) = self.event
         else {
             return;
         };
