@@ -109,10 +109,9 @@ fn b17_each_round_counts_anew() {
 /// At the most that can be counted: all must fail, or one may not.
 #[test]
 fn b17_of_127_probes_all_may_have_to_agree() {
-    for (share, outcome, state) in [
-        (1.0, Outcome::Failure, State::Open),
-        (f64::MIN_POSITIVE, Outcome::Success, State::Closed),
-    ] {
+    for (share, outcome, state) in
+        [(1.0, Outcome::Failure, State::Open), (f64::MIN_POSITIVE, Outcome::Success, State::Closed)]
+    {
         let (breaker, hand) = breaker(by_share(share, 127));
         breaker.trip();
         hand.advance(30 * SECOND);
