@@ -57,8 +57,7 @@
 //! Time-outs belong inside (below the breaker), so that they are failures. What waits for its turn
 //! (concurrency and rate limits, buffers) belongs outside of a keyed breaker: below it, callers
 //! would queue for a place before they are rejected, and keep the place until their service is used
-//! again or dropped. Retries belong outside too, so that each attempt
-//! asks the breaker.
+//! again or dropped. Retries belong outside too, so that each attempt asks the breaker.
 
 mod answer;
 mod body;

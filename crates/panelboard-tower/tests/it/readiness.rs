@@ -163,6 +163,17 @@ fn a_service_that_is_never_ready_holds_up_no_rejection() {
 }
 
 #[test]
+fn a_panels_breaker_is_not_held_up_either() {
+    let panel: Panel = Panel::builder().build();
+    let breaker = panel.breaker("key").expect("there is room");
+    let mut service = CallLayer::new(breaker.clone()).layer(When(Arc::default()));
+    assert!(service.poll_ready(&mut context()).is_pending());
+    breaker.force_open();
+    assert!(service.poll_ready(&mut context()).is_ready());
+    assert!(matches!(now(service.call(())), Err(Error::Rejected(_))));
+}
+
+#[test]
 fn a_limit_below_an_open_breaker_keeps_no_place() {
     let (breaker, _hand) = closed();
     let limited = ConcurrencyLimit::new(service_fn(async |()| Ok::<_, Infallible>(())), 1);

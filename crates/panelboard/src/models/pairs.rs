@@ -25,17 +25,17 @@ const BEYOND: &[(&str, &[&str])] = &[
     (
         "lease over: acquire + acquire",
         &[
-            "no:half-open:60s in #3, probe#4 in #4 | half-open/half-open #4 None failures 0 \
+            "no:half-open:60s in #4, probe#5 in #5 | half-open/half-open #5 None failures 0 \
              probes 1+0 step 1, Some(LeaseExpired) Some(0ns) failed 1 rejected 1 late 0 ignored 0 \
              cancelled 0",
-            "probe#4 in #4, no:half-open:60s in #3 | half-open/half-open #4 None failures 0 \
+            "probe#5 in #5, no:half-open:60s in #4 | half-open/half-open #5 None failures 0 \
              probes 1+0 step 1, Some(LeaseExpired) Some(0ns) failed 1 rejected 1 late 0 ignored 0 \
              cancelled 0",
         ],
     ),
     (
         "lease over: acquire + would_admit",
-        &["probe#4 in #4, false | half-open/half-open #4 None failures 0 probes 1+0 step 1, \
+        &["probe#5 in #5, false | half-open/half-open #5 None failures 0 probes 1+0 step 1, \
              Some(LeaseExpired) Some(0ns) failed 1 rejected 0 late 0 ignored 0 cancelled 0"],
     ),
 ];

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Owned, World, ended, explore::Part, opened, plain};
-use crate::{Breaker, ConfigBuilder, IsolateGuard, Transition};
+use crate::{Breaker, ConfigBuilder, IsolateGuard, Saved, Transition};
 
 /// What one caller does; the number says which of the callers he is.
 pub(super) struct Event {
@@ -18,6 +18,8 @@ pub(super) struct Event {
 /// of the current generation, or an isolate guard.
 pub(super) struct Scene {
     pub(super) world: World,
+    /// Of when it was open, before all.
+    saved: Saved,
     callers: usize,
     guards: Mutex<Vec<Option<Guard>>>,
 }
@@ -68,8 +70,10 @@ impl Scene {
     /// With the callers' late permits: of the closed life before a reset.
     fn new(callers: usize, config: ConfigBuilder) -> Self {
         let world = World::of(config, callers);
+        world.breaker.trip();
+        let saved = world.breaker.save();
         world.breaker.reset();
-        Self { world, callers, guards: Mutex::default() }
+        Self { world, saved, callers, guards: Mutex::default() }
     }
 
     /// Gives each caller a permit of the current generation.
@@ -225,10 +229,7 @@ fn release(s: &Scene, own: usize) -> String {
 
 /// Open since before a restart, for 10 s more.
 fn restore(s: &Scene) -> Transition {
-    let config = plain().failure_threshold(1).build().expect("in range");
-    let before = Breaker::with_clock(config, crate::Clock::manual().0);
-    before.trip();
-    s.world.breaker.restore(&before.save(), Duration::from_secs(20))
+    s.world.breaker.restore(&s.saved, Duration::from_secs(20))
 }
 
 fn reconfigure(s: &Scene) -> String {

@@ -57,16 +57,16 @@ fn a_lost_probe_comes_back_as_two_callers_want_its_place() {
         || half_open(3, 3, 1).at(160),
         ["success", "acquire", "acquire"],
         &[
-            "half-open>closed#4, no:half-open:60s in #3, permit#4 in #4 | closed/closed #4 None \
+            "half-open>closed#5, no:half-open:60s in #4, permit#5 in #5 | closed/closed #5 None \
              failures 0 probes 0+0 step 1, Some(ProbeSucceeded) Some(0ns) failed 1 rejected 1 \
              late 0 ignored 0 cancelled 0",
-            "half-open>closed#4, permit#4 in #4, no:half-open:60s in #3 | closed/closed #4 None \
+            "half-open>closed#5, permit#5 in #5, no:half-open:60s in #4 | closed/closed #5 None \
              failures 0 probes 0+0 step 1, Some(ProbeSucceeded) Some(0ns) failed 1 rejected 1 \
              late 0 ignored 0 cancelled 0",
-            "late, no:half-open:60s in #3, probe#4 in #4 | half-open/half-open #4 None failures 0 \
+            "late, no:half-open:60s in #4, probe#5 in #5 | half-open/half-open #5 None failures 0 \
              probes 1+0 step 1, Some(LeaseExpired) Some(0ns) failed 1 rejected 1 late 1 ignored 0 \
              cancelled 0",
-            "late, probe#4 in #4, no:half-open:60s in #3 | half-open/half-open #4 None failures 0 \
+            "late, probe#5 in #5, no:half-open:60s in #4 | half-open/half-open #5 None failures 0 \
              probes 1+0 step 1, Some(LeaseExpired) Some(0ns) failed 1 rejected 1 late 1 ignored 0 \
              cancelled 0",
         ],

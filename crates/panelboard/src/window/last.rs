@@ -43,32 +43,16 @@
 //!   more transitions after the last recorded call for an earlier one, and the window stays as it is
 //!   until the life after next thousand. Closings by the breaker itself need recorded calls.
 
+mod block;
+
 use std::array;
 
+use self::block::{BLOCK, FAILED, GROUP, Head, MODEL, SLOW, Sum};
 use super::WindowCounts;
-use crate::{
-    sync::{AtomicU64, Ordering, SetOnce},
-    word::LIFE_BITS,
-};
+use crate::sync::{AtomicU64, Ordering, SetOnce};
 
-const MODEL: bool = cfg!(any(panelboard_loom, panelboard_shuttle));
-/// Calls in a block. Small in models: there a block must end within a few steps.
-const BLOCK: u32 = if MODEL { 2 } else { 8 };
-/// Blocks in a group.
-const GROUP: u64 = if MODEL { 2 } else { 16 };
 /// Blocks that may come while one who reads is underway, before he has to begin again.
 const SLACK: u64 = if MODEL { 1 } else { 8 };
-
-const FAILED: u64 = 1;
-const SLOW: u64 = 2;
-const OUTCOME_BITS: u32 = 17;
-const OUTCOMES: u64 = (1 << OUTCOME_BITS) - 1;
-/// The leading 1 of a full block.
-const FULL: u64 = 1 << (2 * BLOCK);
-const BLOCK_NUMBERS: u64 = (1 << (LIFE_SHIFT - OUTCOME_BITS)) - 1;
-const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
-/// As in `place.rs`: so many lives ahead a head still counts as later.
-const LIVES_AHEAD: u16 = 1 << 10;
 
 /// Rings are of 2^4 to 2^14 blocks (2^1 to 2^11 in models).
 const SMALLEST: u32 = if MODEL { 1 } else { 4 };
@@ -216,24 +200,32 @@ impl LastWindow {
         if head.life() != life {
             return (WindowCounts::default(), false);
         }
-        let mut sum = head.newest(length);
+        let mut sum = Sum::default();
+        sum.newest(head, length);
         let Some(ring) = self.ring(length) else { return (sum.counts(), false) };
+        let (mut whole, rest) = sum.left_of(length);
         let mut before = head.back(1);
-        while sum.calls < length {
-            let left = length - sum.calls;
-            if let Some(group) = ring.group_ending_at(before, left) {
-                sum = sum.and(group);
+        while whole > 0 {
+            let in_group = before.ends_group() && whole >= GROUP;
+            if in_group && sum.group(ring.group(before).load(Ordering::Relaxed), before) {
+                whole -= GROUP;
                 before = before.back(GROUP);
                 continue;
             }
-            // Acquire: pairs with the Release in `keep`.
-            let block = Head(ring.block(before.block()).load(Ordering::Acquire));
+            let block = ring.read(before);
             if !block.is_full_block(before) {
-                return (sum.counts(), block.0 != 0 && block.is_ahead_of(before));
+                return (sum.counts(), block.is_later_block(before));
             }
-            let whole = left >= u64::from(BLOCK);
-            sum = sum.and(if whole { block.all() } else { block.newest(left) });
+            sum.block(block);
+            whole -= 1;
             before = before.back(1);
+        }
+        if rest > 0 {
+            let block = ring.read(before);
+            if !block.is_full_block(before) {
+                return (sum.counts(), block.is_later_block(before));
+            }
+            sum.newest(block, rest);
         }
         (sum.counts(), false)
     }
@@ -249,10 +241,6 @@ fn size(calls: u32) -> usize {
     let with_slack = blocks + blocks / 8 + SLACK;
     (with_slack.next_power_of_two().ilog2().max(SMALLEST) - SMALLEST) as usize
 }
-
-const GROUP_SUM_BITS: u32 = 10;
-const GROUP_SUM: u64 = (1 << GROUP_SUM_BITS) - 1;
-const GROUP_SHIFT: u32 = 2 * GROUP_SUM_BITS;
 
 impl Ring {
     fn new(bits: u32) -> Self {
@@ -270,165 +258,35 @@ impl Ring {
         &self.blocks[block as usize & (self.blocks.len() - 1)]
     }
 
-    fn group(&self, block: u64) -> &AtomicU64 {
-        &self.groups[(block / GROUP) as usize & (self.groups.len() - 1)]
+    fn group(&self, last: Head) -> &AtomicU64 {
+        &self.groups[(last.block() / GROUP) as usize & (self.groups.len() - 1)]
+    }
+
+    /// The block that lies where `place` has its place.
+    #[inline]
+    fn read(&self, place: Head) -> Head {
+        // Acquire: pairs with the Release in `keep`.
+        Head(self.block(place.block()).load(Ordering::Acquire))
     }
 
     /// If `last` is a group's last block, and the whole group is of its life, writes the sum.
     fn sum_up(&self, last: Head) {
-        if last.block() % GROUP != GROUP - 1 {
+        if !last.ends_group() {
             return;
         }
         let mut sum = Sum::default();
         for before in 0..GROUP {
             let expected = last.back(before);
-            let block = Head(self.block(expected.block()).load(Ordering::Relaxed));
+            let block = self.read(expected);
             if !block.is_full_block(expected) {
                 return;
             }
-            sum = sum.and(block.all());
+            sum.block(block);
         }
-        let WindowCounts { failures, slow, .. } = sum.counts();
-        let sum = last.group_tag() | slow << GROUP_SUM_BITS | failures;
         // A late write over a later group's sum is seen by its tag. Relaxed: carries only itself.
-        self.group(last.block()).store(sum, Ordering::Relaxed);
-    }
-
-    /// The sum of the group that ends with block `last`, if it is known and wholly within `left`.
-    #[inline]
-    fn group_ending_at(&self, last: Head, left: u64) -> Option<Sum> {
-        let calls = GROUP * u64::from(BLOCK);
-        if last.block() % GROUP != GROUP - 1 || left < calls {
-            return None;
-        }
-        let sum = self.group(last.block()).load(Ordering::Relaxed);
-        let bad = sum & GROUP_SUM | (sum >> GROUP_SUM_BITS & GROUP_SUM) << u32::BITS;
-        (sum >> GROUP_SHIFT == last.group_tag() >> GROUP_SHIFT).then_some(Sum { calls, bad })
+        self.group(last).store(sum.of_group(last), Ordering::Relaxed);
     }
 }
-
-/// A head, or a block: see the table above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Head(u64);
-
-impl Head {
-    /// No outcome yet.
-    const NONE: Self = Self(1);
-
-    fn life(self) -> u16 {
-        (self.0 >> LIFE_SHIFT) as u16
-    }
-
-    fn block(self) -> u64 {
-        self.0 >> OUTCOME_BITS & BLOCK_NUMBERS
-    }
-
-    fn outcomes(self) -> u64 {
-        self.0 & OUTCOMES
-    }
-
-    /// True if a call of `life` goes into this block.
-    #[inline]
-    fn appends(self, life: u16) -> bool {
-        self.life() == life && self.0 & FULL == 0
-    }
-
-    #[inline]
-    fn append(self, outcome: u64) -> Self {
-        Self((self.0 - self.outcomes()) | (self.outcomes() << 2) | outcome)
-    }
-
-    /// An empty block of the same life, so many blocks later.
-    fn anew(self, blocks: u64) -> Self {
-        self.numbered(self.block() + blocks)
-    }
-
-    fn of(self, life: u16) -> Self {
-        Self(self.0 & ((1 << LIFE_SHIFT) - 1) | u64::from(life) << LIFE_SHIFT)
-    }
-
-    /// An empty block of the same life, so many blocks earlier.
-    #[inline]
-    fn back(self, blocks: u64) -> Self {
-        let empty = (self.0 & !OUTCOMES) | Self::NONE.0;
-        if self.0 << LIFE_BITS >= blocks << (LIFE_BITS + OUTCOME_BITS) {
-            return Self(empty - (blocks << OUTCOME_BITS));
-        }
-        self.numbered(self.block().wrapping_sub(blocks))
-    }
-
-    fn numbered(self, block: u64) -> Self {
-        let number = (block & BLOCK_NUMBERS) << OUTCOME_BITS;
-        Self(self.0 >> LIFE_SHIFT << LIFE_SHIFT | number | Self::NONE.0)
-    }
-
-    /// True if life `life` is over: its call has been overtaken.
-    fn is_later_than(self, life: u16) -> bool {
-        let ahead = self.life().wrapping_sub(life) & ((1 << LIFE_BITS) - 1);
-        self.outcomes() != Self::NONE.0 && ahead != 0 && ahead < LIVES_AHEAD
-    }
-
-    fn is_ahead_of(self, other: Self) -> bool {
-        let ahead = self.block().wrapping_sub(other.block()) & BLOCK_NUMBERS;
-        ahead != 0 && ahead <= BLOCK_NUMBERS / 2
-    }
-
-    /// True if it is the full block of the life and number of `empty`.
-    #[inline]
-    fn is_full_block(self, empty: Self) -> bool {
-        self.0 & !(FULL - 1) == empty.0 - Self::NONE.0 + FULL
-    }
-
-    fn group_tag(self) -> u64 {
-        // The 1 tells a sum of nothing from no sum.
-        let known = self.block() / GROUP * 2 + 1;
-        u64::from(self.life()) << LIFE_SHIFT | known << GROUP_SHIFT
-    }
-
-    /// Its newest outcomes, at most `calls`.
-    fn newest(self, calls: u64) -> Sum {
-        let held = u64::from(self.outcomes().checked_ilog2().unwrap_or(0) / 2);
-        let calls = held.min(calls);
-        Sum { calls, bad: bad(self.outcomes() & ((1 << (2 * calls)) - 1)) }
-    }
-
-    /// All outcomes of a full block.
-    #[inline]
-    fn all(self) -> Sum {
-        Sum { calls: BLOCK.into(), bad: bad(self.0 & (FULL - 1)) }
-    }
-}
-
-/// Calls, and in one word how many of them failed (low half) and were slow.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    calls: u64,
-    bad: u64,
-}
-
-impl Sum {
-    #[inline]
-    fn and(self, other: Self) -> Self {
-        Self { calls: self.calls + other.calls, bad: self.bad + other.bad }
-    }
-
-    fn counts(self) -> WindowCounts {
-        let (failures, slow) = (self.bad & u64::from(u32::MAX), self.bad >> u32::BITS);
-        WindowCounts { calls: self.calls, failures, slow }
-    }
-}
-
-/// Counts the failed and the slow ones of at most eight outcomes: both at once, in the halves of a
-/// word, by adding neighbouring fields. (The processor's instruction for it is not in the baseline.)
-#[inline]
-fn bad(outcomes: u64) -> u64 {
-    let pairs = outcomes & EVERY_SECOND | (outcomes >> 1 & EVERY_SECOND) << u32::BITS;
-    let fours = (pairs & 0x3333_0000_3333) + (pairs >> 2 & 0x3333_0000_3333);
-    let eights = (fours + (fours >> 4)) & 0x0f0f_0000_0f0f;
-    (eights + (eights >> 8)) & 0x1f_0000_001f
-}
-
-const EVERY_SECOND: u64 = 0x5555;
 
 #[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
 mod tests;

@@ -106,6 +106,48 @@ fn b17_each_round_counts_anew() {
     check(leased, "f +30s f a a a a +160ms a f f", "O H H H H H H H H H O");
 }
 
+/// At the most that can be counted: all must fail, or one may not.
+#[test]
+fn b17_of_127_probes_all_may_have_to_agree() {
+    for (share, outcome, state) in
+        [(1.0, Outcome::Failure, State::Open), (f64::MIN_POSITIVE, Outcome::Success, State::Closed)]
+    {
+        let (breaker, hand) = breaker(by_share(share, 127));
+        breaker.trip();
+        hand.advance(30 * SECOND);
+        let mut probes: Vec<_> = (0..127).map(|_| breaker.acquire().expect("a place")).collect();
+        assert!(breaker.acquire().is_err());
+        for probe in probes.drain(..126) {
+            assert!(probe.end(outcome).transition().is_none());
+        }
+        let seen = breaker.snapshot();
+        assert_eq!((seen.state, seen.probes_in_flight), (State::HalfOpen, 1));
+        assert_eq!(seen.probe_failures + seen.probe_successes, 126);
+        assert!(probes.remove(0).end(outcome).transition().is_some());
+        assert_eq!(breaker.state(), state);
+    }
+}
+
+/// How often places were given and taken back wraps, and nobody sees it.
+#[test]
+fn any_number_of_probes_may_come_and_go() {
+    let (breaker, hand) = breaker(trips_at(1).half_open_max_calls(2).success_threshold(2));
+    breaker.trip();
+    hand.advance(30 * SECOND);
+    breaker.acquire().expect("a probe").success();
+    for turn in 0..200_000 {
+        let probe = breaker.acquire().expect("one of two places");
+        assert_eq!(probe.generation(), 2);
+        if turn % 1_000 == 0 {
+            let seen = breaker.snapshot();
+            assert_eq!((seen.probes_in_flight, seen.probe_successes), (1, 1), "after {turn}");
+        }
+        probe.ignore();
+    }
+    breaker.acquire().expect("a probe").success();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
 #[test]
 fn without_a_share_the_first_bad_probe_reopens() {
     check(trips_at(1).half_open_max_calls(3).success_threshold(3), "f +30s s s f", "O H H H O");

@@ -89,9 +89,8 @@ fn the_first_caller_after_the_ramp_closes_and_is_admitted() {
     assert!(permit.failure().transition().is_some(), "the run starts anew at the threshold of 1");
 }
 
-/// The last millisecond lets nobody through that the share does not.
 #[test]
-fn a_reader_at_the_end_sees_what_callers_feel() {
+fn h50_the_manual_clock_drives_the_ramp_to_the_nanosecond() {
     let (breaker, hand) = recovering();
     hand.advance(10 * SECOND - Duration::from_nanos(1));
     assert_eq!(breaker.state(), State::Recovering);

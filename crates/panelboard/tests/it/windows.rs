@@ -79,6 +79,20 @@ fn d27_a_count_window_holds_exactly_the_last_calls() {
     }
 }
 
+/// The longest there is, past its end.
+#[test]
+fn d27_the_longest_count_window_holds_what_it_says() {
+    const N: u32 = 65_536;
+    let (breaker, _hand) = breaker(trips_at(1).failure_rate(1.0, N, N));
+    calls(&breaker, 100, Outcome::Failure);
+    calls(&breaker, u64::from(N) - 100, Outcome::Success);
+    assert_eq!(window(&breaker), (N.into(), 100));
+    calls(&breaker, 40, Outcome::Success);
+    assert_eq!(window(&breaker), (N.into(), 60));
+    calls(&breaker, u64::from(N), Outcome::Success);
+    assert_eq!(window(&breaker), (N.into(), 0));
+}
+
 #[test]
 fn d28_a_silence_longer_than_the_window_forgets_all_of_it() {
     for silence in [ms(1_000), ms(1_099), 5 * SECOND, 1_000 * SECOND, SECOND * 86_400 * 400] {

@@ -9,6 +9,7 @@ use proptest::{
 };
 
 use super::*;
+use crate::word::LIFE_BITS;
 
 fn counts(calls: u64, failures: u64, slow: u64) -> WindowCounts {
     WindowCounts { calls, failures, slow }

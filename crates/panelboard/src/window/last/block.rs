@@ -1,0 +1,188 @@
+//! What a block of outcomes is, and how its outcomes are counted.
+
+use super::WindowCounts;
+use crate::word::LIFE_BITS;
+
+pub(super) const MODEL: bool = cfg!(any(panelboard_loom, panelboard_shuttle));
+/// Calls in a block. Small in models: there a block must end within a few steps.
+pub(super) const BLOCK: u32 = if MODEL { 2 } else { 8 };
+/// Blocks in a group.
+pub(super) const GROUP: u64 = if MODEL { 2 } else { 16 };
+pub(super) const FAILED: u64 = 1;
+pub(super) const SLOW: u64 = 2;
+const OUTCOME_BITS: u32 = 17;
+const OUTCOMES: u64 = (1 << OUTCOME_BITS) - 1;
+/// The leading 1 of a full block.
+const FULL: u64 = 1 << (2 * BLOCK);
+const BLOCK_NUMBERS: u64 = (1 << (LIFE_SHIFT - OUTCOME_BITS)) - 1;
+const LIFE_SHIFT: u32 = u64::BITS - LIFE_BITS;
+/// As in `place.rs`: so many lives ahead a head still counts as later.
+const LIVES_AHEAD: u16 = 1 << 10;
+
+const GROUP_SUM_BITS: u32 = 10;
+const GROUP_SUM: u64 = (1 << GROUP_SUM_BITS) - 1;
+const GROUP_SHIFT: u32 = 2 * GROUP_SUM_BITS;
+
+/// A head, or a block: see the table in `last.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head(pub(super) u64);
+
+impl Head {
+    /// No outcome yet.
+    pub(super) const NONE: Self = Self(1);
+
+    pub(super) fn life(self) -> u16 {
+        (self.0 >> LIFE_SHIFT) as u16
+    }
+
+    pub(super) fn block(self) -> u64 {
+        self.0 >> OUTCOME_BITS & BLOCK_NUMBERS
+    }
+
+    fn outcomes(self) -> u64 {
+        self.0 & OUTCOMES
+    }
+
+    /// True if a call of `life` goes into this block.
+    #[inline]
+    pub(super) fn appends(self, life: u16) -> bool {
+        self.life() == life && self.0 & FULL == 0
+    }
+
+    #[inline]
+    pub(super) fn append(self, outcome: u64) -> Self {
+        Self((self.0 - self.outcomes()) | (self.outcomes() << 2) | outcome)
+    }
+
+    /// An empty block of the same life, so many blocks later.
+    pub(super) fn anew(self, blocks: u64) -> Self {
+        self.numbered(self.block() + blocks)
+    }
+
+    pub(super) fn of(self, life: u16) -> Self {
+        Self(self.0 & ((1 << LIFE_SHIFT) - 1) | u64::from(life) << LIFE_SHIFT)
+    }
+
+    /// An empty block of the same life, so many blocks earlier.
+    #[inline]
+    pub(super) fn back(self, blocks: u64) -> Self {
+        let empty = (self.0 & !OUTCOMES) | Self::NONE.0;
+        if self.0 << LIFE_BITS >= blocks << (LIFE_BITS + OUTCOME_BITS) {
+            return Self(empty - (blocks << OUTCOME_BITS));
+        }
+        self.numbered(self.block().wrapping_sub(blocks))
+    }
+
+    fn numbered(self, block: u64) -> Self {
+        let number = (block & BLOCK_NUMBERS) << OUTCOME_BITS;
+        Self(self.0 >> LIFE_SHIFT << LIFE_SHIFT | number | Self::NONE.0)
+    }
+
+    /// True if life `life` is over: its call has been overtaken.
+    pub(super) fn is_later_than(self, life: u16) -> bool {
+        let ahead = self.life().wrapping_sub(life) & ((1 << LIFE_BITS) - 1);
+        self.outcomes() != Self::NONE.0 && ahead != 0 && ahead < LIVES_AHEAD
+    }
+
+    pub(super) fn is_ahead_of(self, other: Self) -> bool {
+        let ahead = self.block().wrapping_sub(other.block()) & BLOCK_NUMBERS;
+        ahead != 0 && ahead <= BLOCK_NUMBERS / 2
+    }
+
+    /// True if it is the full block of the life and number of `empty`.
+    #[inline]
+    pub(super) fn is_full_block(self, empty: Self) -> bool {
+        self.0 & !(FULL - 1) == empty.0 - Self::NONE.0 + FULL
+    }
+
+    fn group_tag(self) -> u64 {
+        // The 1 tells a sum of nothing from no sum.
+        let known = self.block() / GROUP * 2 + 1;
+        u64::from(self.life()) << LIFE_SHIFT | known << GROUP_SHIFT
+    }
+
+    /// True if it is of a later block than `other`, and not an untouched place.
+    pub(super) fn is_later_block(self, other: Self) -> bool {
+        self.0 != 0 && self.is_ahead_of(other)
+    }
+
+    #[inline]
+    pub(super) fn ends_group(self) -> bool {
+        self.block() % GROUP == GROUP - 1
+    }
+}
+
+/// Counts of blocks. Whole blocks wait until four of them fill a word: counting its bits costs as
+/// much as those of one (the processor's instruction for it is not in the baseline).
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    counts: WindowCounts,
+    waiting: u64,
+    blocks_waiting: u32,
+}
+
+impl Sum {
+    /// How many whole blocks, and how many calls more, make up `length` with what is counted.
+    pub(super) fn left_of(&self, length: u64) -> (u64, u64) {
+        let left = length - self.counts.calls;
+        (left / u64::from(BLOCK), left % u64::from(BLOCK))
+    }
+
+    /// Counts the newest outcomes of a block, at most `calls`.
+    pub(super) fn newest(&mut self, block: Head, calls: u64) {
+        self.settle();
+        let held = u64::from(block.outcomes().checked_ilog2().unwrap_or(0) / 2);
+        let calls = held.min(calls);
+        self.counts.calls += calls;
+        self.waiting = block.outcomes() & ((1 << (2 * calls)) - 1);
+        self.settle();
+    }
+
+    /// Counts all outcomes of a full block.
+    #[inline]
+    pub(super) fn block(&mut self, block: Head) {
+        self.waiting = self.waiting << 16 | (block.0 & (FULL - 1));
+        self.blocks_waiting += 1;
+        if self.blocks_waiting == 4 {
+            self.settle();
+        }
+    }
+
+    /// Counts the group that ends with block `last`, if this is its sum.
+    #[inline]
+    pub(super) fn group(&mut self, sum: u64, last: Head) -> bool {
+        let known = sum >> GROUP_SHIFT == last.group_tag() >> GROUP_SHIFT;
+        if known {
+            self.counts.calls += GROUP * u64::from(BLOCK);
+            self.counts.failures += sum & GROUP_SUM;
+            self.counts.slow += sum >> GROUP_SUM_BITS & GROUP_SUM;
+        }
+        known
+    }
+
+    /// The word that says so of the group that ends with block `last`.
+    pub(super) fn of_group(self, last: Head) -> u64 {
+        let WindowCounts { failures, slow, .. } = self.counts();
+        last.group_tag() | slow << GROUP_SUM_BITS | failures
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        // Most blocks of a service that is well hold nothing bad.
+        if self.waiting != 0 {
+            self.counts.failures += u64::from((self.waiting & ALL_FAILED).count_ones());
+            self.counts.slow += u64::from((self.waiting & !ALL_FAILED).count_ones());
+            self.waiting = 0;
+        }
+        self.counts.calls += u64::from(self.blocks_waiting * BLOCK);
+        self.blocks_waiting = 0;
+    }
+
+    pub(super) fn counts(mut self) -> WindowCounts {
+        self.settle();
+        self.counts
+    }
+}
+
+/// Of four blocks' outcomes, those that failed.
+const ALL_FAILED: u64 = u64::MAX / 3 * FAILED;
