@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Breaker, drive::Done};
 use crate::{
-    clock::MARGIN_MS,
+    clock::{MARGIN_MS, floor_ms},
     fault,
     in_flight::Ticket,
     limits::{Needs, Short},
@@ -52,13 +52,13 @@ impl Breaker {
     /// Rejects without the exact clock. None near the deadline, where that one has to decide.
     fn reject_far_from_deadline(&self, bits: u64) -> Option<Rejected> {
         let until_ms = word::until_ms(bits);
-        let now_ms = self.clock.coarse_ms();
+        let coarse = self.clock.coarse();
         // The coarse clock is never ahead: what is far by it may be nearer, but has not passed.
-        if now_ms.saturating_add(MARGIN_MS) >= until_ms {
+        if floor_ms(coarse).saturating_add(MARGIN_MS) >= until_ms {
             return None;
         }
         self.counts.rejected();
-        let retry_after = Some(Duration::from_millis(until_ms - now_ms));
+        let retry_after = Some(Duration::from_millis(until_ms).saturating_sub(coarse));
         Some(Rejected { state: State::Open, retry_after, generation: self.full(bits) })
     }
 
