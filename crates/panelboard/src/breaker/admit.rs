@@ -123,10 +123,14 @@ impl Breaker {
     /// Trips if calls that are still out make the policy say failing.
     fn judge_overdue(&self, needs: Needs, now: Duration) {
         let bits = self.load();
-        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = Word::unpack(bits).body
-        else {
+        let word = Word::unpack(bits);
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = word.body else {
             return;
         };
+        // What was given before these were set is late, and what is given under them is unrecorded.
+        if matches!(word.over, Override::ForcedOpen | Override::Disabled) {
+            return;
+        }
         let Some(meters) = self.meters(needs) else { return };
         if meters.overdue(needs, now, life) == 0 {
             return;
