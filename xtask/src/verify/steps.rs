@@ -24,7 +24,7 @@ const SCHEDULES: u64 = 100_000_000;
 /// What each model draws in the first run, of random and of PCT schedules each.
 const FIRST_SCHEDULES: u64 = 20_000;
 /// Seconds for one search without a bound.
-const LOOM_LIMIT: u64 = 90;
+const LOOM_LIMIT: u64 = 60;
 const FUZZ_SECONDS: u64 = 60;
 
 pub(crate) const FUZZ_TARGETS: [&str; 2] = ["config", "script"];

@@ -125,9 +125,11 @@ impl Breaker {
     fn judge_overdue(&self, needs: Needs, now: Duration) {
         let bits = self.load();
         let word = Word::unpack(bits);
-        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = word.body else { return };
-        // Beneath a switch that admits all or nobody, no caller's question moves the state.
-        if matches!(word.over, Override::Disabled | Override::ForcedOpen) {
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = word.body else {
+            return;
+        };
+        // What was given before these were set is late, and what is given under them is unrecorded.
+        if matches!(word.over, Override::ForcedOpen | Override::Disabled) {
             return;
         }
         let Some(meters) = self.meters(needs) else { return };

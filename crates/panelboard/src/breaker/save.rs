@@ -5,6 +5,7 @@ use std::{hash::Hash, time::Duration};
 use super::Breaker;
 use crate::{
     backoff::LONGEST_MS,
+    clock::floor_ms,
     limits::MAX_FAILURES,
     panel::{Key, Panel, PanelError},
     state::{Event, deadline_ms},
@@ -111,7 +112,7 @@ impl Breaker {
         let body = match saved.automatic {
             State::Open => Body::Open { until_ms: deadline_ms(now, left) },
             // Ready to probe: its probes have gone with their process.
-            State::HalfOpen => Body::Open { until_ms: crate::clock::floor_ms(now).min(LONGEST_MS) },
+            State::HalfOpen => Body::Open { until_ms: floor_ms(now).min(LONGEST_MS) },
             State::Recovering => Body::Recovering { failures: 0, life: 0 },
             _ => {
                 let failures = saved.consecutive_failures.min(MAX_FAILURES);

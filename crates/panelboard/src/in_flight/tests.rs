@@ -16,6 +16,11 @@ fn calls() -> InFlight {
 }
 
 #[test]
+fn its_memory_is_what_its_doc_says() {
+    assert_eq!(size_of::<InFlight>(), 280);
+}
+
+#[test]
 fn a_call_is_overdue_once_its_whole_cell_is_older_than_the_duration() {
     let calls = calls();
     calls.started(100, 0);

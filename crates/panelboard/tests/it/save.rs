@@ -163,3 +163,18 @@ fn a_file_with_fewer_or_more_fields_is_read_and_nonsense_is_bounded() {
     assert!(after.acquire().expect("closed").failure().transition().is_some());
     assert!(serde_json::from_str::<Saved>(r#"{"state":"ajar","automatic":"closed"}"#).is_err());
 }
+
+/// Beyond the range of deadlines, too, the probe that a half-open breaker is ready for is not let
+/// out before the time at which it was restored, as far as the range goes.
+#[test]
+fn beyond_the_range_of_deadlines_one_that_was_half_open_keeps_the_last() {
+    let last = ms((1 << 37) - 1);
+    let (breaker, hand) = first(&trips_at(1));
+    breaker.trip();
+    hand.set(last + ms(5_000));
+    drop(breaker.acquire().expect("the deadline has passed"));
+    breaker.restore(&breaker.save(), Duration::ZERO);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    hand.set(last - ms(1));
+    assert_eq!(breaker.state(), State::Open);
+}

@@ -178,3 +178,19 @@ fn d32_calls_of_an_older_life_do_not_count() {
     assert!(breaker.acquire().is_ok());
     assert_eq!(breaker.state(), State::Closed);
 }
+
+/// Who is let through by hand says nothing, and who was before is late.
+#[test]
+fn d32_a_hang_trips_nothing_while_disabled_or_forced_open() {
+    let set: [fn(&Breaker); 2] =
+        [|breaker| quiet(breaker.disable()), |breaker| quiet(breaker.force_open())];
+    for set in set {
+        let (breaker, hand) = in_flight(0.5, 2);
+        let _hung = out(&breaker, 4);
+        set(&breaker);
+        hand.advance(5 * SECOND);
+        quiet(breaker.acquire());
+        let seen = breaker.snapshot();
+        assert_eq!((seen.automatic, seen.generation), (State::Closed, 1), "{}", seen.state);
+    }
+}

@@ -20,6 +20,16 @@ fn record(window: &LastWindow, life: u16, calls: u64, failed: bool, slow: bool) 
 }
 
 #[test]
+fn its_memory_is_what_its_doc_says() {
+    assert_eq!(size_of::<LastWindow>(), 512);
+    for (n, bytes) in [(1, 136), (50, 136), (100, 272), (1_000, 2_176), (65_536, 139_264)] {
+        let window = LastWindow::new(n);
+        let ring = window.ring(n.into()).expect("made");
+        assert_eq!((ring.blocks.len() + ring.groups.len()) * 8, bytes, "{n}");
+    }
+}
+
+#[test]
 fn d27_ten_thousand_successes_do_not_hide_five_failures() {
     let window = LastWindow::new(10);
     record(&window, 0, 10_000, false, false);

@@ -23,6 +23,11 @@ fn failed(window: &TimeWindow, now_ms: u64, life: u16) {
 }
 
 #[test]
+fn its_memory_is_what_its_doc_says() {
+    assert_eq!((size_of::<TimeWindow>(), size_of::<Padded<Ring>>()), (704, 128));
+}
+
+#[test]
 fn each_kind_is_one_call() {
     let window = window(1_000);
     window.good(0, 0);
