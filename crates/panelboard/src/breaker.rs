@@ -116,9 +116,9 @@ pub struct Breaker {
 
 /// The breaker's group, as far as it decides: see `panel/groups.rs`.
 ///
-/// A breaker that is open or half-open holds one place in it. The thread that wants to open it takes
-/// the place before its exchange, and gives it back if that fails; the thread whose exchange closes
-/// it gives it back after.
+/// A breaker that is open or half-open holds one place in it. The thread that wants to open it
+/// takes the place before its exchange, and gives it back if that fails; the thread whose exchange
+/// closes it gives it back after.
 pub(crate) trait Peers: Send + Sync + std::fmt::Debug {
     /// Takes a place for a breaker that its policy says is failing. False if it is to be held back.
     fn enter(&self, own: &Breaker) -> bool;

@@ -54,12 +54,12 @@ pub(crate) const MARGIN_MS: u64 = 50;
 
 /// The clock of a breaker or of a panel. Cloning gives the same clock.
 ///
-/// | | exact reading | coarse reading | which lags by |
+/// | | exact reading | coarse reading | lags by |
 /// | --- | --- | --- | --- |
-/// | [`system`](Self::system), Linux | `CLOCK_MONOTONIC` | `CLOCK_MONOTONIC_COARSE` | the kernel's tick |
+/// | [`system`](Self::system), Linux | `CLOCK_MONOTONIC` | `.._COARSE` | the kernel's tick |
 /// | `system`, elsewhere | [`Instant`](std::time::Instant) | the same | nothing |
 /// | [`cached`](Self::cached) | as `system` | one load | what passes between refreshes |
-/// | [`manual`](Self::manual), [`custom`](Self::custom) | the source's | the source's | the source's |
+/// | [`manual`](Self::manual), [`custom`](Self::custom) | the source's | its own | its own |
 ///
 /// The kernel's tick is 1 to 10 ms. A closed breaker with a `consecutive` policy reads no clock.
 ///

@@ -346,8 +346,8 @@ impl ConfigBuilder {
 
     /// The open time of each step (0 is the first trip) by a function of yours. It runs in
     /// [`build`](Self::build) for steps 0 to 31, and never again; the last one serves all later
-    /// steps. Times that shrink from one step to the next are refused. Where it panics, the exponential default stands, and the panic is counted in
-    /// [`Config::backoff_panics`].
+    /// steps. Times that shrink from one step to the next are refused. Where it panics, the
+    /// exponential default stands, and the panic is counted in [`Config::backoff_panics`].
     ///
     /// ```
     /// use panelboard::{Breaker, Clock, Config};

@@ -1,22 +1,23 @@
 //! How many calls have been out for so long that they are slow already.
 //!
 //! # Cells
-//! Calls that are out are counted in a ring of 32 cells by the time at which they started; a cell is
-//! a sixteenth of the slow duration wide. Calls of a cell are overdue once all of it is older than
-//! the duration: up to a sixteenth late, never early. A cell says whose it is as a window's does
-//! (`window/place.rs`).
+//! Calls that are out are counted in a ring of 32 cells by the time at which they started; a cell
+//! is a sixteenth of the slow duration wide. Calls of a cell are overdue once all of it is older
+//! than the duration: up to a sixteenth late, never early. A cell says whose it is as a window's
+//! does (`window/place.rs`).
 //!
-//! A cell that is needed again still counts the calls that started there one lap ago, twice the slow
-//! duration, and have not ended. Whoever takes the cell over hands that rest to one word, `older`:
-//! first the cell is exchanged, then the rest is added. Calls of a cell that has moved on end in
+//! A cell that is needed again still counts the calls that started there one lap ago, twice the
+//! slow duration, and have not ended. Whoever takes the cell over hands that rest to one word,
+//! `older`: first the cell is exchanged, then the rest is added. Calls of a cell that has moved on
+//! end in
 //! `older` too. Between the two steps `older` lacks the rest, and may be below zero, so it is a
-//! signed number; what is below zero counts as none. So a folder that is held up makes overdue calls
-//! seem fewer for a moment: late, not early, and nobody waits for him.
+//! signed number; what is below zero counts as none. So a folder that is held up makes overdue
+//! calls seem fewer for a moment: late, not early, and nobody waits for him.
 //!
 //! # Order
 //! Exchanges carry only their counts and are Relaxed, but for one pair: the rest is added with
-//! Release, and `older` is read with Acquire, before the cells. Who sees a rest in `older` then sees
-//! its cell taken over, and never counts a call twice.
+//! Release, and `older` is read with Acquire, before the cells. Who sees a rest in `older` then
+//! sees its cell taken over, and never counts a call twice.
 //!
 //! # Who is counted where
 //! A ticket says in which era of the width a call was counted, if at all. Calls of another era or
@@ -40,8 +41,8 @@ type At = Place<RING_BITS>;
 pub(crate) struct InFlight {
     /// A [`Scale`]. Relaxed: it carries only itself.
     scale: AtomicU64,
-    /// The slow duration in ms. Relaxed: it carries only itself; between it and `scale` a reader may
-    /// see one change without the other, and then counts none or late ones.
+    /// The slow duration in ms. Relaxed: it carries only itself; between it and `scale` a reader
+    /// may see one change without the other, and then counts none or late ones.
     slow_ms: AtomicU64,
     /// Calls out whose cells have moved on: 14 bits life, 3 bits era, 47 bits signed count.
     older: AtomicU64,

@@ -36,8 +36,8 @@
 //! ```
 //!
 //! With a [`ramp`](ConfigBuilder::ramp) a breaker is recovering after half-open; without one it is
-//! closed at once. Beside the automatic state there is what people set: forced open, disabled, metrics-only. No
-//! automatic transition can write it.
+//! closed at once. Beside the automatic state there is what people set: forced open, disabled,
+//! metrics-only. No automatic transition can write it.
 //!
 //! # Guarantees
 //!

@@ -1,7 +1,7 @@
 //! How threads count without sharing a line: one line until contention shows, then one a thread.
 //!
-//! For metrics: each counter is exact and never runs backwards for one reader; what several counters
-//! say together is of no one instant, and their order decides nothing.
+//! For metrics: each counter is exact and never runs backwards for one reader; what several
+//! counters say together is of no one instant, and their order decides nothing.
 
 use std::{array, sync::OnceLock};
 

@@ -213,8 +213,8 @@ impl Breaker {
         }
     }
 
-    /// Takes a place in the breaker's group, if `step` opens it. Where there is none for it, the step
-    /// is one that is held back.
+    /// Takes a place in the breaker's group, if `step` opens it. Where there is none for it, the
+    /// step is one that is held back.
     fn enter(&self, word: Word, event: Event<'_>, given: &Given, step: Step) -> (Step, bool) {
         let opens = word.body.is_serving() && !step.next.body.is_serving();
         let Some(peers) = self.peers.as_ref().filter(|_| opens) else { return (step, false) };

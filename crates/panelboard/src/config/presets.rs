@@ -36,9 +36,9 @@ impl Config {
 
     /// For a place that logs are shipped to.
     ///
-    /// - Trips at 5 failures in a row, or when half of at least 10 writes in 10 s took 2 s or more: a
-    ///   sink that hangs holds the queue, which is worse than one that fails. Writes that are still
-    ///   out count, so a hang is seen before its time-out.
+    /// - Trips at 5 failures in a row, or when half of at least 10 writes in 10 s took 2 s or more:
+    ///   a sink that hangs holds the queue, which is worse than one that fails. Writes that are
+    ///   still out count, so a hang is seen before its time-out.
     /// - Open for 5 s, doubling to 60 s: a probe costs one line.
     /// - A probe's lease is 30 s: exporters give a write 10 s.
     ///
@@ -61,8 +61,10 @@ impl Config {
 
     /// For a secret store such as Vault.
     ///
-    /// - Trips at 5 failures in a row: there are few calls, so a share's minimum would hardly be met.
-    /// - Open for 30 s, doubling to 60 s: nobody else can answer, and an election is over in seconds.
+    /// - Trips at 5 failures in a row: there are few calls, so a share's minimum would hardly be
+    ///   met.
+    /// - Open for 30 s, doubling to 60 s: nobody else can answer, and an election is over in
+    ///   seconds.
     /// - A probe's lease is 90 s: clients wait 60 s by default.
     ///
     /// A secret that does not exist is a success, and one that may not be read is to be ignored:

@@ -1,10 +1,10 @@
 //! Is the breaker lock-free? A thread is stopped for good at each step of what it does, and the
 //! others must end all the same.
 //!
-//! Whoever is stopped, wherever, holds no caller up. So a scheduler runs two callers for some steps,
-//! then one thread for some steps, and never runs that one again: for every number of steps of
-//! both. That one thread does any event that there is; the callers do all that callers do. (People
-//! who set overrides wait for each other: they are no callers.)
+//! Whoever is stopped, wherever, holds no caller up. So a scheduler runs two callers for some
+//! steps, then one thread for some steps, and never runs that one again: for every number of steps
+//! of both. That one thread does any event that there is; the callers do all that callers do.
+//! (People who set overrides wait for each other: they are no callers.)
 //!
 //! Not shown are the few instructions in which the note of a transition is written under its lock:
 //! that lock takes no step of a model. Who only asks or succeeds takes no lock.

@@ -129,8 +129,9 @@ impl<K: Key> PanelBuilder<K> {
         self
     }
 
-    /// Groups breakers that stand for each other, such as the keys of one provider: `name` gives the
-    /// group of a key, or `None`. It runs once for each breaker that is made, outside every lock.
+    /// Groups breakers that stand for each other, such as the keys of one provider: `name` gives
+    /// the group of a key, or `None`. It runs once for each breaker that is made, outside every
+    /// lock.
     ///
     /// A breaker leaves its group when it leaves the panel.
     ///

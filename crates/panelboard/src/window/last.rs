@@ -11,8 +11,8 @@
 //! | 0..17  | outcomes | a 1, then two bits each (slow, failed), the newest lowest; at most 8 |
 //!
 //! To record a call is one compare-exchange of the head: claiming a place and filling it are one
-//! step, so no writer can stall between them and leave a gap. The order of the calls is the order of
-//! these exchanges.
+//! step, so no writer can stall between them and leave a gap. The order of the calls is the order
+//! of these exchanges.
 //!
 //! A full head is first copied to its place in the ring, by whoever finds it full, and only then
 //! exchanged for the next block. All who copy it copy the same word, so it does not matter who is
@@ -40,8 +40,8 @@
 //! - *block*, after 6.8 * 10^10 calls: blocks are compared within half of that. A thread would have
 //!   to be held up for so many calls between its load and its exchange.
 //! - *life*, after 16,384 transitions: takes a life without a single recorded call from 15,360 and
-//!   more transitions after the last recorded call for an earlier one, and the window stays as it is
-//!   until the life after next thousand. Closings by the breaker itself need recorded calls.
+//!   more transitions after the last recorded call for an earlier one, and the window stays as it
+//!   is until the life after next thousand. Closings by the breaker itself need recorded calls.
 
 mod block;
 
@@ -95,8 +95,8 @@ impl LastWindow {
         window
     }
 
-    /// Takes another length; a window of another length starts empty. Calls that are recorded at the
-    /// same time may go uncounted. The memory of the old length is kept for its return.
+    /// Takes another length; a window of another length starts empty. Calls that are recorded at
+    /// the same time may go uncounted. The memory of the old length is kept for its return.
     pub(crate) fn set_length(&self, calls: u32) {
         let calls = calls.clamp(1, LONGEST);
         if self.length.load(Ordering::Acquire) == u64::from(calls) {
@@ -168,8 +168,8 @@ impl LastWindow {
         let place = ring.block(head.block());
         let mut seen = place.load(Ordering::Relaxed);
         while seen == 0 || head.is_ahead_of(Head(seen)) {
-            // Release: who finds this block where he looks for an older one must then find this head
-            // or a later one, and not take it for a leftover. Acquire in `counts_from`.
+            // Release: who finds this block where he looks for an older one must then find this
+            // head or a later one, and not take it for a leftover. Acquire in `counts_from`.
             match place.compare_exchange(seen, head.0, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return ring.sum_up(head),
                 Err(newer) => seen = newer,

@@ -17,8 +17,8 @@
 //! rejections stay in common rings.
 //!
 //! # Who must see whom
-//! A window is judged by whoever counts a bad outcome, with one [`counts`](TimeWindow::counts) after
-//! its own [`bad`](TimeWindow::bad). That must hold
+//! A window is judged by whoever counts a bad outcome, with one [`counts`](TimeWindow::counts)
+//! after its own [`bad`](TimeWindow::bad). That must hold
 //! 1. each outcome whose recording happened before the judgement began,
 //! 2. of two bad outcomes that are recorded at once, in at least one of the two judgements both: or
 //!    a window that has just become failing could be seen by neither;
@@ -28,27 +28,28 @@
 //! write or a later one, and counts in a cell only grow while its time is within the window. The
 //! same holds for the stripes themselves: who counted in one had seen them made.
 //!
-//! (2) is the store-buffering shape: each writes one cell, then reads the other. Acquire and Release
-//! do not order that; so the exchanges and the loads of bad cells are `SeqCst`. Of the two exchanges
-//! one is first in the total order of `SeqCst` operations, and the loads of the other's thread come
-//! after both. A model checker without that total order cannot show it (loom); one that knows only
-//! that order does (shuttle).
+//! (2) is the store-buffering shape: each writes one cell, then reads the other. Acquire and
+//! Release do not order that; so the exchanges and the loads of bad cells are `SeqCst`. Of the two
+//! exchanges one is first in the total order of `SeqCst` operations, and the loads of the other's
+//! thread come after both. A model checker without that total order cannot show it (loom); one that
+//! knows only that order does (shuttle).
 //!
 //! Good outcomes need not take part: they never judge. A judgement that misses a good outcome which
 //! is recorded at the same time is the judgement of the window before it, and the share that it
 //! finds was reached then. So their exchanges are `Relaxed`.
 //!
-//! For (3) bad cells are read before good ones (the `SeqCst` loads keep the later ones behind them):
-//! when the last bad cell has been read, there are at least as many bad outcomes as were read and at
-//! most as many good ones as will be.
+//! For (3) bad cells are read before good ones (the `SeqCst` loads keep the later ones behind
+//! them): when the last bad cell has been read, there are at least as many bad outcomes as were
+//! read and at most as many good ones as will be.
 //!
 //! The permit's generation is compared before the cell is written. A transition between the two
 //! makes the count one of a life that has ended, which nobody reads.
 //!
 //! # Another length
 //! The word that holds the buckets' width also holds an era, and so does each cell: a call that has
-//! read the one width and writes after the change counts in an era that is over. It may go uncounted;
-//! it is never taken for something else, unless it is held up through four changes of the length.
+//! read the one width and writes after the change counts in an era that is over. It may go
+//! uncounted; it is never taken for something else, unless it is held up through four changes of
+//! the length.
 //!
 //! After the sliding windows of resilience4j (time-based) and Polly (`SamplingDuration`).
 

@@ -1,5 +1,5 @@
-//! B. When is a half-open breaker's verdict certain? By share, it falls with the first outcome after
-//! which no other could change it; not when the last probe is back.
+//! B. When is a half-open breaker's verdict certain? By share, it falls with the first outcome
+//! after which no other could change it; not when the last probe is back.
 
 use panelboard::{Cause, ConfigBuilder, Outcome, State};
 

@@ -2,9 +2,9 @@
 //! Lowe's memory of what was tried.
 //!
 //! A call takes effect at one moment between its beginning and its end; but the end of a call that
-//! counts in a window does so at two. First it is counted. Then, if it is bad, the window is judged,
-//! and the judge sees at least what was counted before its own call was; what others count between
-//! the two moments it may see or not.
+//! counts in a window does so at two. First it is counted. Then, if it is bad, the window is
+//! judged, and the judge sees at least what was counted before its own call was; what others count
+//! between the two moments it may see or not.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -165,7 +165,8 @@ fn d30_any_script_is_counted_as_an_exact_model_counts_it() {
     counted.unwrap_or_else(|different| panic!("{different}"));
 }
 
-/// Threads that fill a count window and go over its end lose nothing of it, and it never holds more.
+/// Threads that fill a count window and go over its end lose nothing of it, and it never holds
+/// more.
 #[test]
 fn d30_a_count_window_loses_nothing_to_threads() {
     const EACH: u64 = 60;
