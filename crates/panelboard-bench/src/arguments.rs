@@ -5,6 +5,8 @@
 pub(crate) struct Arguments {
     pub(crate) mode: Mode,
     pub(crate) rounds: usize,
+    /// Callgrind for ours only, which takes most of the time otherwise.
+    pub(crate) quick: bool,
     pub(crate) markdown: bool,
     pub(crate) counts: bool,
     pub(crate) against: Option<String>,
@@ -33,6 +35,7 @@ impl Arguments {
         let mut parsed = Self {
             mode: Mode::Measure,
             rounds: ROUNDS,
+            quick: false,
             markdown: false,
             counts: true,
             against: None,
@@ -44,7 +47,7 @@ impl Arguments {
                 // What cargo passes to every benchmark.
                 "--bench" => {}
                 "--markdown" => parsed.markdown = true,
-                "--quick" => parsed.rounds = QUICK_ROUNDS,
+                "--quick" => (parsed.quick, parsed.rounds) = (true, QUICK_ROUNDS),
                 "--rounds" => parsed.rounds = number(&next()?)?,
                 "--row" => parsed.rows.push(next()?),
                 "--against" => parsed.against = Some(next()?),

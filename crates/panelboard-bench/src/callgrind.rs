@@ -23,16 +23,20 @@ const CALLS: usize = 6_000;
 /// As a pattern it finds [`counted_section`] however its name is mangled.
 const SECTION: &str = "*counted_section*";
 
-/// Fills in the counts of all rows that tell them. Fails where the tools are missing.
-pub(crate) fn count_all(rows: &[Row], results: &mut [Vec<Measured>]) -> Result<(), String> {
+/// Fills in the counts of all rows that tell them, of those contestants that `whose` accepts. Fails
+/// where the tools are missing.
+pub(crate) fn count_all(
+    rows: &[Row],
+    results: &mut [Vec<Measured>],
+    whose: impl Fn(&Row, &str) -> bool,
+) -> Result<(), String> {
     let mut counter = Counter::new()?;
     // In a row about sharing, what lies between the calls would hide them.
     for (row, results) in rows.iter().zip(results).filter(|(row, _)| !row.added) {
         for (contestant, measured) in row.contestants.iter().zip(results) {
-            if contestant.is_absent() {
-                continue;
+            if !contestant.is_absent() && whose(row, contestant.name) {
+                measured.counts = Some(counter.count(row.name, contestant.name)?);
             }
-            measured.counts = Some(counter.count(row.name, contestant.name)?);
         }
     }
     Ok(())

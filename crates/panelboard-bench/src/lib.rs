@@ -31,7 +31,7 @@
 //! | option          | what it does                                                 |
 //! | --------------- | ------------------------------------------------------------ |
 //! | `--markdown`    | what is published, in Markdown, without the tables by row    |
-//! | `--quick`       | 5 rounds instead of 41                                       |
+//! | `--quick`       | 5 rounds instead of 41, and callgrind for ours only          |
 //! | `--rounds N`    | N rounds                                                     |
 //! | `--row NAME`    | only the rows whose name contains NAME; may be repeated      |
 //! | `--against NAME`| ratios to that contestant instead of ours                    |
@@ -173,7 +173,10 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<(), String> {
     let mut results = rounds::measure(&bench.rows, arguments.rounds)?;
     let mut notes = Vec::new();
     if arguments.counts
-        && let Err(why) = callgrind::count_all(&bench.rows, &mut results)
+        && let Err(why) = callgrind::count_all(&bench.rows, &mut results, |row, name| {
+            let ours = name == bench.ours || row.variants.iter().any(|it| it.name == name);
+            ours || !arguments.quick
+        })
     {
         notes.push(format!("instructions and locked operations were not counted: {why}"));
     }

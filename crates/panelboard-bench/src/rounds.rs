@@ -179,8 +179,10 @@ fn of_thread(
     if whole {
         // Whoever is done first must not leave the other one alone for the rest.
         together.done.fetch_add(1, Ordering::Relaxed);
+        let mut number = first + calls;
         while together.done.load(Ordering::Relaxed) < together.threads {
-            cell.work.repeat(first, COMPANY);
+            cell.work.repeat(number, COMPANY);
+            number += COMPANY;
         }
     }
     (took, each)

@@ -156,10 +156,9 @@ impl InFlight {
         // The last cell that is wholly older than the duration.
         let last = now_ms.checked_sub(slow_ms).map(|start| scale.place(start, life));
         let Some(last) = last.and_then(|at: At| at.back(1)) else { return older };
-        let cells = self.cells.iter().enumerate();
-        let counts =
-            cells.map(|(index, cell)| last.count_until(index, cell.load(Ordering::Relaxed)));
-        older + counts.sum::<u64>()
+        // Behind its place in the ring lie the cells of the lap before.
+        let (this_lap, lap_before) = self.cells.split_at(last.index() + 1);
+        older + count(this_lap, last) + last.a_lap_earlier().map_or(0, |at| count(lap_before, at))
     }
 
     /// The signed count of calls whose cells have moved on.
@@ -192,6 +191,11 @@ impl Ticket {
     fn of(scale: Scale) -> Self {
         Self(scale.era() as u8)
     }
+}
+
+/// What the cells hold whose lap is that of `last` or an earlier one.
+fn count(cells: &[AtomicU64], last: At) -> u64 {
+    cells.iter().map(|cell| last.count_until(cell.load(Ordering::Relaxed))).sum()
 }
 
 fn scale(slow: Duration) -> Scale {

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn lines_break_before_the_101st_column() {
-        let text = "word ".repeat(40);
+        let text = "word ".repeat(30);
         let lines = wrapped(text.trim_end(), "  ");
         assert!(lines.lines().count() == 2 && lines.lines().all(|line| line.len() <= COLUMNS));
         assert!(lines.lines().nth(1).is_some_and(|line| line.starts_with("  word")));

@@ -177,7 +177,7 @@ fn agree(slow: u64, ops: &[Op]) -> Result<(), TestCaseError> {
 #[test]
 fn it_agrees_with_a_list() {
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[32; 32]);
-    let cases = Config { failure_persistence: None, ..Config::with_cases(1_000) };
+    let cases = Config { failure_persistence: None, ..Config::with_cases(300) };
     let mut runner = TestRunner::new_with_rng(cases, random);
     let told = runner.run(&(1..3_000_u64, vec(op(), 1..200)), |(slow, ops)| agree(slow, &ops));
     told.expect("late by less than a cell, never early");

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{World, ended, explore::explore, plain};
+use super::{
+    World, ended,
+    explore::{explore, explore_long},
+    plain,
+};
 use crate::{Breaker, Recorded, TwoStep};
 
 /// A layer over the breaker of a world.
@@ -96,7 +100,7 @@ fn calls_of_two_contexts_end_each_by_its_own_outcome() {
 
 #[test]
 fn the_place_of_a_lost_probe_is_taken_once() {
-    explore(
+    explore_long(
         || Layer::lost(1),
         &[|l: &Layer| l.ask(1), |l: &Layer| l.ask(2)],
         Layer::end,

@@ -204,14 +204,19 @@ impl<const BITS: u32> Place<BITS> {
         (cell ^ self.tag) >> ERA_SHIFT == 0
     }
 
-    /// What the cell at `index` holds, if it is of this life and era and not of a later time.
+    /// The same cell a lap earlier; None in the first lap.
+    pub(crate) fn a_lap_earlier(self) -> Option<Self> {
+        let epoch = self.epoch.checked_sub(1 << BITS)?;
+        Some(Self { tag: self.tag - (self.mask + 1), epoch, ..self })
+    }
+
+    /// What a cell holds, if it is of this life and era and of this lap or an earlier one.
     #[inline]
-    pub(crate) fn count_until(self, index: usize, cell: u64) -> u64 {
-        let a_lap = if index > self.index() { self.mask + 1 } else { 0 };
-        let latest = self.tag.wrapping_sub(a_lap);
-        // In the first lap, one lap less is of another era: nothing is as old as that.
-        let in_time = self.same_life(latest) && cell & !self.mask <= latest;
-        if in_time && self.same_life(cell) { cell & self.mask } else { 0 }
+    pub(crate) fn count_until(self, cell: u64) -> u64 {
+        let first_lap = self.tag >> ERA_SHIFT << ERA_SHIFT;
+        // An earlier life or era wraps round to beyond every lap.
+        let in_time = (cell & !self.mask).wrapping_sub(first_lap) <= self.tag - first_lap;
+        if in_time { cell & self.mask } else { 0 }
     }
 
     /// Whose a word is that holds a signed sum beside life and era, for no lap of its own.

@@ -20,9 +20,10 @@ use crate::support::{SECOND, built, quiet, trips_at, within_a_minute};
 #[derive(Debug)]
 struct Stops {
     hand: ManualClock,
-    /// The thread that stops at its next reading.
-    next: Mutex<Option<ThreadId>>,
-    stopped: Mutex<mpsc::SyncSender<()>>,
+    /// The thread that stops, and after how many more readings.
+    next: Mutex<Option<(ThreadId, u32)>>,
+    /// True: it is stopped. False: it has come to its end without.
+    stopped: mpsc::SyncSender<bool>,
     go_on: AtomicBool,
     woken: Condvar,
 }
@@ -30,12 +31,16 @@ struct Stops {
 impl TimeSource for Stops {
     fn now(&self) -> Duration {
         let mut next = self.next.lock().expect("no panic under this lock");
-        if *next == Some(thread::current().id()) {
-            self.stopped.lock().expect("no panic").send(()).expect("the test listens");
-            while !self.go_on.load(Ordering::Acquire) {
-                next = self.woken.wait(next).expect("no panic");
+        match &mut *next {
+            Some((id, left)) if *id == thread::current().id() && *left > 0 => *left -= 1,
+            Some((id, _)) if *id == thread::current().id() => {
+                self.stopped.send(true).expect("the test listens");
+                while !self.go_on.load(Ordering::Acquire) {
+                    next = self.woken.wait(next).expect("no panic");
+                }
+                *next = None;
             }
-            *next = None;
+            _ => {}
         }
         self.hand.now()
     }
@@ -49,18 +54,24 @@ impl Stops {
     }
 }
 
-/// Stops a thread in `call`, has this thread do everything there is, then lets the other go on.
-fn with_one_stopped(
-    config: ConfigBuilder,
-    prepare: impl FnOnce(&Breaker, &ManualClock),
-    call: impl FnOnce(Permit<Arc<Breaker>>) + Send + 'static,
-) {
-    let (stopped, is_stopped) = mpsc::sync_channel(1);
+type Prepare = fn(&Breaker, &ManualClock);
+type Call = fn(Permit<Arc<Breaker>>);
+
+/// Stops a thread at each reading of the clock in `call`, one after the other.
+fn stopped_everywhere(config: fn() -> ConfigBuilder, prepare: Prepare, call: Call) {
+    let readings = (0..).take_while(|n| with_one_stopped(config(), prepare, call, *n)).count();
+    assert!(readings > 0, "the call reads no clock: nothing was shown");
+}
+
+/// Stops a thread in `call` after `readings` of the clock, has another do everything there is, then
+/// lets it go on. False if the call ends before.
+fn with_one_stopped(config: ConfigBuilder, prepare: Prepare, call: Call, readings: u32) -> bool {
+    let (stopped, is_stopped) = mpsc::sync_channel(2);
     let (_, hand) = Clock::manual();
     let stops = Arc::new(Stops {
         hand: hand.clone(),
         next: Mutex::new(None),
-        stopped: Mutex::new(stopped),
+        stopped,
         go_on: AtomicBool::new(false),
         woken: Condvar::new(),
     });
@@ -71,12 +82,15 @@ fn with_one_stopped(
     let other = {
         let stops = Arc::clone(&stops);
         thread::spawn(move || {
-            *stops.next.lock().expect("no panic") = Some(thread::current().id());
+            *stops.next.lock().expect("no panic") = Some((thread::current().id(), readings));
             call(permit);
+            stops.stopped.send(false).expect("there is room");
         })
     };
-    // A call that reads no clock would never stop there.
-    is_stopped.recv_timeout(60 * SECOND).expect("the other thread reads the clock");
+    if !is_stopped.recv_timeout(60 * SECOND).expect("it stops or ends") {
+        other.join().expect("it has ended");
+        return false;
+    }
     within_a_minute({
         let (breaker, hand) = (Arc::clone(&breaker), hand.clone());
         move || everything(&breaker, &hand)
@@ -85,6 +99,7 @@ fn with_one_stopped(
     other.join().expect("it ends what it began");
     breaker.reset();
     assert!(breaker.acquire().expect("closed").failure().transition().is_some());
+    true
 }
 
 /// Through all states and back.
@@ -105,22 +120,26 @@ fn everything(breaker: &Arc<Breaker>, hand: &ManualClock) {
 
 #[test]
 fn i54_a_thread_that_is_stopped_in_a_call_holds_nobody_up() {
-    let windowed = || trips_at(1).failure_rate(0.1, SECOND, 1);
-    for config in [|| trips_at(1), windowed] {
+    let plain: fn() -> ConfigBuilder = || trips_at(1);
+    let windowed: fn() -> ConfigBuilder = || trips_at(1).failure_rate(0.1, SECOND, 1);
+    let closed: Prepare = |_, _| {};
+    let open: Prepare = |breaker, _| quiet(breaker.trip());
+    let ready: Prepare = |breaker, hand| {
+        breaker.trip();
+        hand.advance(300 * SECOND);
+    };
+    let asks: Call = |permit| quiet(permit.breaker().acquire().is_ok());
+    for config in [plain, windowed] {
         // While it ends a call, in time at first.
-        with_one_stopped(config(), |_, _| {}, |permit| quiet(permit.failure()));
-        with_one_stopped(config(), |_, _| {}, |permit| quiet(permit.open_for(SECOND, "test")));
+        stopped_everywhere(config, closed, |permit| quiet(permit.failure()));
+        stopped_everywhere(config, closed, |permit| quiet(permit.open_for(SECOND, "test")));
         // While it asks, rejected or with a probe.
-        let asks = |permit: Permit<Arc<Breaker>>| quiet(permit.breaker().acquire().is_ok());
-        with_one_stopped(config(), |breaker, _| quiet(breaker.trip()), asks);
-        let ready = |breaker: &Breaker, hand: &ManualClock| {
-            breaker.trip();
-            hand.advance(300 * SECOND);
-        };
-        with_one_stopped(config(), ready, asks);
+        stopped_everywhere(config, open, asks);
+        stopped_everywhere(config, ready, asks);
         // While it reads, or changes the state by hand.
-        with_one_stopped(config(), |_, _| {}, |permit| quiet(permit.breaker().snapshot()));
-        with_one_stopped(config(), |_, _| {}, |permit| quiet(permit.breaker().reset()));
-        with_one_stopped(config(), |_, _| {}, |permit| drop(permit.breaker().isolate()));
+        stopped_everywhere(config, closed, |permit| quiet(permit.breaker().snapshot()));
+        stopped_everywhere(config, closed, |permit| quiet(permit.breaker().reset()));
+        stopped_everywhere(config, closed, |permit| quiet(permit.breaker().trip()));
+        stopped_everywhere(config, closed, |permit| quiet(permit.breaker().metrics_only()));
     }
 }
