@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use panelboard::Policy;
 use panelboard_llm::{Limits, Settings, Timeouts};
 
 use super::mistake::Found;
@@ -223,13 +224,28 @@ impl Builder<'_> {
         let count = |field| of(field).and_then(|t| t.count32(field));
         let share = |field| of(field).and_then(|t| t.share(field));
 
-        let mut builder = panelboard::Config::builder();
+        let window = duration("window").unwrap_or(Duration::from_secs(30));
+        let minimum_calls = count("minimum_calls").unwrap_or(20);
+        let mut policies = Vec::new();
         if let Some(n) = count("failure_threshold") {
-            builder = builder.failure_threshold(n);
+            policies.push(Policy::consecutive(n));
         }
         if let Some(rate) = share("failure_rate") {
-            let window = duration("window").unwrap_or(Duration::from_secs(30));
-            builder = builder.failure_rate(rate, window, count("minimum_calls").unwrap_or(20));
+            policies.push(Policy::failure_rate(rate, window, minimum_calls));
+        }
+        if policies.is_empty() {
+            policies.push(Policy::consecutive(5));
+        }
+        if let Some(rate) = share("slow_call_rate") {
+            let slow = duration("slow_call").unwrap_or(Duration::from_secs(30));
+            policies.push(Policy::slow_call_rate(rate, slow, window, minimum_calls));
+        }
+        let mut builder = panelboard::Config::builder()
+            .policy(Policy::any_of(policies))
+            // Longer than the ten minutes that a call may take.
+            .probe_timeout(Duration::from_secs(660));
+        if let Some(time) = duration("ramp") {
+            builder = builder.ramp(time);
         }
         if let Some(time) = duration("recovery_timeout") {
             builder = builder.recovery_timeout(time);
@@ -258,7 +274,13 @@ impl Builder<'_> {
         match builder.build() {
             Ok(config) => Some(config),
             Err(error) => {
-                let field = error.field.trim_start_matches("failure_rate.");
+                // `failure_rate.window` stands there as `window`, `failure_rate.share` as the rate.
+                let (rate, part) = error.field.split_once('.').unwrap_or((error.field, ""));
+                let field = match part {
+                    "" | "share" => rate,
+                    "duration" => "slow_call",
+                    part => part,
+                };
                 let table = of(field).or_else(|| tables.first().copied())?;
                 let wrong = format!("{} is out of range", error.value);
                 let mistake = Found::new(table.place(field), table.key(field), wrong);

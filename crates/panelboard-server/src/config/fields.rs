@@ -267,19 +267,33 @@ static BREAKER: Section = Section {
             "failure_rate",
             Kind::Share { min: 0.000_001, max: 1.0 },
             None,
-            "Share of failures over `window` that trips, instead of failures in a row.",
+            "Share of failures over `window` that trips. Alone it stands instead of failures in a \
+             row; beside `failure_threshold` whichever comes first trips.",
+        ),
+        field(
+            "slow_call_rate",
+            Kind::Share { min: 0.000_001, max: 1.0 },
+            None,
+            "Share of calls over `window` that took `slow_call` or longer, and trips, beside the \
+             others.",
+        ),
+        field(
+            "slow_call",
+            Kind::Duration { min: ms(1), max: DAY },
+            Some("\"30s\""),
+            "What `slow_call_rate` calls slow.",
         ),
         field(
             "window",
             Kind::Duration { min: ms(10), max: DAY },
             Some("\"30s\""),
-            "The time over which `failure_rate` counts.",
+            "The time over which `failure_rate` and `slow_call_rate` count.",
         ),
         field(
             "minimum_calls",
             Kind::Count { min: 1, max: 1_000_000 },
             Some("20"),
-            "Calls within `window` before `failure_rate` says anything.",
+            "Calls within `window` before a rate says anything.",
         ),
         field(
             "recovery_timeout",
@@ -326,8 +340,15 @@ static BREAKER: Section = Section {
         field(
             "probe_timeout",
             Kind::Duration { min: ms(1), max: DAY },
-            Some("\"1m\""),
-            "A probe that has not ended by then frees its place.",
+            Some("\"11m\""),
+            "A probe that has not ended by then frees its place. Longer than a call may take.",
+        ),
+        field(
+            "ramp",
+            Kind::Duration { min: ms(1), max: DAY },
+            None,
+            "After the probes a rising share of the calls goes through for so long. None: all at \
+             once.",
         ),
     ],
 };

@@ -58,9 +58,12 @@ fn every_field_changes_the_outcome() {
             continue;
         }
         for (name, field) in table["properties"].as_object().unwrap() {
-            // These two say nothing without a rate.
-            let with_rate = matches!(name.as_str(), "window" | "minimum_calls");
-            let rate = if with_rate { "failure_rate = 0.4\n" } else { "" };
+            // These say nothing without a rate.
+            let rate = match name.as_str() {
+                "window" | "minimum_calls" => "failure_rate = 0.4\n",
+                "slow_call" => "slow_call_rate = 0.4\n",
+                _ => "",
+            };
             let head = format!("[{section}]\n{rate}");
             let value = other_value(name, field);
             let (without, with) =

@@ -48,9 +48,9 @@ fn unknown_names_say_the_nearest_known_one() {
         "[breaker]\nfailure_treshold = 3\n",
         &["f.toml:2:1: breaker.failure_treshold: unknown field, expected one of \
             failure_threshold, \
-         failure_rate, window, minimum_calls, recovery_timeout, max_recovery_timeout, \
-         backoff_factor, backoff_reset, jitter, half_open_max_calls, success_threshold, \
-         probe_timeout, did you mean `failure_threshold`?"],
+         failure_rate, slow_call_rate, slow_call, window, minimum_calls, recovery_timeout, \
+         max_recovery_timeout, backoff_factor, backoff_reset, jitter, half_open_max_calls, \
+         success_threshold, probe_timeout, ramp, did you mean `failure_threshold`?"],
     );
     with(
         "[timeouts]\n  conect = \"1s\"\n",
