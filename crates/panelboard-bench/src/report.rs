@@ -1,5 +1,6 @@
 //! What do the figures come to, for a reader?
 
+mod counted;
 mod detail;
 mod goals;
 mod notes;
@@ -34,6 +35,9 @@ pub(crate) fn print(
     println!("How many times the time of `{}`, with 1 / 2 threads:\n", bench.ours);
     println!("{}", peers.render(markdown));
     println!("{footnotes}");
+    if let Some(counted) = counted::table(&told) {
+        println!("Instructions, locked operations of a call:\n\n{}", counted.render(markdown));
+    }
     for (what, table) in tails::tables(&told) {
         println!("{what}:\n\n{}", table.render(markdown));
     }
@@ -130,13 +134,11 @@ fn some_median(samples: &[f64]) -> Option<f64> {
     (!samples.is_empty()).then(|| median(samples))
 }
 
+/// In whole instructions; of locked operations a half tells that not every call makes it.
 fn counts(measured: &Measured) -> String {
-    let counts = measured.counts;
-    format!(
-        "{}, {}",
-        figure(counts.map(|counts| counts.instructions)),
-        figure(counts.map(|counts| counts.locked))
-    )
+    let Some(counts) = measured.counts else { return "-".into() };
+    let locked = (counts.locked * 10.0).round() / 10.0;
+    format!("{:.0}, {locked}", counts.instructions)
 }
 
 /// Three digits are more than the measurement is worth.

@@ -79,10 +79,14 @@ pub(super) fn at_one_instant<S: Send + Sync + 'static>(
         Arc::new(move |world: &S| part(world, index)) as Task<S>
     };
     let model = Model { world, tasks: parts.iter().enumerate().map(task).collect(), end };
-    let mut expected: BTreeSet<String> = model.in_turn();
-    expected.extend(beyond.iter().map(|&outcome| outcome.to_owned()));
     let size = if parts.len() > 2 { Size::Large } else { Size::Small };
     let (reached, executions, ended) = model.explore(size);
+    let mut expected: BTreeSet<String> = model.in_turn();
+    // Loom leaves orders out where a thread loads the word that it then exchanges (its issue 392);
+    // shuttle's search leaves none out.
+    let must = |outcome: &str| cfg!(panelboard_shuttle) || reached.contains(outcome);
+    let beyond = beyond.iter().filter(|outcome| must(outcome));
+    expected.extend(beyond.map(|&outcome| outcome.to_owned()));
     *sum += executions;
     differs(&reached, &expected, ended)
 }

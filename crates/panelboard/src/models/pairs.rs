@@ -21,7 +21,15 @@ use super::{
 /// *lease over*: whoever takes a probe raises the time of the newest one before he exchanges the
 /// word. Who reads between the two is rejected by a lease that is not yet in force: he could have
 /// had the probe, had the other not been about to take it.
+///
+/// *by rate*: an outcome looks at the open times and then at the limits. A reconfiguration between
+/// the two makes it trip by the new limits for the old time.
 const BEYOND: &[(&str, &[&str])] = &[
+    (
+        "by rate: reconfigure + failure",
+        &["reconfigured, half-open>open#5 | open/open #5 Some(60s) failures 0 probes 0+0 step 2, \
+             Some(ProbeFailed) Some(0ns) failed 2 rejected 0 late 0 ignored 0 cancelled 0"],
+    ),
     (
         "lease over: acquire + acquire",
         &[

@@ -49,7 +49,6 @@ pub(super) const ALWAYS: &[Event] = events! {
     "automatic": |s, _| told(s.world.breaker.automatic());
     "isolate": |s, _| isolate(s);
     "reconfigure": |s, _| reconfigure(s);
-    "save": |s, _| format!("{:?}", s.world.breaker.save());
     "restore": |s, _| told(Some(restore(s)));
 };
 

@@ -209,6 +209,18 @@ fn a_back_off_that_shrinks_is_refused() {
         refused(Config::builder().backoff_factor(factor), "backoff_factor", factor, "1 to 10");
     }
     [1.0, 10.0].into_iter().for_each(|factor| taken(Config::builder().backoff_factor(factor)));
+    // So is a function's, at the first step that is shorter than the one before it.
+    let answers = [8, 8, 9, 7, 3].map(ms);
+    let config = Config::builder().backoff(move |step| answers[step.min(4) as usize]);
+    let error = config.build().expect_err("7 ms after 9 ms");
+    assert_eq!(
+        (error.field, error.expected),
+        ("backoff", "times that do not shrink from step to step")
+    );
+    assert!(error.value.contains("7ms") && error.value.contains("9ms"), "{}", error.value);
+    taken(Config::builder().backoff(|step| ms(8 + u64::from(step / 4))));
+    // What panics has no answer that could be shorter: the default stands in.
+    taken(Config::builder().backoff(|step| if step == 1 { panic!("none") } else { SECOND }));
 }
 
 #[test]
