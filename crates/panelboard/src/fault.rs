@@ -48,6 +48,12 @@ faults! {
     CLOSED_PATH_WRITES = "closed-path-writes";
     /// Publication: the word is published without Release.
     RELAXED_PUBLISH = "relaxed-publish";
+    /// Progress: events are decided under a lock.
+    DECIDES_UNDER_LOCK = "decides-under-lock";
+    /// Back-off: when the breaker closed is read before the word.
+    CLOSING_READ_EARLY = "closing-read-early";
+    /// Ramp: a reset that is under way moves the ramp's beginning.
+    RESET_MOVES_RAMP = "reset-moves-ramp";
     /// Override: an automatic transition writes the override's bits.
     OVERRIDE_LOST = "override-lost";
     /// Groups: a place is looked for in one step and taken in another.

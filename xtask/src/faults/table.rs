@@ -156,6 +156,32 @@ pub(super) const BREAKER: &[Fault] = &[
         Kind::It,
         "groups::what_was_held_back_trips_when_there_is_room",
     ),
+    row("blind-store", "B3", Kind::Loom, "models::pairs::closed_and_about_to_trip"),
+    row(
+        "blind-store",
+        "B3",
+        Kind::Shuttle,
+        "models::triples::a_trip_races_a_reset_and_a_force_open",
+    ),
+    row(
+        "closing-read-early",
+        "back-off",
+        Kind::Loom,
+        "models::pairs::half_open_with_all_probes_out_and_a_success_closes",
+    ),
+    row(
+        "closing-read-early",
+        "back-off",
+        Kind::Shuttle,
+        "models::triples::a_trip_by_hand_races_the_closing_and_a_caller",
+    ),
+    row("reset-moves-ramp", "ramp", Kind::Loom, "models::pairs::recovering_with_the_ramp_over"),
+    row(
+        "decides-under-lock",
+        "progress",
+        Kind::Shuttle,
+        "models::stopped::i54_a_thread_stopped_anywhere_holds_nobody_up",
+    ),
     row(
         "closed-path-writes",
         "B12",

@@ -92,7 +92,8 @@ fn run(
         .arg("--output")
         .arg(out);
     which(&mut command);
-    command.arg("--").args(tests).envs(ENVIRONMENT);
+    // Also when it builds: otherwise each mutant would link the tests that are not run.
+    command.args(tests.iter().map(|test| format!("--cargo-arg={test}"))).envs(ENVIRONMENT);
     process::run(command, LIMIT, true)
 }
 

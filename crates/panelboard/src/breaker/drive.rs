@@ -133,6 +133,7 @@ impl Breaker {
 
     /// Runs an event of the permit that `own` admitted, and tells of its transition.
     pub(super) fn drive(&self, own: Admission, event: Event<'_>, now: Duration) -> Recorded {
+        let _held = fault::DECIDES_UNDER_LOCK.then(|| self.overrides.lock());
         match self.exchange_until_done(Some(own), event, now) {
             None => Recorded::Late,
             Some(done) => {
@@ -168,6 +169,8 @@ impl Breaker {
         event: Event<'_>,
         now: Duration,
     ) -> Option<Done> {
+        let early =
+            fault::CLOSING_READ_EARLY.then(|| self.hot.closed_at_ms.load(Ordering::Relaxed));
         let mut bits = self.load();
         loop {
             let near = self.near();
@@ -180,6 +183,7 @@ impl Breaker {
                 Event::Acquire => self.given_to_ask(word, now, Self::take_draw),
                 _ => self.given(word, now),
             };
+            let given = early.map_or(given, |serving_since_ms| Given { serving_since_ms, ..given });
             let step = step(word, event, &given);
             let step = if fault::OVERRIDE_LOST && step.cause.is_some() && own.is_some() {
                 Step { next: Word { over: Override::None, ..step.next }, ..step }
@@ -264,7 +268,8 @@ impl Breaker {
             self.hot.near.fetch_max(generation, Ordering::Relaxed);
             // Not by a reset, after which the back-off is at its first step anyhow: whoever still
             // sees a ramp would take it for the ramp's beginning.
-            let begins = matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Restored));
+            let begins = matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Restored))
+                || (fault::RESET_MOVES_RAMP && step.cause == Some(Cause::Reset));
             if begins && step.next.body.is_serving() {
                 self.hot.closed_at_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
             }
