@@ -67,8 +67,15 @@ impl Breaker {
     /// ```
     #[must_use]
     pub fn save(&self) -> Saved {
-        let set = self.overrides.lock().set;
-        let seen = self.snapshot();
+        // What is set changes with a transition, or unseen beneath a guard: what was read in one
+        // generation belongs together.
+        let (seen, set) = loop {
+            let seen = self.snapshot();
+            let set = self.overrides.lock().set;
+            if self.full(self.load()) == seen.generation {
+                break (seen, set);
+            }
+        };
         let state = match set {
             Override::None => seen.automatic,
             Override::ForcedOpen => State::ForcedOpen,

@@ -50,6 +50,7 @@ pub(super) const ALWAYS: &[Event] = events! {
     "isolate": |s, _| isolate(s);
     "reconfigure": |s, _| reconfigure(s);
     "restore": |s, _| told(Some(restore(s)));
+    "save": |s, _| format!("{:?}", s.world.breaker.save());
 };
 
 /// Ending a permit of the current generation: where the state gives permits.
@@ -58,6 +59,7 @@ pub(super) const OUTCOMES: &[Event] = events! {
     "failure": |s, own| ended(s.permit(own).failure());
     "ignore": |s, own| ended(s.permit(own).ignore());
     "drop": |s, own| { drop(s.permit(own)); "dropped".into() };
+    "permit open_for": |s, own| opened(s.permit(own).open_for(Duration::from_secs(5), "own"));
 };
 
 /// Where guards are held.
@@ -235,7 +237,7 @@ fn reconfigure(s: &Scene) -> String {
     let other = plain().failure_threshold(1).half_open_max_calls(3).success_threshold(2);
     let other = other.recovery_timeout(Duration::from_secs(7)).build().expect("in range");
     // The settings take no steps of a model: a reading gives the search a place to put them.
-    s.world.breaker.state();
+    let _: State = s.world.breaker.state();
     s.world.breaker.reconfigure(&other);
     "reconfigured".into()
 }
