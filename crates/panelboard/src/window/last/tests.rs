@@ -127,6 +127,17 @@ fn a_full_block_that_is_copied_after_the_start_is_not_counted() {
 }
 
 #[test]
+fn a_late_copy_does_not_replace_a_later_block() {
+    let window = LastWindow::new(8);
+    record(&window, 0, 8, true, false);
+    let full = Head(window.head.0.load(Ordering::Relaxed));
+    // One more than a lap of the ring: the last of it lies where that block would.
+    record(&window, 0, 16 * 8 + 1, false, false);
+    window.keep(full);
+    assert_eq!(window.counts(0), counts(8, 0, 0));
+}
+
+#[test]
 fn a_group_is_summed_once_it_is_complete_and_may_be_missing() {
     let window = LastWindow::new(1_000);
     for call in 0..1_400 {
