@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Owned, World, ended, explore::Part, opened, plain};
-use crate::{Breaker, ConfigBuilder, IsolateGuard, Saved, Transition};
+use crate::{Breaker, ConfigBuilder, IsolateGuard, Saved, State, Transition};
 
 /// What one caller does; the number says which of the callers he is.
 pub(super) struct Event {
