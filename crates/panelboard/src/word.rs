@@ -350,4 +350,12 @@ mod tests {
         assert_eq!(last.next_generation(), Word::NEW);
         assert_eq!(Word { generation: 5 + (3 << LIFE_BITS), ..Word::NEW }.life(), 5);
     }
+
+    #[test]
+    fn half_open_is_one_of_four() {
+        let open = Word { body: Body::Open { until_ms: (1 << 37) - 1 }, ..serving(0, false) };
+        let others = [serving(7, false), serving(7, true), open].map(|word| word.pack());
+        assert!(is_half_open(half_open(0, 0, 0).pack()));
+        assert!(others.iter().all(|bits| !is_half_open(*bits)));
+    }
 }
