@@ -38,8 +38,8 @@ export async function arrive(browser, url, options = {}) {
   page.offline = false; // while the server is away on purpose, failed requests are no fault
   page.on('console', (m) => {
     if (!['error', 'warning'].includes(m.type())) return;
-    // A server that stops says so with 503 before it is gone.
-    if (page.offline && /net::ERR_|status of 503/.test(m.text())) return;
+    // A server that stops says so with 503 before it is gone: to the browser and to the page.
+    if (page.offline && /net::ERR_|status of 503|^503: /.test(m.text())) return;
     page.wrong.push(`console ${m.type()}: ${m.text()}`);
   });
   page.on('pageerror', (e) => page.wrong.push(`exception: ${e.message}`));
