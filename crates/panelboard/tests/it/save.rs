@@ -178,3 +178,16 @@ fn beyond_the_range_of_deadlines_one_that_was_half_open_keeps_the_last() {
     hand.set(last - ms(1));
     assert_eq!(breaker.state(), State::Open);
 }
+
+/// A restored life is a new one: what the window held before is not in it.
+#[test]
+fn a_restore_begins_with_an_empty_window() {
+    let (breaker, _) = first(&trips_at(1).failure_rate(0.5, SECOND, 4));
+    for _ in 0..3 {
+        breaker.acquire().expect("below the minimum").failure();
+    }
+    breaker.restore(&breaker.save(), Duration::ZERO);
+    assert_eq!(breaker.snapshot().window.map(|window| window.calls), Some(0));
+    breaker.acquire().expect("closed").failure();
+    assert_eq!(breaker.state(), State::Closed, "one call of four");
+}
