@@ -19,6 +19,15 @@ use super::{bytes::Bytes, options};
 /// Beyond it a deadline is capped: the range of the word's field.
 const LONGEST: Duration = Duration::from_millis((1 << 37) - 1);
 
+/// A wait is told in whole milliseconds, from those that have passed.
+fn after(now: Duration, wait: Duration) -> Duration {
+    whole_ms(now) + wait
+}
+
+fn whole_ms(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 pub(super) struct Watched {
     real: Handle,
     hand: ManualClock,
@@ -255,7 +264,7 @@ impl Watched {
         };
         self.rejected(&rejected, &before);
         let Some(wait) = rejected.retry_after else { return };
-        self.hand.set(self.now() + wait - Duration::from_nanos(1));
+        self.hand.set(after(self.now(), wait) - Duration::from_nanos(1));
         assert!(!self.real.would_admit(), "admits a nanosecond early");
         self.hand.set(self.now() + Duration::from_nanos(1));
         assert!(self.real.would_admit(), "told to wait {wait:?}, and rejects after that");
@@ -269,10 +278,9 @@ impl Watched {
         self.real.restore(&saved, bytes.time());
         self.hear();
         let (seen, now) = (self.real.snapshot(), self.now());
-        let ready = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         self.deadline = match seen.retry_after {
-            Some(wait) => Some(now + wait),
-            None => seen.ready_to_probe.then(|| ready.min(LONGEST)),
+            Some(wait) => Some(after(now, wait)),
+            None => seen.ready_to_probe.then(|| whole_ms(now).min(LONGEST)),
         };
     }
 
@@ -300,7 +308,7 @@ impl Watched {
         self.hear();
         if moved {
             let shown = self.real.snapshot().retry_after;
-            self.deadline = Some(shown.map_or(LONGEST, |wait| self.now() + wait));
+            self.deadline = Some(shown.map_or(LONGEST, |wait| after(self.now(), wait)));
         }
     }
 
@@ -318,7 +326,7 @@ impl Watched {
             match made.retry_after {
                 // Capped before now, or kept from before the override and passed meanwhile.
                 Some(Duration::ZERO) => self.deadline = self.deadline.or(Some(LONGEST)),
-                Some(wait) => self.deadline = Some(made.at + wait),
+                Some(wait) => self.deadline = Some(after(made.at, wait)),
                 None if by_hand.contains(&made.to) && made.cause != Cause::Reset => {}
                 None => self.deadline = None,
             }
@@ -335,7 +343,8 @@ impl Watched {
         let over = if self.guards.is_empty() { self.set } else { Some(State::ForcedOpen) };
         assert_eq!(seen.state, over.unwrap_or(seen.automatic), "what was set by hand: {seen:?}");
         assert_eq!(seen.retry_after.is_some(), seen.automatic == State::Open, "{seen:?}");
-        let wait = self.deadline.filter(|deadline| now < *deadline).map(|deadline| deadline - now);
+        let wait = self.deadline.filter(|deadline| now < *deadline);
+        let wait = wait.map(|deadline| deadline - whole_ms(now));
         assert_eq!(seen.retry_after, wait, "{seen:?} at {now:?}, deadline {:?}", self.deadline);
         let out =
             |held: &&Held| held.permit.is_probe() && held.permit.generation() == seen.generation;

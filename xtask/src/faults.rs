@@ -174,7 +174,7 @@ fn command<'a>(
             let binary: &[&str] = if kind == Kind::Unit { &["--lib"] } else { &["--test", "it"] };
             let mut command = Command::new("cargo");
             command.current_dir(&workspace.root).args(["test", "-p", "panelboard"]);
-            command.args(binary).args(["--", "--exact"]);
+            command.arg("--all-features").args(binary).args(["--", "--exact"]);
             command.env("CARGO_TARGET_DIR", workspace.target.join("faults"));
             command
         }

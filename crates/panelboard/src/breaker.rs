@@ -56,17 +56,18 @@ use meters::Meters;
 /// nothing.
 ///
 /// # Cost
-/// 320 bytes, and what its policy counts by: see [`Policy`](crate::Policy). Where threads contend,
-/// a line for each thread's slot is added to its counters and to its time window.
+/// 448 bytes, and what its policy counts by: see [`Policy`](crate::Policy). Where threads contend,
+/// 128 bytes for each thread's slot are added to its counters, and 384 to its time window; there
+/// are twice as many slots as processors, at most 64.
 ///
 /// | a call | costs |
 /// | --- | --- |
 /// | closed, `consecutive`, no failures pending | five loads, no write |
-/// | closed, a time window | the coarse clock, one write to the thread's own slot |
+/// | closed, a time window | the coarse clock, one plain store in the thread's own slot |
 /// | closed, the last n calls | one compare-exchange |
-/// | closed, slow calls | the exact clock, twice |
-/// | a failure below the threshold | one compare-exchange, one count |
-/// | open | the coarse clock, one count in the thread's own slot |
+/// | closed, slow calls | the exact clock, twice, and what the window costs |
+/// | a failure below the threshold | one compare-exchange, one plain store |
+/// | open | the coarse clock, one plain store in the thread's own slot |
 /// | half-open | one compare-exchange to ask and one to end |
 ///
 /// Nothing allocates, but a transition of a panel's breaker, for its event.
@@ -403,5 +404,15 @@ impl Breaker {
             times: &settings.times,
             draw: backoff::draw(self.seed, generation),
         }
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::Breaker;
+
+    #[test]
+    fn its_memory_is_what_its_doc_says() {
+        assert_eq!(size_of::<Breaker>(), 448);
     }
 }

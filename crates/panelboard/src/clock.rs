@@ -127,7 +127,11 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn cached() -> (Self, Ticker) {
-        let cached = Arc::new(Cached { system: System::start(), nanos: AtomicU64::new(0) });
+        let cached = Arc::new(Cached {
+            system: System::start(),
+            nanos: AtomicU64::new(0),
+            millis: AtomicU64::new(0),
+        });
         (Self(Source::Cached(Arc::clone(&cached))), Ticker(cached))
     }
 
@@ -218,6 +222,15 @@ impl Clock {
             Source::System(system) => system.not_before_ms(),
             Source::Cached(cached) => cached.system.not_before_ms(),
             Source::Custom(source) => ceil_ms(source.now()),
+        }
+    }
+
+    /// [`coarse_ms`](Self::coarse_ms) where that is a load.
+    #[inline]
+    pub(crate) fn at_hand_ms(&self) -> Option<u64> {
+        match &self.0 {
+            Source::Cached(cached) => cached.at_hand_ms(),
+            Source::System(_) | Source::Custom(_) => None,
         }
     }
 
@@ -335,6 +348,8 @@ struct Cached {
     /// The last reading in nanoseconds, only ever raised; [`STOPPED`] when nobody refreshes it.
     /// Carries only itself, so Relaxed throughout.
     nanos: AtomicU64,
+    /// The same in milliseconds, so that nobody who asks has to divide.
+    millis: AtomicU64,
 }
 
 const STOPPED: u64 = u64::MAX;
@@ -348,6 +363,7 @@ impl Cached {
         // A load first: exact readings of many threads shall not fight over the line.
         if self.nanos.load(Ordering::Relaxed).saturating_add(REFRESH_NANOS) <= nanos {
             self.nanos.fetch_max(nanos, Ordering::Relaxed);
+            self.millis.fetch_max(nanos / 1_000_000, Ordering::Relaxed);
         }
         now
     }
@@ -362,10 +378,13 @@ impl Cached {
 
     #[inline]
     fn coarse_ms(&self) -> u64 {
-        match self.nanos.load(Ordering::Relaxed) {
-            STOPPED => floor_ms(self.system.now()),
-            nanos => nanos / 1_000_000,
-        }
+        self.at_hand_ms().unwrap_or_else(|| floor_ms(self.system.now()))
+    }
+
+    #[inline]
+    fn at_hand_ms(&self) -> Option<u64> {
+        let millis = self.millis.load(Ordering::Relaxed);
+        (millis != STOPPED).then_some(millis)
     }
 }
 
@@ -403,6 +422,7 @@ impl Ticker {
 impl Drop for Ticker {
     fn drop(&mut self) {
         self.0.nanos.store(STOPPED, Ordering::Relaxed);
+        self.0.millis.store(STOPPED, Ordering::Relaxed);
     }
 }
 

@@ -64,6 +64,14 @@ faults! {
     EVENTS_UNORDERED = "events-unordered";
     /// Window: recording adds without looking whether the bucket is still its own.
     BUCKET_BLIND_ADD = "bucket-blind-add";
+    /// Window: a cell of a thread's own changes hands in view of its readers.
+    OWN_CELL_TORN = "own-cell-torn";
+    /// Save: a restore leaves the generation as it was.
+    RESTORE_KEEPS_GENERATION = "restore-keeps-generation";
+    /// Streams: the first item decides.
+    STREAM_DECIDES_EARLY = "stream-decides-early";
+    /// Thin layer: an outcome ends a call whose lease is over.
+    THIN_ENDS_EXPIRED = "thin-ends-expired";
     /// Window: a bucket of an older life counts.
     WINDOW_KEEPS_OLD_LIFE = "window-keeps-old-life";
 }

@@ -82,6 +82,7 @@ mod isolate;
 mod limits;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
 mod models;
+mod owned;
 mod panel;
 mod permit;
 mod policy;

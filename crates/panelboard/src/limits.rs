@@ -62,6 +62,13 @@ impl Needs {
         self.0 & (Self::DURATION.0 | Self::THROTTLE.0) != 0
     }
 
+    /// True if an admission of the closed state has to read the exact clock, and nothing else.
+    #[inline]
+    pub(crate) fn only_duration_at_admission(self) -> bool {
+        let asked = self.0 & (Self::DURATION.0 | Self::THROTTLE.0 | Self::IN_FLIGHT.0);
+        asked == Self::DURATION.0
+    }
+
     /// True if outcomes are counted in a window.
     #[inline]
     pub(crate) fn windowed(self) -> bool {

@@ -369,8 +369,9 @@ impl Recorded {
 pub struct Rejected {
     /// Why: open, half-open with all its probes out, or forced open.
     pub state: State,
-    /// How long until a call may go through: until the deadline while open; while half-open, until
-    /// the lease of the newest probe is over, at the latest. None while forced open.
+    /// How long until a call may go through, in whole milliseconds, rounded up: until the deadline
+    /// while open; while half-open, until the lease of the newest probe is over, at the latest.
+    /// None while forced open.
     pub retry_after: Option<Duration>,
     /// The generation that rejected.
     pub generation: u64,

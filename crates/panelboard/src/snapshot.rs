@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    clock::floor_ms,
     counts::Counts,
     fault,
-    state::{Given, automatic, effective},
+    state::{Given, automatic, effective, left},
     transition::{Cause, State},
     window::WindowCounts,
     word::{Body, Word},
@@ -96,7 +97,7 @@ impl Snapshot {
         let automatic = automatic(word, given);
         let (ready_to_probe, retry_after) = match word.body {
             Body::Open { until_ms } if automatic == State::Open => {
-                (false, Some(Duration::from_millis(until_ms).saturating_sub(now)))
+                (false, Some(left(until_ms, floor_ms(now))))
             }
             Body::Open { .. } => (true, None),
             _ => (false, None),

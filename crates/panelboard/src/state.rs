@@ -159,7 +159,8 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
             Step { next: Word { body, ..next }, answer: Answer::Done, cause: Some(Cause::Reset) }
         }
         Event::Restore(saved) => {
-            let next = Word { generation: word.generation, ..saved }.next_generation();
+            let next = Word { generation: word.generation, ..saved };
+            let next = if fault::RESTORE_KEEPS_GENERATION { next } else { next.next_generation() };
             let life = next.life();
             let body = match saved.body {
                 Body::Closed { failures, .. } => Body::Closed { failures, life },
@@ -225,10 +226,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
         Body::Open { until_ms } if passed(until_ms, given.now) => {
             first_probe(word, Cause::DeadlinePassed)
         }
-        Body::Open { until_ms } => {
-            let until = Duration::from_millis(until_ms);
-            stay(word, Answer::Rejected { retry_after: Some(until.saturating_sub(given.now)) })
-        }
+        Body::Open { until_ms } => rejected_until(word, until_ms, given),
         Body::HalfOpen { in_flight, successes, failures, admissions }
             if in_flight < limits.half_open_max_calls || fault::PROBES_UNLIMITED =>
         {
@@ -243,8 +241,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
             if passed(lease_ms, given.now) && !fault::NO_LEASE {
                 return first_probe(word, Cause::LeaseExpired);
             }
-            let left = Duration::from_millis(lease_ms).saturating_sub(given.now);
-            stay(word, Answer::Rejected { retry_after: Some(left) })
+            rejected_until(word, lease_ms, given)
         }
         Body::Recovering { life, .. } => {
             let end_ms = given.serving_since_ms.saturating_add(limits.ramp_ms);
@@ -257,10 +254,21 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
             if given.draw < share_of_ramp(given) {
                 return stay(word, Answer::Admitted { probe: false });
             }
-            let left = Duration::from_millis(end_ms).saturating_sub(given.now);
-            stay(word, Answer::Rejected { retry_after: Some(left) })
+            rejected_until(word, end_ms, given)
         }
     }
+}
+
+fn rejected_until(word: Word, until_ms: u64, given: &Given) -> Step {
+    let retry_after = Some(left(until_ms, floor_ms(given.now)));
+    stay(word, Answer::Rejected { retry_after })
+}
+
+/// How long until a deadline, in whole milliseconds and never too short: as in [`passed`], the
+/// clock is rounded down.
+#[inline]
+pub(crate) fn left(until_ms: u64, now_ms: u64) -> Duration {
+    Duration::from_millis(until_ms.saturating_sub(now_ms))
 }
 
 /// What share of the calls a recovering breaker admits.

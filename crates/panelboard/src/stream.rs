@@ -18,6 +18,7 @@ use pin_project_lite::pin_project;
 use crate::{
     breaker::Breaker,
     counts::Outcome,
+    fault,
     panel::Handle,
     permit::{Permit, Recorded, Rejected},
 };
@@ -306,7 +307,8 @@ impl<B: Deref<Target = Breaker>> Call<B> {
             permit.breaker().counts.panicked();
             None
         });
-        let at_end = item.is_none().then_some(Outcome::Success);
+        let ends = item.is_none() || fault::STREAM_DECIDES_EARLY;
+        let at_end = ends.then_some(Outcome::Success);
         if let Some(outcome) = said.or(at_end) {
             self.decide(outcome);
         }

@@ -75,33 +75,101 @@ pub(crate) use modelled::{QuietMutex, QuietU64};
 pub(crate) use std::sync::OnceLock as SetOnce;
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{SetOnce, slots, thread_index};
+pub(crate) use modelled::{SetOnce, deal_thread_index, slots, thread_index};
 
-/// A small number of this thread's own, dealt out in turn from 1, so that threads spread over
-/// slots. 0 for a thread that is ending. One load on the way, no guard, no destructor.
+/// A small number of this thread's own: no other live thread has it, and numbers of threads that
+/// have ended are dealt out again, the lowest first. [`NO_INDEX`] until one is dealt, and again
+/// while the thread ends. One load, no guard, no destructor.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 #[inline]
 pub(crate) fn thread_index() -> usize {
-    use std::{cell::Cell, sync::atomic::AtomicUsize};
-
-    thread_local! {
-        static INDEX: Cell<usize> = const { Cell::new(0) };
-    }
-
-    #[cold]
-    fn deal(index: &Cell<usize>) -> usize {
-        static DEALT: AtomicUsize = AtomicUsize::new(1);
-        // Relaxed: carries only itself. After a wrap two threads share a slot, which is no harm.
-        index.set(DEALT.fetch_add(1, Ordering::Relaxed));
-        index.get()
-    }
-
-    let own = INDEX.try_with(|index| if index.get() == 0 { deal(index) } else { index.get() });
-    own.unwrap_or(0)
+    index::OWN.with(std::cell::Cell::get)
 }
 
+/// The same, dealt if the thread has none yet.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) fn deal_thread_index() -> usize {
+    index::deal()
+}
+
+/// No thread's number.
+pub(crate) const NO_INDEX: usize = usize::MAX;
+
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+mod index {
+    use std::{
+        cell::Cell,
+        sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    };
+
+    use super::{MOST_SLOTS, NO_INDEX};
+
+    thread_local! {
+        /// Without a destructor, so that it can be read while the thread ends.
+        pub(super) static OWN: Cell<usize> = const { Cell::new(NO_INDEX) };
+        /// Its destructor gives the number back.
+        static DEALT: Dealt = const { Dealt(Cell::new(NO_INDEX)) };
+    }
+
+    struct Dealt(Cell<usize>);
+
+    /// Which of the first 64 numbers live threads have: one bit each.
+    ///
+    /// Release where a number is given back, Acquire where it is taken: what one thread of a number
+    /// wrote happens before what the next one of that number does.
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    /// The next of the numbers that nobody gives back, and that no slot is for. Relaxed: carries
+    /// only itself.
+    static BEYOND: AtomicUsize = AtomicUsize::new(MOST_SLOTS);
+
+    #[cold]
+    pub(super) fn deal() -> usize {
+        let own = OWN.get();
+        if own != NO_INDEX {
+            return own;
+        }
+        // Not while the thread ends: nobody would give the number back.
+        let dealt = DEALT.try_with(|dealt| {
+            let index = take();
+            dealt.0.set(index);
+            OWN.set(index);
+            index
+        });
+        dealt.unwrap_or(NO_INDEX)
+    }
+
+    fn take() -> usize {
+        let mut taken = TAKEN.load(Ordering::Relaxed);
+        while taken != u64::MAX {
+            let lowest = !taken & taken.wrapping_add(1);
+            let next = taken | lowest;
+            match TAKEN.compare_exchange(taken, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return lowest.trailing_zeros() as usize,
+                Err(newer) => taken = newer,
+            }
+        }
+        // After a wrap it is a small number that somebody has: too late by 2^64 threads to matter.
+        BEYOND.fetch_add(1, Ordering::Relaxed)
+    }
+
+    impl Drop for Dealt {
+        fn drop(&mut self) {
+            // First: what the thread counts from here on, it counts as one without a number.
+            OWN.set(NO_INDEX);
+            let index = self.0.get();
+            if index < MOST_SLOTS {
+                TAKEN.fetch_and(!(1 << index), Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Slots are for the first so many threads at most: the bits of a word.
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+const MOST_SLOTS: usize = 64;
+
 /// How many lines to give to threads that contend: a power of two, twice the processors, so that
-/// few threads that run at once share one; at most 64.
+/// few threads that run at once share one; at most [`MOST_SLOTS`].
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) fn slots() -> usize {
     use std::sync::atomic::AtomicUsize;
@@ -115,7 +183,7 @@ pub(crate) fn slots() -> usize {
     }
     // Reads files: too slow for each breaker.
     let processors = thread::available_parallelism().map_or(8, usize::from);
-    let slots = (2 * processors.next_power_of_two()).min(64);
+    let slots = (2 * processors.next_power_of_two()).min(MOST_SLOTS);
     KNOWN.store(slots, Ordering::Relaxed);
     slots
 }
@@ -265,6 +333,11 @@ mod modelled {
     #[cfg(panelboard_shuttle)]
     pub(crate) fn thread_index() -> usize {
         thread::current().id().into()
+    }
+
+    /// A checker's threads have their numbers from the beginning.
+    pub(crate) fn deal_thread_index() -> usize {
+        thread_index()
     }
 
     // The real ones, with the writes counted.

@@ -1,6 +1,7 @@
 //! How many of the calls of the last while were bad: of those within a time, or of the last n.
 
 pub(crate) mod last;
+mod own;
 pub(crate) mod place;
 pub(crate) mod time;
 

@@ -183,6 +183,26 @@ pub(super) const BREAKER: &[Fault] = &[
         "models::stopped::i54_a_thread_stopped_anywhere_holds_nobody_up",
     ),
     row(
+        "own-cell-torn",
+        "windows",
+        Kind::Loom,
+        "models::windows::time::a_cell_that_its_owner_takes_over_is_seen_of_one_lap_or_the_other",
+    ),
+    row(
+        "own-cell-torn",
+        "windows",
+        Kind::Shuttle,
+        "models::windows::time::a_cell_that_its_owner_takes_over_is_seen_of_one_lap_or_the_other",
+    ),
+    row("restore-keeps-generation", "save", Kind::It, "save::a_permit_of_before_is_late"),
+    row(
+        "stream-decides-early",
+        "streams",
+        Kind::It,
+        "streams::the_end_is_a_success_and_not_the_first_item",
+    ),
+    row("thin-ends-expired", "thin", Kind::It, "thin::an_outcome_after_the_lease_has_no_call"),
+    row(
         "closed-path-writes",
         "B12",
         Kind::Loom,

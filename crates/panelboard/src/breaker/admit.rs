@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Breaker, drive::Done};
 use crate::{
-    clock::{MARGIN_MS, floor_ms},
+    clock::MARGIN_MS,
     fault,
     in_flight::Ticket,
     limits::{Needs, Short},
@@ -29,37 +29,51 @@ impl Breaker {
         plain.then(|| Admission::new(bits, self.near()))
     }
 
+    /// Not inlined, and what is rare in functions of its own: a rejection then needs few registers.
     #[inline(never)]
     pub(crate) fn admit_slowly(&self) -> Result<(Admission, Started), Rejected> {
         let bits = self.load();
-        let limits = self.hot.limits.short();
-        match bits & PLAIN_CLOSED_MASK {
-            PLAIN_OPEN => {
-                if let Some(rejected) = self.reject_far_from_deadline(bits) {
-                    return Err(rejected);
-                }
-            }
-            PLAIN_HALF_OPEN => {
-                if let Some(admission) = self.admit_probe(bits, limits) {
-                    return Ok((admission, Started::UNKNOWN));
-                }
-            }
-            _ => {}
+        if bits & PLAIN_CLOSED_MASK != PLAIN_OPEN {
+            return self.admit_elsewhere(bits);
         }
-        self.ask(limits.needs())
+        match self.clock.at_hand_ms() {
+            Some(coarse_ms) => self.reject_by(bits, coarse_ms),
+            None => self.reject_by_clock(bits),
+        }
     }
 
-    /// Rejects without the exact clock. None near the deadline, where that one has to decide.
-    fn reject_far_from_deadline(&self, bits: u64) -> Option<Rejected> {
+    #[inline(never)]
+    fn reject_by_clock(&self, bits: u64) -> Result<(Admission, Started), Rejected> {
+        self.reject_by(bits, self.clock.coarse_ms())
+    }
+
+    #[inline(always)]
+    fn reject_by(&self, bits: u64, coarse_ms: u64) -> Result<(Admission, Started), Rejected> {
         let until_ms = word::until_ms(bits);
-        let coarse = self.clock.coarse();
         // The coarse clock is never ahead: what is far by it may be nearer, but has not passed.
-        if floor_ms(coarse).saturating_add(MARGIN_MS) >= until_ms {
-            return None;
+        // Near the deadline the exact one has to decide.
+        if coarse_ms.saturating_add(MARGIN_MS) >= until_ms {
+            return self.admit_elsewhere(bits);
         }
         self.counts.rejected();
-        let retry_after = Some(Duration::from_millis(until_ms).saturating_sub(coarse));
-        Some(Rejected { state: State::Open, retry_after, generation: self.full(bits) })
+        let retry_after = Some(state::left(until_ms, coarse_ms));
+        Err(Rejected { state: State::Open, retry_after, generation: self.full(bits) })
+    }
+
+    #[inline(never)]
+    fn admit_elsewhere(&self, bits: u64) -> Result<(Admission, Started), Rejected> {
+        let limits = self.hot.limits.short();
+        if bits & PLAIN_CLOSED_MASK == PLAIN_HALF_OPEN
+            && let Some(admission) = self.admit_probe(bits, limits)
+        {
+            return Ok((admission, Started::UNKNOWN));
+        }
+        // Closed, and all that a call has to do is to note when it began.
+        if bits & PLAIN_CLOSED_MASK == 0 && limits.needs().only_duration_at_admission() {
+            let admission = Admission::new(bits, self.near());
+            return Ok((admission, Started::at(self.clock.now(), Ticket::NONE)));
+        }
+        self.ask(limits.needs())
     }
 
     /// Takes a place among the probes in one exchange. None if there is none, if somebody else was

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::Breaker;
 use crate::{
-    clock::ceil_ms,
+    clock::{ceil_ms, floor_ms},
     fault,
     limits::Needs,
     permit::{Admission, Recorded},
     policy::adaptive,
     snapshot::Note,
-    state::{Answer, Event, Given, Step, named, passed, step, step_held},
+    state::{Answer, Event, Given, Step, left, named, passed, step, step_held},
     sync::Ordering,
     transition::{Cause, State, Transition},
     word::{self, Body, Override, Word},
@@ -310,7 +310,7 @@ fn transition(before: Word, step: &Step, generation: u64, now: Duration) -> Opti
     };
     let retry_after = match next.body {
         Body::Open { until_ms } if label(next) == State::Open => {
-            Some(Duration::from_millis(until_ms).saturating_sub(now))
+            Some(left(until_ms, floor_ms(now)))
         }
         _ => None,
     };

@@ -48,11 +48,11 @@ impl Breaker {
 }
 
 impl Meters {
-    /// Counts a call that was good.
-    #[inline]
-    pub(super) fn good(&self, needs: Needs, now_ms: impl FnOnce() -> u64, life: u16) {
+    /// Counts a call that was good and ended at `now_ms`.
+    #[inline(always)]
+    pub(super) fn good(&self, needs: Needs, now_ms: u64, life: u16) {
         if let (true, Some(time)) = (needs.has(Needs::TIME_WINDOW), self.time.get()) {
-            time.good(now_ms(), life);
+            time.good(now_ms, life);
         }
         if let (true, Some(last)) = (needs.has(Needs::LAST_WINDOW), self.last.get()) {
             last.record(life, false, false);

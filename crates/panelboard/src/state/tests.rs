@@ -249,7 +249,7 @@ impl Case<'_> {
             let probes = self.step.answer == Answer::Admitted { probe: true };
             self.holds("admitted exactly from the deadline on", probes == (now_ms >= until_ms));
             if let Answer::Rejected { retry_after } = self.step.answer {
-                let wait = Duration::from_millis(until_ms) - self.given.now;
+                let wait = Duration::from_millis(until_ms - now_ms);
                 self.holds("told to wait until the deadline", retry_after == Some(wait));
             }
         }
@@ -277,7 +277,8 @@ impl Case<'_> {
                 self.holds("torn down only if full and its lease is over", full && over);
             }
             Answer::Rejected { retry_after } => {
-                let wait = Duration::from_millis(lease_ms).saturating_sub(self.given.now);
+                let now_ms = floor_ms(self.given.now);
+                let wait = Duration::from_millis(lease_ms.saturating_sub(now_ms));
                 self.holds("rejected within the lease, and told", !over);
                 self.holds("told the rest of the lease", retry_after == Some(wait));
             }

@@ -41,13 +41,15 @@ const LIVES_AHEAD: u16 = 1 << 10;
 /// | bits   | field                          |
 /// | ------ | ------------------------------ |
 /// | 24..64 | m, the reciprocal of the width |
-/// | 6..9   | era                            |
+/// | 6..18  | era; a cell has its low 3 bits |
 /// | 0..6   | k                              |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scale(u64);
 
 const RECIPROCAL_SHIFT: u32 = 24;
 const SCALE_ERA_SHIFT: u32 = 6;
+const SCALE_ERA_BITS: u32 = 12;
+const SCALE_ERAS: u64 = 1 << SCALE_ERA_BITS;
 const K: u64 = (1 << SCALE_ERA_SHIFT) - 1;
 
 impl Scale {
@@ -67,15 +69,21 @@ impl Scale {
         self.0
     }
 
+    /// As much of the era as a cell has room for.
     pub(crate) fn era(self) -> u64 {
         self.0 >> SCALE_ERA_SHIFT & (ERAS - 1)
     }
 
+    fn whole_era(self) -> u64 {
+        self.0 >> SCALE_ERA_SHIFT & (SCALE_ERAS - 1)
+    }
+
     /// This width in the era after that of `before`; None if it is the same width.
     pub(crate) fn after(self, before: Self) -> Option<Self> {
-        let era = |era: u64| (era % ERAS) << SCALE_ERA_SHIFT;
-        let same = self.0 ^ era(self.era()) == before.0 ^ era(before.era());
-        (!same).then(|| Self((self.0 ^ era(self.era())) | era(before.era() + 1)))
+        let era = |era: u64| (era % SCALE_ERAS) << SCALE_ERA_SHIFT;
+        let width = |scale: Self| scale.0 ^ era(scale.whole_era());
+        let same = width(self) == width(before);
+        (!same).then(|| Self(width(self) | era(before.whole_era() + 1)))
     }
 
     /// True if a cell was written in an era before this one.
@@ -87,15 +95,86 @@ impl Scale {
     /// Where `now_ms` lies in a ring of 2^`BITS` cells.
     #[inline]
     pub(crate) fn place<const BITS: u32>(self, now_ms: u64, life: u16) -> Place<BITS> {
-        let n = now_ms.min((1 << CLOCK_BITS) - 1);
-        // The time in cells, times 2^k.
-        let scaled = ((u128::from(n << 1) * u128::from(self.0)) >> u64::BITS) as u64;
+        let scaled = self.scaled(now_ms);
         let epoch = scaled >> (self.0 & K);
         let mask = !(!0 << (COUNT_BITS + BITS) << (self.0 & K));
         // The lap stands `COUNT_BITS` higher in a cell than in the scaled time.
         let lap = (scaled << COUNT_BITS) & !mask;
         let tag = u64::from(life) << LIFE_SHIFT | self.era() << ERA_SHIFT | lap;
         Place { tag, mask, epoch }
+    }
+
+    /// The same place, as a cell says it that has a word for it.
+    #[inline]
+    pub(crate) fn stamp(self, now_ms: u64, life: u16) -> Stamp {
+        let epoch = self.scaled(now_ms) >> (self.0 & K);
+        let era = self.whole_era() << STAMP_ERA_SHIFT;
+        Stamp(u64::from(life) << LIFE_SHIFT | era | STAMPED | epoch)
+    }
+
+    /// The time in cells, times 2^k.
+    #[inline]
+    fn scaled(self, now_ms: u64) -> u64 {
+        let n = now_ms.min((1 << CLOCK_BITS) - 1);
+        ((u128::from(n << 1) * u128::from(self.0)) >> u64::BITS) as u64
+    }
+}
+
+/// Where a time lies, for one life and one width: a word beside a count that has one of its own.
+///
+/// | bits   | field                                      |
+/// | ------ | ------------------------------------------ |
+/// | 50..64 | life                                       |
+/// | 38..50 | era                                        |
+/// | 37     | a 1: no stamp is 0                         |
+/// | 0..37  | how many widths since the clock's origin   |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
+const STAMPED: u64 = 1 << CLOCK_BITS;
+const STAMP_ERA_SHIFT: u32 = CLOCK_BITS + 1;
+
+impl Stamp {
+    /// A cell that belongs to nobody.
+    pub(crate) const NONE: u64 = 0;
+
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Which cell of a ring of 2^`BITS`.
+    #[inline]
+    pub(crate) fn index<const BITS: u32>(self) -> usize {
+        (self.0 & ((1 << BITS) - 1)) as usize
+    }
+
+    /// The same life, so many cells' widths earlier; None before the clock's origin.
+    #[inline]
+    pub(crate) fn back(self, cells: u64) -> Option<Self> {
+        (self.epoch() >= cells).then(|| Self(self.0 - cells))
+    }
+
+    fn epoch(self) -> u64 {
+        self.0 & (STAMPED - 1)
+    }
+
+    /// True if a cell with this word is of a later time, life or width.
+    pub(crate) fn is_before(self, cell: u64) -> bool {
+        if cell == Self::NONE {
+            return false;
+        }
+        let cell = Self(cell);
+        let era = |stamp: Self| stamp.0 >> STAMP_ERA_SHIFT;
+        let eras_ahead = era(cell).wrapping_sub(era(self)) & (SCALE_ERAS - 1);
+        let life = |stamp: Self| (stamp.0 >> LIFE_SHIFT) as u16;
+        let lives_ahead = life(cell).wrapping_sub(life(self)) & ((1 << LIFE_BITS) - 1);
+        match eras_ahead {
+            // The time in another width says nothing.
+            1.. => eras_ahead < SCALE_ERAS / 2,
+            0 if cell.epoch() != self.epoch() => cell.epoch() > self.epoch(),
+            0 => (1..LIVES_AHEAD).contains(&lives_ahead),
+        }
     }
 }
 
@@ -146,12 +225,6 @@ impl<const BITS: u32> Place<BITS> {
     #[inline]
     pub(crate) fn index(self) -> usize {
         (self.epoch & ((1 << BITS) - 1)) as usize
-    }
-
-    /// The cell's next value if it is this place's own and has room: the usual case.
-    #[inline]
-    pub(crate) fn one_more(self, cell: u64) -> Option<u64> {
-        (cell ^ self.tag < self.mask).then(|| cell + 1)
     }
 
     pub(crate) fn count_in(self, cell: u64) -> Counted {
@@ -315,9 +388,11 @@ mod tests {
     #[test]
     fn widths_differ_and_eras_follow_each_other() {
         let mut last = Scale::new(1);
-        for width in widths().filter(|&width| width > 1).take(4_000) {
+        for width in 2..2 + SCALE_ERAS + 10 {
             let next = Scale::new(width).after(last);
             assert_eq!(next.map(Scale::era), Some((last.era() + 1) % ERAS), "{width}");
+            let whole = (last.whole_era() + 1) % SCALE_ERAS;
+            assert_eq!(next.map(Scale::whole_era), Some(whole), "{width}");
             last = next.expect("another width");
             assert_eq!(Scale::new(width).after(last), None, "{width}");
         }
@@ -346,5 +421,46 @@ mod tests {
         for (cell, owner, what) in rows {
             assert_eq!(own.owner(cell), owner, "{what}");
         }
+    }
+
+    #[test]
+    fn a_stamp_says_the_same_as_a_place() {
+        for width in widths().step_by(37) {
+            for n in [0, 1, width - 1, width, 16 * width + 1, LAST / 2, LAST].map(|n| n.min(LAST)) {
+                let (place, stamp) =
+                    (Scale::new(width).place::<4>(n, 9), Scale::new(width).stamp(n, 9));
+                assert_eq!(stamp.epoch(), n / width, "{width} {n}");
+                assert_eq!(stamp.index::<4>(), place.index(), "{width} {n}");
+                let back = |cells| stamp.back(cells).map(Stamp::epoch);
+                assert_eq!(back(3), place.back(3).map(|place| place.epoch), "{width} {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_later_of_two_stamps_is_found_by_era_then_time_then_life() {
+        let at = |era: u64, n: u64, life: u16| {
+            Scale(Scale::new(10).0 | (era % SCALE_ERAS) << SCALE_ERA_SHIFT).stamp(n, life)
+        };
+        let own = at(2, 1_000, 100);
+        let rows = [
+            (own, false, "itself"),
+            (at(2, 1_009, 100), false, "the same width of time"),
+            (at(2, 1_010, 100), true, "the next"),
+            (at(2, 990, 101), false, "the one before, of a later life"),
+            (at(2, 1_010, 99), true, "the next, of an earlier life"),
+            (at(2, 1_000, 99), false, "the life before"),
+            (at(2, 1_000, 101), true, "the life after"),
+            (at(2, 1_000, 1_123), true, "1,023 lives ahead"),
+            (at(2, 1_000, 1_124), false, "as good as long ago"),
+            (at(3, 0, 0), true, "the era after"),
+            (at(1, LAST, 101), false, "the era before"),
+            (at(2 + 2_047, 0, 0), true, "2,047 eras ahead"),
+            (at(2 + 2_048, 0, 0), false, "as good as behind"),
+        ];
+        for (cell, later, what) in rows {
+            assert_eq!(own.is_before(cell.bits()), later, "{what}");
+        }
+        assert!(!own.is_before(Stamp::NONE), "nobody's");
     }
 }

@@ -10,11 +10,10 @@
 //! whose clock is a few buckets behind still finds its own.
 //!
 //! # Where threads meet
-//! A good outcome, which is nearly all of them, goes to the common ring until a compare-exchange
-//! fails there, because another thread has written the cell between its load and its exchange. Then
-//! stripes are made: each thread counts in the ring of its own slot, and the common one keeps what
-//! it has. A cell that is full is left the same way, for the next slot's. Bad outcomes and
-//! rejections stay in common rings.
+//! A good outcome, which is nearly all of them, goes to a ring of the thread's own (`own.rs`,
+//! `owned.rs`), with no locked operation. Threads that have none share one: where they meet, or
+//! use it much, each gets its own. A shared cell that is full hands on to the next one. Bad
+//! outcomes and rejections stay in common rings.
 //!
 //! # Who must see whom
 //! A window is judged by whoever counts a bad outcome, with one [`counts`](TimeWindow::counts)
@@ -26,7 +25,7 @@
 //!
 //! For (1) no ordering is needed: a load that happens after a write to the same cell returns that
 //! write or a later one, and counts in a cell only grow while its time is within the window. The
-//! same holds for the stripes themselves: who counted in one had seen them made.
+//! same holds for the slots themselves: who counted in one had seen them made.
 //!
 //! (2) is the store-buffering shape: each writes one cell, then reads the other. Acquire and
 //! Release do not order that; so the exchanges and the loads of bad cells are `SeqCst`. Of the two
@@ -36,7 +35,8 @@
 //!
 //! Good outcomes need not take part: they never judge. A judgement that misses a good outcome which
 //! is recorded at the same time is the judgement of the window before it, and the share that it
-//! finds was reached then. So their exchanges are `Relaxed`.
+//! finds was reached then. So their exchanges are `Relaxed`, and a ring of a thread's own only
+//! keeps its stamps and counts together.
 //!
 //! For (3) bad cells are read before good ones (the `SeqCst` loads keep the later ones behind
 //! them): when the last bad cell has been read, there are at least as many bad outcomes as were
@@ -57,40 +57,41 @@ use std::{array, time::Duration};
 
 use super::{
     WindowCounts,
-    place::{Counted, Place, Scale},
+    own::OwnRing,
+    place::{Counted, Owner, Place, Scale, Stamp},
 };
 use crate::{
     clock::floor_ms,
     fault,
-    striped::Padded,
-    sync::{AtomicU64, Ordering, SetOnce, slots, thread_index},
+    owned::Owned,
+    sync::{AtomicU64, Ordering},
 };
 
 /// Buckets in a window: what is forgotten at a time is a tenth of it.
 const BUCKETS: u64 = 10;
-const RING_BITS: u32 = 4;
+pub(super) const RING_BITS: u32 = 4;
 type At = Place<RING_BITS>;
 
 #[derive(Debug)]
 struct Ring([AtomicU64; 1 << RING_BITS]);
 
-/// Counts of the last while. 704 bytes; where two threads have met, 128 bytes a slot more.
+/// So many good outcomes of one bucket in a shared cell call for slots. Not fewer: a breaker that
+/// few threads call seldom shall stay small.
+const BUSY: u64 = 1 << 10;
+
+/// Counts of the last while. 1,024 bytes; with slots, 384 bytes each more.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct TimeWindow {
     /// A [`Scale`]. Relaxed: it carries only itself.
     scale: AtomicU64,
-    /// Not 0 once a thread has taken it upon itself to make the stripes: nobody waits for it.
-    claimed: AtomicU64,
-    /// Rings of good outcomes, by thread.
-    stripes: SetOnce<Box<[Padded<Ring>]>>,
-    good: Ring,
+    good: Owned<OwnRing, Ring>,
     bad: Bad,
     rejected: Ring,
 }
 
 /// Bad outcomes, each in one of three rings: so that recording one is one exchange.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Bad {
     failed: Ring,
     slow: Ring,
@@ -103,11 +104,9 @@ impl TimeWindow {
     pub(crate) fn new(length: Duration) -> Self {
         Self {
             scale: AtomicU64::new(scale(length).bits()),
-            claimed: AtomicU64::new(0),
-            stripes: SetOnce::new(),
-            good: Ring::new(),
-            bad: Bad { failed: Ring::new(), slow: Ring::new(), failed_and_slow: Ring::new() },
-            rejected: Ring::new(),
+            good: Owned::new(),
+            bad: Bad::default(),
+            rejected: Ring::default(),
         }
     }
 
@@ -123,71 +122,46 @@ impl TimeWindow {
                 Err(newer) => before = newer,
             }
         };
-        // Eras come round again: nothing of an older one may stay until then.
+        // Eras come round again: nothing of an older one may stay until then. Rings that threads
+        // own have more of them: they would have to be left alone for 4,096 changes.
         let bad = [&self.bad.failed, &self.bad.slow, &self.bad.failed_and_slow];
-        for ring in bad.into_iter().chain([&self.good, &self.rejected]).chain(self.striped()) {
+        for ring in bad.into_iter().chain([&self.rejected]).chain(self.good.all_shared()) {
             ring.forget_before(now);
         }
     }
 
-    /// Counts a call that was neither failed nor slow and ended at `now_ms` in life `life`: one
-    /// exchange, on a line that other threads do not write.
+    /// Counts a call that was neither failed nor slow and ended at `now_ms` in life `life`: with no
+    /// locked operation, on a line that other threads do not write.
     #[inline]
     pub(crate) fn good(&self, now_ms: u64, life: u16) {
-        let at = self.at(now_ms, life);
-        let ring = match self.stripes.get() {
-            None => &self.good,
-            // The mask keeps it below the length, a power of two.
-            Some(stripes) => &stripes[thread_index() & (stripes.len() - 1)].0,
-        };
-        let cell = &ring.0[at.index()];
-        let seen = cell.load(Ordering::Relaxed);
-        let Some(next) = at.one_more(seen) else {
-            return self.good_slowly(now_ms, life);
-        };
-        if fault::BUCKET_BLIND_ADD {
-            return cell.store(next, Ordering::Relaxed);
-        }
-        // Relaxed: see "Who must see whom".
-        if cell.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            self.spread();
-            self.good_slowly(now_ms, life);
+        match self.good.own() {
+            Some(own) => own.count(self.stamp(now_ms, life)),
+            None => self.good_elsewhere(now_ms, life),
         }
     }
 
-    /// A cell that is another's, full or contended.
-    ///
-    /// Takes the time and not the place: nothing that the usual path would first have to store.
+    /// Where the thread has no ring of its own, or not yet.
     #[cold]
     #[inline(never)]
-    fn good_slowly(&self, now_ms: u64, life: u16) {
-        let at = self.at(now_ms, life);
-        let Some(stripes) = self.stripes.get() else {
-            if self.good.add(at, Ordering::Relaxed) == Counted::Full {
-                self.spread();
-                // Unless somebody else is making them: then the cell stays full for this once.
-                if self.stripes.get().is_some() {
-                    self.good_slowly(now_ms, life);
-                }
-            }
-            return;
-        };
-        let own = thread_index();
-        let full = |slot: usize| {
-            let ring = &stripes[(own + slot) & (stripes.len() - 1)].0;
-            ring.add(at, Ordering::Relaxed) == Counted::Full
-        };
-        if (0..stripes.len()).all(full) {
-            self.good.add(at, Ordering::Relaxed);
+    fn good_elsewhere(&self, now_ms: u64, life: u16) {
+        if let Some(own) = self.good.settle() {
+            return own.count(self.stamp(now_ms, life));
         }
+        self.good_shared(self.at(now_ms, life));
     }
 
-    /// Makes the stripes, unless another thread does.
-    pub(crate) fn spread(&self) {
-        // Relaxed: carries only itself; the stripes are published by `SetOnce`.
-        if self.claimed.swap(1, Ordering::Relaxed) == 0 {
-            let made = self.stripes.set((0..slots()).map(|_| Padded(Ring::new())).collect());
-            debug_assert!(made.is_ok(), "one thread claims");
+    fn good_shared(&self, at: At) {
+        // Relaxed: see "Who must see whom".
+        let (counted, met) = self.good.shared_here().add(at, Ordering::Relaxed);
+        match counted {
+            Counted::Write(next) if met || at.count(next) >= BUSY => self.good.spread(),
+            Counted::Write(_) | Counted::Overtaken => {}
+            Counted::Full => {
+                self.good.spread();
+                let full = |ring: &Ring| ring.add(at, Ordering::Relaxed).0 == Counted::Full;
+                // The first that has room; if none has, the bucket stays as it is.
+                let _full = self.good.all_shared().all(full);
+            }
         }
     }
 
@@ -213,9 +187,10 @@ impl TimeWindow {
         let Bad { failed, slow, failed_and_slow } = &self.bad;
         let [failed, slow, both] = sums([failed, slow, failed_and_slow], at, Ordering::SeqCst);
         // After the bad ones: see "Who must see whom".
-        let [common] = sums([&self.good], at, Ordering::Relaxed);
-        let striped = self.striped().map(|ring| sums([ring], at, Ordering::Relaxed)[0]);
-        let good = common + striped.sum::<u64>();
+        let shared = self.good.all_shared().map(|ring| sums([ring], at, Ordering::Relaxed)[0]);
+        let stamp = self.stamp(now_ms, life);
+        let own = self.good.all_own().map(|ring| own_sum(ring, stamp));
+        let good = shared.chain(own).sum::<u64>();
         WindowCounts {
             calls: good + failed + slow + both,
             failures: failed + both,
@@ -233,35 +208,38 @@ impl TimeWindow {
         Scale::from_bits(self.scale.load(Ordering::Relaxed)).place(now_ms, life)
     }
 
-    #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
-    pub(crate) fn is_striped(&self) -> bool {
-        self.stripes.get().is_some()
+    #[inline]
+    fn stamp(&self, now_ms: u64, life: u16) -> Stamp {
+        Scale::from_bits(self.scale.load(Ordering::Relaxed)).stamp(now_ms, life)
     }
 
-    fn striped(&self) -> impl Iterator<Item = &Ring> {
-        self.stripes.get().into_iter().flatten().map(|stripe| &stripe.0)
+    #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+    pub(crate) fn spread(&self) {
+        self.good.spread();
+    }
+
+    #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+    pub(crate) fn is_spread(&self) -> bool {
+        self.good.is_spread()
     }
 }
 
 impl Ring {
-    fn new() -> Self {
-        Self(array::from_fn(|_| AtomicU64::new(0)))
-    }
-
-    /// Counts one in the cell at `at`.
-    fn add(&self, at: At, order: Ordering) -> Counted {
+    /// Counts one in the cell at `at`, and tells whether another thread was met there.
+    fn add(&self, at: At, order: Ordering) -> (Counted, bool) {
         let cell = &self.0[at.index()];
         let mut seen = cell.load(Ordering::Relaxed);
+        let mut met = false;
         loop {
             let counted = at.count_in(seen);
-            let Counted::Write(next) = counted else { return counted };
-            if fault::BUCKET_BLIND_ADD && at.one_more(seen).is_some() {
+            let Counted::Write(next) = counted else { return (counted, met) };
+            if fault::BUCKET_BLIND_ADD && matches!(at.owner(seen), Owner::Own(_)) {
                 cell.store(next, order);
-                return counted;
+                return (counted, met);
             }
             match cell.compare_exchange(seen, next, order, Ordering::Relaxed) {
-                Ok(_) => return counted,
-                Err(newer) => seen = newer,
+                Ok(_) => return (counted, met),
+                Err(newer) => (seen, met) = (newer, true),
             }
         }
     }
@@ -278,6 +256,17 @@ impl Ring {
             }
         }
     }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self(array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+/// What the ten buckets up to `at` hold in a ring that a thread owns.
+fn own_sum(ring: &OwnRing, at: Stamp) -> u64 {
+    (0..BUCKETS).map_while(|back| at.back(back)).map(|at| ring.counted(at)).sum()
 }
 
 /// What the ten buckets up to `at` hold in each ring.

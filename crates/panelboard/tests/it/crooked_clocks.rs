@@ -113,7 +113,7 @@ fn h51_no_policy_minds_a_clock_that_jumps_stalls_or_runs_back() {
                     quiet((index < held.len()).then(|| held.swap_remove(index).end(outcome)));
                 }
                 let seen = breaker.snapshot();
-                assert!(seen.retry_after.is_none_or(|wait| wait <= 2 * SECOND + tick + ms(1)));
+                assert!(seen.retry_after.is_none_or(|wait| wait <= 2 * SECOND + tick + ms(2)));
                 assert!(seen.since.is_none_or(|since| since <= time), "{seen:?}");
                 assert!(seen.probes_in_flight <= 1, "{seen:?}");
                 let held = seen.window.unwrap_or_default();
@@ -129,11 +129,12 @@ fn h51_no_policy_minds_a_clock_that_jumps_stalls_or_runs_back() {
 fn h51_no_policy_admits_early_by_a_crooked_clock() {
     for config in configs() {
         let (breaker, hand) = breaker(config);
-        let trip = 10 * SECOND + Duration::from_nanos(1);
-        hand.set(trip);
+        let (trip, a_part) = (10 * SECOND, Duration::from_nanos(1));
+        hand.set(trip + a_part);
         breaker.trip();
+        // In whole milliseconds of a clock that is rounded down.
         let deadline = breaker.snapshot().retry_after.expect("open") + trip;
-        assert!(deadline >= trip + SECOND);
+        assert!(deadline >= trip + a_part + SECOND);
         let mut chance = Chance(1);
         for _ in 0..200 {
             // To and fro, up to a nanosecond before it, and before the trip.
@@ -163,7 +164,8 @@ fn h51_a_ramp_on_a_crooked_clock_neither_ends_early_nor_underflows() {
         let admitted = (0..1_000).filter(|_| breaker.acquire().is_ok()).count();
         assert!((95..=105).contains(&admitted), "{admitted} of 1000 at the beginning");
         let rest = breaker.acquire().err().and_then(|rejected| rejected.retry_after);
-        assert!(rest.is_none_or(|rest| rest == 10 * SECOND + back));
+        let whole_ms = ms(back.as_nanos().div_ceil(1_000_000) as u64);
+        assert!(rest.is_none_or(|rest| rest == 10 * SECOND + whole_ms));
     }
     hand.set(Duration::MAX);
     assert_eq!(breaker.state(), State::Closed);

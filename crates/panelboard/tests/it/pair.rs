@@ -315,7 +315,7 @@ impl Pair {
 
     /// When the real breaker will be ready to probe, if it says so.
     fn deadline(&self) -> Option<u64> {
-        self.real.snapshot().retry_after.map(|wait| ceil(self.now() + wait))
+        self.real.snapshot().retry_after.map(|wait| floor(self.now() + wait))
     }
 
     /// A deadline that was just set: the reference takes it over, if it is within its bounds.
@@ -353,7 +353,7 @@ impl Pair {
         let threshold = reference.rules.policy.run();
         let ready = matches!(reference.body, Body::Open { until } if floor(now) >= until);
         let wait = match reference.body {
-            Body::Open { until } if !ready => Some(ms(until).saturating_sub(now)),
+            Body::Open { until } if !ready => Some(ms(until - floor(now))),
             _ => None,
         };
         same("state()", self.real.state(), reference.state(now))?;

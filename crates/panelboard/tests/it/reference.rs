@@ -159,7 +159,8 @@ impl Reference {
     }
 
     fn rejected(&self, now: Duration, until: Option<u64>) -> Asked {
-        let retry_after = until.map(|until| Duration::from_millis(until).saturating_sub(now));
+        let retry_after =
+            until.map(|until| Duration::from_millis(until.saturating_sub(floor(now))));
         Asked::Rejected { state: self.state(now), retry_after, generation: self.generation }
     }
 

@@ -1,8 +1,8 @@
 //! The time window by itself: nothing lost where threads meet, and what a judgement sees (D30).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{models::explore::explore_long, window::time::TimeWindow};
+use crate::{models::explore::explore_long, sync::thread, window::time::TimeWindow};
 
 const LIFE: u16 = 7;
 
@@ -94,18 +94,42 @@ fn d30_two_successes_that_rotate_a_bucket_at_once_are_both_counted() {
     explore_long(a_lap_later, &[good_later, good_later], judged_later, &["good, good | 0+0 of 2"]);
 }
 
+/// A window whose first place is another thread's, so that the threads of a model share. It has
+/// counted one good call in the first cell.
+fn shared() -> TimeWindow {
+    let window = Arc::new(window());
+    let another = Arc::clone(&window);
+    thread::spawn(move || another.good(0, LIFE)).join().expect("no panic");
+    Arc::into_inner(window).expect("it has ended")
+}
+
 #[test]
-fn two_successes_that_meet_make_stripes_and_are_both_counted() {
+fn two_successes_that_meet_make_slots_and_are_both_counted() {
+    explore_long(
+        shared,
+        &[good, good],
+        |w: &TimeWindow| format!("{} slots {}", judged(w), w.is_spread()),
+        &["good, good | 0+0 of 3 slots true", "good, good | 0+0 of 3 slots false"],
+    );
+}
+
+#[test]
+fn d30_two_successes_that_rotate_a_shared_bucket_at_once_are_both_counted() {
     explore_long(
         || {
-            let window = window();
+            let window = shared();
             window.good(0, LIFE);
             window
         },
-        &[good, good],
-        |w: &TimeWindow| format!("{} stripes {}", judged(w), w.is_striped()),
-        &["good, good | 0+0 of 3 stripes true", "good, good | 0+0 of 3 stripes false"],
+        &[good_later, good_later],
+        judged_later,
+        &["good, good | 0+0 of 2"],
     );
+}
+
+#[test]
+fn two_first_successes_take_the_first_place_once_and_lose_nothing() {
+    explore_long(window, &[good, good], judged, &["good, good | 0+0 of 2"]);
 }
 
 fn spread(w: &TimeWindow) -> String {
@@ -114,19 +138,19 @@ fn spread(w: &TimeWindow) -> String {
 }
 
 #[test]
-fn stripes_that_two_threads_make_at_once_lose_nothing() {
+fn slots_that_two_threads_make_at_once_lose_nothing() {
     explore_long(window, &[spread, spread], judged, &["good, good | 0+0 of 2"]);
 }
 
 #[test]
-fn a_judgement_holds_a_success_on_a_stripe_or_comes_before_it() {
-    let striped = || {
+fn a_judgement_holds_a_success_in_a_slot_or_comes_before_it() {
+    let spread = || {
         let window = window();
         window.spread();
         window
     };
     explore_long(
-        striped,
+        spread,
         &[good, failed],
         judged,
         &["good, 1+0 of 1 | 1+0 of 2", "good, 1+0 of 2 | 1+0 of 2"],
@@ -134,7 +158,7 @@ fn a_judgement_holds_a_success_on_a_stripe_or_comes_before_it() {
 }
 
 #[test]
-fn a_success_that_finds_the_stripes_being_made_is_counted_by_a_later_judgement() {
+fn a_success_that_finds_the_slots_being_made_is_counted_by_a_later_judgement() {
     explore_long(
         window,
         &[
@@ -153,16 +177,125 @@ fn a_success_that_finds_the_stripes_being_made_is_counted_by_a_later_judgement()
     );
 }
 
+/// A window whose first place is that of the thread that makes it, which is a model's last: it has
+/// counted two calls.
+fn owned_by_the_last() -> TimeWindow {
+    let window = window();
+    window.good(0, LIFE);
+    window.good(0, LIFE);
+    window
+}
+
+/// The owner of a cell takes it over for the next lap while somebody judges the lap before: that
+/// one is never seen with the count of the next.
+#[test]
+fn a_cell_that_its_owner_takes_over_is_seen_of_one_lap_or_the_other() {
+    explore_long(
+        owned_by_the_last,
+        &[
+            |w: &TimeWindow| {
+                let (before, now) = (w.counts(0, LIFE).calls, w.counts(16_000, LIFE).calls);
+                format!("{before} then {now}")
+            },
+            good_later,
+        ],
+        judged_later,
+        &[
+            "2 then 0, good | 0+0 of 1",
+            "2 then 1, good | 0+0 of 1",
+            "0 then 0, good | 0+0 of 1",
+            "0 then 1, good | 0+0 of 1",
+        ],
+    );
+}
+
+/// Its owner begins a new life in a cell while somebody judges both.
+#[test]
+fn a_cell_in_which_its_owner_begins_a_life_is_seen_of_one_life_or_the_other() {
+    explore_long(
+        owned_by_the_last,
+        &[lives, |w: &TimeWindow| {
+            w.good(0, LIFE + 1);
+            "begun".into()
+        }],
+        lives,
+        &[
+            "2 and 0, begun | 0 and 1",
+            "2 and 1, begun | 0 and 1",
+            "0 and 0, begun | 0 and 1",
+            "0 and 1, begun | 0 and 1",
+        ],
+    );
+}
+
+/// The same, and its owner goes on counting: no later count is seen with the stamp before.
+#[test]
+fn a_cell_that_its_owner_has_taken_over_is_never_seen_as_before() {
+    explore_long(
+        || {
+            let window = window();
+            window.good(0, LIFE);
+            window
+        },
+        &[
+            |w: &TimeWindow| w.counts(0, LIFE).calls.to_string(),
+            |w: &TimeWindow| {
+                w.good(16_000, LIFE);
+                good_later(w)
+            },
+        ],
+        judged_later,
+        &["0, good | 0+0 of 2", "1, good | 0+0 of 2"],
+    );
+}
+
+/// What a thread saw counted stays counted, and what it counts itself is in its judgement.
+#[test]
+fn a_judgement_holds_what_it_heard_of() {
+    explore_long(
+        || {
+            let window = window();
+            window.spread();
+            window
+        },
+        &[good, |w: &TimeWindow| {
+            let first = w.counts(0, LIFE).calls;
+            let second = w.counts(0, LIFE).calls;
+            format!("{first} then {second}")
+        }],
+        judged,
+        &["good, 0 then 0 | 0+0 of 1", "good, 0 then 1 | 0+0 of 1", "good, 1 then 1 | 0+0 of 1"],
+    );
+}
+
+fn lives(w: &TimeWindow) -> String {
+    format!("{} and {}", w.counts(0, LIFE).calls, w.counts(0, LIFE + 1).calls)
+}
+
 #[test]
 fn a_life_that_is_over_leaves_nothing_in_the_next() {
+    explore_long(
+        window,
+        &[failed, |w: &TimeWindow| {
+            w.bad(0, LIFE + 1, true, false);
+            w.counts(0, LIFE + 1).calls.to_string()
+        }],
+        lives,
+        &["0+0 of 0, 1 | 0 and 1", "1+0 of 1, 1 | 0 and 1"],
+    );
+}
+
+/// As above, in places of two threads: what the one counts of a life that is over stays with it.
+#[test]
+fn a_thread_that_still_counts_a_life_that_is_over_adds_nothing_to_the_next() {
     explore_long(
         window,
         &[good, |w: &TimeWindow| {
             w.good(0, LIFE + 1);
             w.counts(0, LIFE + 1).calls.to_string()
         }],
-        |w: &TimeWindow| format!("{} and {}", w.counts(0, LIFE).calls, w.counts(0, LIFE + 1).calls),
-        &["good, 1 | 0 and 1"],
+        lives,
+        &["good, 1 | 1 and 1"],
     );
 }
 

@@ -9,6 +9,7 @@ use proptest::{
 };
 
 use super::*;
+use crate::owned::{Padded, Places};
 
 fn window(length_ms: u64) -> TimeWindow {
     TimeWindow::new(Duration::from_millis(length_ms))
@@ -24,7 +25,8 @@ fn failed(window: &TimeWindow, now_ms: u64, life: u16) {
 
 #[test]
 fn its_memory_is_what_its_doc_says() {
-    assert_eq!((size_of::<TimeWindow>(), size_of::<Padded<Ring>>()), (704, 128));
+    let slot = size_of::<Padded<Places<OwnRing, Ring>>>();
+    assert_eq!((size_of::<TimeWindow>(), slot), (1_024, 384));
 }
 
 #[test]
@@ -130,38 +132,61 @@ fn a_full_cell_of_bad_outcomes_stays_full() {
     assert!(at.room() >= 16_000, "a bucket of 1 ms: 16 million a second");
 }
 
+/// Runs on a thread beside the caller's, which has the window's first place: so it shares.
+fn elsewhere(count: impl FnOnce() + Send) {
+    thread::scope(|scope| scope.spawn(count).join()).expect("no panic");
+}
+
 #[test]
-fn a_full_cell_of_good_outcomes_hands_on_to_the_next() {
+fn a_full_shared_cell_hands_on_to_the_next() {
     let window = window(10);
     let at = window.at(0, 0);
-    window.good.0[0].store(at.holding(at.room() - 1), Ordering::SeqCst);
-    let before = at.room() - 1;
-    (0..2).for_each(|_| window.good(0, 0));
-    assert_eq!(window.counts(0, 0).calls, before + 2);
-    let stripes = window.stripes.get().expect("made for the second");
-    for ring in window.striped() {
-        ring.0[0].store(at.holding(at.room() - 1), Ordering::SeqCst);
-    }
-    window.good.0[0].store(at.holding(at.room() - 1), Ordering::SeqCst);
-    let rings = stripes.len() as u64 + 1;
-    (0..rings + 5).for_each(|_| window.good(0, 0));
-    assert_eq!(window.counts(0, 0).calls, rings * at.room(), "then all are full");
+    window.good(0, 0);
+    let shared = |ring: &Ring, count| ring.0[0].store(at.holding(count), Ordering::SeqCst);
+    window.good.all_shared().for_each(|ring| shared(ring, at.room() - 1));
+    // The second one finds it full, and makes the slots.
+    (0..2).for_each(|_| elsewhere(|| window.good_shared(at)));
+    assert_eq!(window.counts(0, 0).calls, at.room() + 2);
+    assert!(window.good.is_spread());
+    window.good.all_shared().for_each(|ring| shared(ring, at.room()));
+    elsewhere(|| window.good_shared(at));
+    let rings = window.good.all_shared().count() as u64;
+    assert_eq!(window.counts(0, 0).calls, rings * at.room() + 1, "then all are full");
     assert!(rings * at.room() >= 40_000, "40 million a second");
 }
 
 #[test]
-fn stripes_count_like_the_common_ring() {
+fn a_thread_of_its_own_ring_counts_without_a_bound() {
+    let window = window(10);
+    (0..100_000).for_each(|_| window.good(0, 0));
+    assert_eq!(window.counts(0, 0).calls, 100_000);
+    assert!(window.at(0, 0).room() < 100_000, "more than a shared cell has room for");
+}
+
+#[test]
+fn slots_count_like_the_first_places() {
     let window = window(1_000);
     window.good(0, 0);
-    window.spread();
-    window.spread();
+    elsewhere(|| window.good(0, 0));
+    window.good.spread();
     (0..3).for_each(|_| window.good(100, 0));
-    assert_eq!(window.good.0[1].load(Ordering::Relaxed), 0, "the common ring is left alone");
-    assert_eq!(window.counts(999, 0).calls, 4);
-    assert_eq!(window.counts(1_000, 0).calls, 3);
+    elsewhere(|| window.good(100, 0));
+    assert_eq!(window.counts(999, 0).calls, 6);
+    assert_eq!(window.counts(1_000, 0).calls, 4);
     window.good(1_700, 0);
     assert_eq!(window.counts(1_700, 0).calls, 1, "the cell was taken over");
     assert_eq!(window.counts(1_700, 1).calls, 0);
+}
+
+#[test]
+fn others_share_a_ring_until_they_use_it_much() {
+    let window = window(10_000);
+    window.good(0, 0);
+    elsewhere(|| (1..BUSY).for_each(|_| window.good(0, 0)));
+    assert!(!window.good.is_spread(), "1,023 calls in a bucket");
+    elsewhere(|| window.good(0, 0));
+    assert!(window.good.is_spread(), "and one more");
+    assert_eq!(window.counts(0, 0).calls, BUSY + 1);
 }
 
 #[test]
@@ -173,7 +198,7 @@ fn a_window_of_another_length_starts_empty_and_the_same_length_keeps_it() {
         window.rejected(now, 0);
     };
     fill(0);
-    window.spread();
+    window.good.spread();
     fill(0);
     window.set_length(Duration::from_millis(1_000));
     assert_eq!((window.counts(0, 0).calls, window.rejections(0, 0)), (4, 2));
@@ -190,12 +215,20 @@ fn a_call_that_read_the_old_length_is_not_taken_for_one_of_the_new() {
     let window = window(1_000);
     let old = window.at(0, 0);
     window.set_length(Duration::from_millis(2_000));
-    window.good.add(old, Ordering::Relaxed);
+    window.good_shared(old);
     assert_eq!(window.counts(0, 0).calls, 0, "it took an empty cell");
-    window.good(0, 0);
+    window.good_shared(window.at(0, 0));
     assert_eq!(window.counts(0, 0).calls, 1, "the new length takes it over");
-    window.good.add(old, Ordering::Relaxed);
+    window.good_shared(old);
     assert_eq!(window.counts(0, 0).calls, 1, "and keeps it");
+    let old = window.stamp(0, 0);
+    window.set_length(Duration::from_millis(3_000));
+    let own = window.good.settle().expect("the first to count");
+    own.count(old);
+    assert_eq!(window.counts(0, 0).calls, 0);
+    own.count(window.stamp(0, 0));
+    own.count(old);
+    assert_eq!(window.counts(0, 0).calls, 1);
 }
 
 /// A window of calls by hand: what was recorded in which bucket, cell by cell.
@@ -288,7 +321,7 @@ fn agree(length: u64, ops: &[Op]) -> Result<(), TestCaseError> {
                     plain = Plain { life: plain.life, latest: plain.latest, ..Plain::of(length) };
                 }
             }
-            Op::Spread => window.spread(),
+            Op::Spread => window.good.spread(),
         }
         let shown = (window.counts(now, plain.life), window.rejections(now, plain.life));
         if shown != plain.counts(now) {
