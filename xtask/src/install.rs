@@ -18,11 +18,11 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// # Errors
 /// It is missing and we may not install it; the message says what to type.
 pub(crate) fn debian(program: &str, package: &str) -> Result<(), String> {
-    if process::there(program, "--version") {
+    if process::there(program, &["--version"]) {
         return Ok(());
     }
     install_debian(&[package])?;
-    match process::there(program, "--version") {
+    match process::there(program, &["--version"]) {
         true => Ok(()),
         false => Err(format!("`{program}` is not there, though {package} is installed")),
     }
@@ -31,7 +31,7 @@ pub(crate) fn debian(program: &str, package: &str) -> Result<(), String> {
 fn install_debian(packages: &[&str]) -> Result<(), String> {
     let list = packages.join(" ");
     let by_hand = format!("missing: {list}. On Debian: `apt-get install {list}`");
-    if !rustix::process::geteuid().is_root() || !process::there("apt-get", "--version") {
+    if !rustix::process::geteuid().is_root() || !process::there("apt-get", &["--version"]) {
         return Err(by_hand);
     }
     println!("installing {list}");

@@ -84,9 +84,9 @@ pub(crate) fn run(mut command: Command, limit: Duration, show: bool) -> Result<E
 }
 
 /// Whether the program can be found and says its version.
-pub(crate) fn there(program: &str, argument: &str) -> bool {
+pub(crate) fn there(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
-        .arg(argument)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

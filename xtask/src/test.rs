@@ -84,7 +84,7 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// nextest where it is installed; otherwise cargo's own runner. No retries with either.
 fn tests() -> Command {
-    if process::there("cargo-nextest", "--version") {
+    if process::there("cargo-nextest", &["--version"]) {
         return cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
     }
     println!("cargo-nextest is not installed: running `cargo test`");
@@ -116,7 +116,7 @@ fn examples(workspace: &Workspace) -> Outcome {
 
 /// Licences, bans and sources. The advisories need a database that is not asked for here.
 fn deny() -> Outcome {
-    if !process::there("cargo-deny", "--version") {
+    if !process::there("cargo-deny", &["--version"]) {
         return Outcome::skipped("cargo-deny is not installed (`cargo install cargo-deny`)");
     }
     let checks = ["deny", "check", "licenses", "bans", "sources"];

@@ -39,7 +39,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 /// First against the library's own tests, which are fast and near to the code; then, for those that
 /// survive, the integration tests.
 pub(super) fn step(context: &Context) -> Result<End, String> {
-    if !process::there("cargo-mutants", "--version") {
+    if !process::there("cargo-mutants", &["mutants", "--version"]) {
         let why = "cargo-mutants is not installed (`cargo install cargo-mutants`)";
         return Ok(End::Skipped(why.into()));
     }

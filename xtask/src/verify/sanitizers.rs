@@ -49,7 +49,7 @@ pub(super) fn address(context: &Context) -> Result<End, String> {
 
 /// A nightly compiler, or the reason why there is none.
 pub(super) fn nightly() -> Result<(), String> {
-    match process::there("cargo", "+nightly") && host().is_some() {
+    match process::there("cargo", &["+nightly"]) && host().is_some() {
         true => Ok(()),
         false => Err("no nightly compiler (`rustup toolchain install nightly`)".into()),
     }

@@ -109,7 +109,7 @@ pub(crate) fn fuzz(workspace: &Workspace, target: &str, seconds: u64) -> Result<
     if let Err(why) = nightly() {
         return Ok(End::Skipped(why));
     }
-    if !process::there("cargo-fuzz", "--version") {
+    if !process::there("cargo-fuzz", &["--version"]) {
         return Ok(End::Skipped("cargo-fuzz is not installed (`cargo install cargo-fuzz`)".into()));
     }
     let build = workspace.target.join("fuzz");
