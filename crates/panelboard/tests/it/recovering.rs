@@ -1,7 +1,7 @@
 //! Who is let through while a breaker recovers, and when is it over? With a fixed seed, chance is
 //! the same for everybody.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use panelboard::{Breaker, Cause, ConfigBuilder, ManualClock, Recorded, State};
 
@@ -168,9 +168,9 @@ fn those_who_see_the_end_together_make_one_transition() {
         hand.advance(10 * SECOND);
         breaker
     };
-    let ask = |_: usize, breaker: &Arc<Breaker>| breaker.acquire_owned().map(mem::forget).is_ok();
+    let ask = |_: usize, breaker: &Arc<Breaker>| breaker.acquire_owned();
     race(4, 40, 20_000, begin, ask, |breaker, admitted| {
-        assert_eq!(admitted, [true; 4]);
+        assert!(admitted.iter().all(Result::is_ok), "{admitted:?}");
         assert_eq!(breaker.snapshot().generation, 4);
     });
 }
