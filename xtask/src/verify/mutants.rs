@@ -12,17 +12,16 @@ use crate::process::{self, Ended};
 
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
 
-/// Where decisions are made without threads. The loops around them are the models' business.
-const PURE: [&str; 9] = [
-    "src/state.rs",
-    "src/word.rs",
-    "src/word/**/*.rs",
-    "src/backoff.rs",
-    "src/limits.rs",
-    "src/policy.rs",
-    "src/policy/**/*.rs",
-    "src/window/**/*.rs",
-    "src/config.rs",
+/// Where decisions are made without threads, and what the tests beside them are called. The loops
+/// around them are the models' business.
+const PURE: [(&str, &[&str]); 7] = [
+    ("src/state.rs", &["state::"]),
+    ("src/word.rs", &["word::"]),
+    ("src/backoff.rs", &["backoff::"]),
+    ("src/limits.rs", &["limits::"]),
+    ("src/policy{.rs,/**/*.rs}", &["policy::"]),
+    ("src/window/**/*.rs", &["window::", "in_flight::"]),
+    ("src/config.rs", &["config::"]),
 ];
 
 /// Enough to decide whether a test fails, and short: each runs once for every mutant.
@@ -36,40 +35,47 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("CARGO_PROFILE_TEST_DEBUG", "0"),
 ];
 
-/// First against the library's own tests, which are fast and near to the code; then, for those that
-/// survive, the integration tests.
+/// First each against the tests beside it, which are fast; then, those that survive, against the
+/// integration tests.
 pub(super) fn step(context: &Context) -> Result<End, String> {
     if !process::there("cargo-mutants", &["mutants", "--version"]) {
         let why = "cargo-mutants is not installed (`cargo install cargo-mutants`)";
         return Ok(End::Skipped(why.into()));
     }
     let out = context.workspace.target.join("mutants");
-    let files = PURE.map(|file| format!("--file=crates/panelboard/{file}"));
-    let shard = if context.quick { &["--shard=0/50"][..] } else { &[] };
-    let mut near = run(context, &out.join("near"), &["--lib"], |command| {
-        command.args(&files).args(shard);
-    })?;
-    let mut figures = Figures::of_mutants(&near.lines);
-    if figures == Figures::default() {
-        return Err(format!("cargo-mutants: {}", near.how()));
+    let (mut figures, mut left) = (Figures::default(), Vec::new());
+    for (number, (file, tests)) in PURE.iter().enumerate() {
+        let out = out.join(format!("near-{number}"));
+        let near = run(context, &out, &["--lib"], |command| {
+            command.arg(format!("--file=crates/panelboard/{file}"));
+            let filters = ["--"].iter().chain(*tests);
+            command.args(filters.map(|filter| format!("--cargo-test-arg={filter}")));
+            command.args(if context.quick { &["--shard=0/50"][..] } else { &[] });
+        })?;
+        let told = Figures::of_mutants(&near.lines);
+        if told == Figures::default() && !context.quick {
+            return Err(format!("cargo-mutants, {file}: {}", near.how()));
+        }
+        figures += told;
+        left.extend(survivors(&near.lines));
     }
-    let first = survivors(&near.lines);
-    println!("{figures}; {} go on to the integration tests", first.len());
-    if !first.is_empty() {
-        let names = first.iter().map(|survivor| format!("--re=^{}$", escaped(survivor)));
-        near = run(context, &out.join("far"), &["--test", "it"], |command| {
+    println!("{figures}; {} go on to the integration tests", left.len());
+    if !left.is_empty() {
+        let names = left.iter().map(|survivor| format!("--re=^{}$", escaped(survivor)));
+        let far = run(context, &out.join("far"), &["--test", "it"], |command| {
             command.args(names);
         })?;
-        let far = Figures::of_mutants(&near.lines).mutants;
-        figures.mutants.missed = far.missed;
-        figures.mutants.caught += far.caught;
-        figures.mutants.timeouts += far.timeouts;
+        let told = Figures::of_mutants(&far.lines).mutants;
+        figures.mutants.missed = told.missed;
+        figures.mutants.caught += told.caught;
+        figures.mutants.timeouts += told.timeouts;
+        left = survivors(&far.lines);
     }
     let doc = context.workspace.root.join("docs/mutants.md");
     let explained = fs::read_to_string(&doc).map_err(|e| format!("{}: {e}", doc.display()))?;
     // In a table a bar is written with a backslash.
     let explained = explained.replace("\\|", "|");
-    let findings = survivors(&near.lines)
+    let findings = left
         .into_iter()
         .filter(|survivor| !explained.contains(&format!("`{}`", place_free(survivor))))
         .map(|survivor| Finding {

@@ -463,4 +463,28 @@ mod tests {
         }
         assert!(!own.is_before(Stamp::NONE), "nobody's");
     }
+
+    #[test]
+    fn a_clock_beyond_its_range_stands_at_its_end() {
+        for width in [1, 2, 1_000, u64::from(u32::MAX)] {
+            for beyond in [LAST + 1, LAST + 2, u64::MAX] {
+                let scale = Scale::new(width);
+                assert_eq!(scale.stamp(beyond, 3), scale.stamp(LAST, 3), "{width} {beyond}");
+                let tag = |n| scale.place::<4>(n, 3).tag;
+                assert_eq!(tag(beyond), tag(LAST), "{width} {beyond}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_era_is_over_for_half_a_round() {
+        let of_era = |era: u64| Scale(Scale::new(10).0 | era << SCALE_ERA_SHIFT);
+        for now in 0..ERAS {
+            for behind in 0..ERAS {
+                let cell = of_era((now + ERAS - behind) % ERAS).place::<4>(LAST, 77).holding(5);
+                let over = (1..=ERAS / 2).contains(&behind);
+                assert_eq!(of_era(now).era_is_over(cell), over, "{behind} behind {now}");
+            }
+        }
+    }
 }

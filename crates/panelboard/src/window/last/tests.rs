@@ -22,7 +22,9 @@ fn record(window: &LastWindow, life: u16, calls: u64, failed: bool, slow: bool) 
 #[test]
 fn its_memory_is_what_its_doc_says() {
     assert_eq!(size_of::<LastWindow>(), 512);
-    for (n, bytes) in [(1, 136), (50, 136), (100, 272), (1_000, 2_176), (65_536, 139_264)] {
+    for (n, bytes) in
+        [(1, 136), (50, 136), (60, 272), (100, 272), (1_000, 2_176), (65_536, 139_264)]
+    {
         let window = LastWindow::new(n);
         let ring = window.ring(n.into()).expect("made");
         assert_eq!((ring.blocks.len() + ring.groups.len()) * 8, bytes, "{n}");
@@ -113,6 +115,20 @@ fn another_length_starts_empty_and_the_same_keeps_all() {
         let slow_only = held.saturating_sub(100);
         assert_eq!(window.counts(3), counts(held, held - slow_only, held), "{length}");
     }
+}
+
+/// As if the numbers of the blocks had come round while it had another length.
+#[test]
+fn what_a_ring_held_before_is_gone_when_its_length_comes_back() {
+    let window = LastWindow::new(50);
+    record(&window, 1, 41, true, false);
+    window.set_length(100);
+    // Two before the last but one that is in the ring: so many does another length skip.
+    let round = Head(window.head.0.load(Ordering::Relaxed)).back(4);
+    window.head.0.store(round.0, Ordering::Relaxed);
+    window.set_length(50);
+    record(&window, 1, 1, false, false);
+    assert_eq!(window.counts(1), counts(1, 0, 0));
 }
 
 #[test]
