@@ -451,6 +451,7 @@ mod tests {
             (at(2, 1_010, 99), true, "the next, of an earlier life"),
             (at(2, 1_000, 99), false, "the life before"),
             (at(2, 1_000, 101), true, "the life after"),
+            (at(2, 1_000, 102), true, "two lives after"),
             (at(2, 1_000, 1_123), true, "1,023 lives ahead"),
             (at(2, 1_000, 1_124), false, "as good as long ago"),
             (at(3, 0, 0), true, "the era after"),
