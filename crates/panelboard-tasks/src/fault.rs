@@ -39,6 +39,14 @@ faults! {
     /// P7: a wait for the lock that takes too long goes on without the lock's protection of order:
     /// a nested entry is let through to wait for itself.
     NESTED_WAITS = "nested-waits";
+    /// L4: a cursor looks for news before it registers, and not again after.
+    WAKE_LOST = "wake-lost";
     /// H6: closing one connection of a session removes them all.
     DETACHES_ALL = "detaches-all";
+    /// H8: a position of another epoch is resumed.
+    EPOCH_IGNORED = "epoch-ignored";
+    /// H3: a cursor that fell out of the ring goes on at its oldest event.
+    LAG_SILENT = "lag-silent";
+    /// H13: an event that comes again is told again.
+    DUPLICATES_TOLD = "duplicates-told";
 }

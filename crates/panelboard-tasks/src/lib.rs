@@ -34,6 +34,7 @@
 //!
 //! - [`Guarded`]: the lock.
 //! - [`Sessions`]: sessions by name; [`RunContext`]: what a run's body can do.
+//! - [`Hub`], [`Cursor`]: who hears of it.
 //! - [`Journal`], [`Record`]: what is written down, in its order; [`MemoryJournal`].
 //!
 //! # Guarantees
@@ -55,6 +56,11 @@
 //! - S14: one live session for a name. One that is given up takes no command any more.
 //! - A reply leaves, and a body starts, when what it depends on is durable.
 //!
+//! - H1 to H5: a connection sees each durable event once, in order, or is told that something is
+//!   gone; publishing waits for no reader; a connection's memory does not depend on how far it is
+//!   behind. H6: one that goes takes no other with it. H8: a position of another log is never
+//!   resumed.
+//!
 //! Each is held by a test that is named after it; the step that decides is explored to the end by a
 //! model with two clients, tasks that end late or never, and a journal that crashes.
 //!
@@ -70,9 +76,13 @@
 //! | connections of a session | `connections`, 64 | refused |
 //! | from a stop to the abort, and to giving up | `grace`, `abort_grace`, 5 s each | see there |
 //! | tasks that were given up, of all sessions | `max_zombies`, 32 | idle sessions start no run |
+//! | a session's events in memory | 1,024, 1 MiB | the oldest goes to the [`History`], or is gone |
+//! | connections to the hub | 20,000, 5,000 of a session | refused |
+//! | messages that are being written, keys | 8 of 256 KiB, 64 | the oldest goes; refused |
+//! | a connection that is behind | `max_lag`, 10,000 events for 30 s | ended, with its position |
 //! | wait for a session's lock | `lock_deadline`, 1 s | an error, never past the lock |
 //! | a session's name | 256 bytes | refused |
-//! | [`MemoryJournal`] | 10,000 records of a session; 100,000 sessions | the oldest goes; no room |
+//! | [`MemoryJournal`] | 10,000 records of a session; 100,000 sessions | the oldest goes; full |
 //!
 //! # Cost
 //!
@@ -88,14 +98,20 @@ mod clock;
 mod fault;
 mod guarded;
 mod histogram;
+mod hub;
 mod journal;
 mod race;
+mod runtime;
 mod session;
 mod sessions;
 mod sync;
 
 pub use guarded::{Contention, Guarded, LockError};
 pub use histogram::Histogram;
+pub use hub::{
+    AttachRefused, Cursor, CursorError, Delivery, DeltaRefused, Ended, Epoch, Event, History,
+    HistoryError, Hub, HubLimits, Mode, Position, Welcome,
+};
 pub use journal::{BoxFuture, Journal, Lsn, MemoryJournal, NotKept, Unreadable};
 pub use session::{
     AnswerRefused, BadSessionId, CancelMode, ClearMode, ClearRefused, Cleared, ConnId, DrainMode,

@@ -6,7 +6,6 @@ mod context;
 mod drain;
 mod drive;
 mod registry;
-mod runtime;
 mod stats;
 mod task;
 
@@ -19,6 +18,7 @@ pub(crate) use cell::Cell;
 pub use context::{Body, Failure, RunContext, Steer};
 pub use drain::Drained;
 use drive::Shared;
+pub(crate) use registry::Registry;
 
 pub use stats::SessionsStats;
 

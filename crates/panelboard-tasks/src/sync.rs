@@ -7,16 +7,17 @@
 use std::time::Duration;
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use real::{Mutex, MutexGuard};
+pub(crate) use real::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{Mutex, MutexGuard};
+pub(crate) use modelled::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Counters whose order decides nothing, so that no model takes steps for them.
 pub(crate) use std::sync::atomic::AtomicU64 as QuietU64;
+use std::sync::atomic::Ordering as QuietOrdering;
 
 /// The ordering of a [`QuietU64`]: it carries only itself.
-pub(crate) const QUIET: std::sync::atomic::Ordering = std::sync::atomic::Ordering::Relaxed;
+pub(crate) const QUIET: QuietOrdering = QuietOrdering::Relaxed;
 
 /// A counter of the whole process, so that two hubs never deal the same number.
 pub(crate) struct Dealt(QuietU64);
@@ -66,6 +67,7 @@ mod real {
     use super::Duration;
 
     pub(crate) use parking_lot::MutexGuard;
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A lock whose wait can have a deadline.
     #[derive(Debug, Default)]
@@ -101,7 +103,10 @@ mod modelled {
     #[cfg(panelboard_shuttle)]
     use shuttle as checker;
 
-    pub(crate) use checker::sync::MutexGuard;
+    pub(crate) use checker::sync::{
+        MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    };
     use std::sync::PoisonError;
 
     #[derive(Debug)]

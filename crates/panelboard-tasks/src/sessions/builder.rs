@@ -6,11 +6,11 @@ use super::{
     Sessions,
     context::Body,
     drive::{Settings, Shared},
-    runtime::Runtime,
 };
 use crate::{
     guarded,
     journal::{Journal, MemoryJournal},
+    runtime::Runtime,
     session::SessionLimits,
 };
 

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Sessions, runtime};
+use super::Sessions;
 use crate::{
     race::{First, first},
+    runtime,
     session::{Command, DrainMode},
     sync::QUIET,
 };

@@ -10,7 +10,6 @@ use super::{
     cell::{Act, Cell, Live},
     context::{Body, Failure, RunContext},
     registry::Registry,
-    runtime::{self, Runtime},
     stats::Counters,
     task::{Signal, TaskShare},
 };
@@ -20,6 +19,7 @@ use crate::{
     guarded::{Guarded, LockError},
     journal::{BoxFuture, Journal, Lsn},
     race::{First, first},
+    runtime::{self, Runtime},
     session::{
         Command, DrainMode, Fence, Given, Life, Reply, SessionId, SessionLimits, State, Step,
         Timer, step,

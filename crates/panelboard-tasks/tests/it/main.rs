@@ -2,6 +2,7 @@
 //! named by a letter and a number holds that entry of the catalogue of races.
 
 mod exclusive;
+mod hub;
 mod journal;
 mod lifetimes;
 mod locks;

@@ -207,3 +207,22 @@ async fn s23_a_body_may_call_every_command_of_its_own_session_and_of_others() {
     let view = sessions.view(&chat).await.expect("available");
     assert_eq!(view.era, 1);
 }
+
+#[tokio::test]
+async fn h22_a_message_that_is_sent_again_gets_the_same_acknowledgement() {
+    let mut rig = Rig::new();
+    let chat = id("chat");
+    let message = || {
+        let key = IdempotencyKey::new("client-message-1", Fingerprint(7));
+        Submission::new("wait").policy(Policy::Steer).key(key)
+    };
+    let first = rig.sessions.submit(&chat, message()).await.expect("idle");
+    rig.next_entered().await;
+    // The connection was lost before the acknowledgement; the client sends it again.
+    let again = rig.sessions.submit(&chat, message()).await.expect("replayed");
+    assert_eq!((again.run, again.replayed), (first.run, true));
+    assert!(rig.sessions.view(&chat).await.expect("available").queue.is_empty());
+    rig.go();
+    rig.idle(&chat).await;
+    assert_eq!(rig.inputs().len(), 1);
+}

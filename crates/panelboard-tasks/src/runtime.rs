@@ -6,42 +6,42 @@ use crate::clock::Clock;
 
 #[cfg(not(panelboard_shuttle))]
 #[derive(Clone, Debug)]
-pub(super) struct Runtime(tokio::runtime::Handle);
+pub(crate) struct Runtime(tokio::runtime::Handle);
 
 #[cfg(not(panelboard_shuttle))]
 impl Runtime {
-    pub(super) fn current() -> Option<Self> {
+    pub(crate) fn current() -> Option<Self> {
         tokio::runtime::Handle::try_current().ok().map(Self)
     }
 
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // Not joined: what a task has to say is said by its guard.
         drop(self.0.spawn(task));
     }
 }
 
 #[cfg(not(panelboard_shuttle))]
-pub(super) async fn sleep_until(clock: Clock, at: Duration) {
+pub(crate) async fn sleep_until(clock: Clock, at: Duration) {
     tokio::time::sleep_until(clock.instant(at)).await;
 }
 
 /// The checker's tasks. A model lets time pass by its own commands.
 #[cfg(panelboard_shuttle)]
 #[derive(Clone, Debug)]
-pub(super) struct Runtime;
+pub(crate) struct Runtime;
 
 #[cfg(panelboard_shuttle)]
 impl Runtime {
-    pub(super) fn current() -> Option<Self> {
+    pub(crate) fn current() -> Option<Self> {
         Some(Self)
     }
 
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(shuttle::future::spawn(task));
     }
 }
 
 #[cfg(panelboard_shuttle)]
-pub(super) async fn sleep_until(_: Clock, _: Duration) {
+pub(crate) async fn sleep_until(_: Clock, _: Duration) {
     std::future::pending().await
 }
