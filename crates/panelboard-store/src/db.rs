@@ -39,6 +39,7 @@ impl Db {
 
     /// Begins a transaction that nobody else can hold up, and whose commit syncs or not.
     pub(crate) fn begin(&mut self, syncs: bool) -> Result<(), Broken> {
+        self.roll_back()?;
         if self.suspect {
             self.empty_the_log()?;
         }

@@ -113,6 +113,8 @@ mod ids;
 mod inbox;
 mod inject;
 mod invalid;
+#[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+mod models;
 mod open;
 mod ops;
 mod page;

@@ -155,16 +155,22 @@ impl Upkeep {
                 Ok(made) => done.snapshots += u64::from(made),
                 Err(_) => return Ok(Err(())),
             }
+        } else if !self.may_trim(candidate) {
+            return Ok(Ok(()));
         }
-        while self.may_trim(id) {
+        // What the snapshot or the deletion has made superfluous shows in the row of now.
+        let mut now = self.find(id);
+        while let Ok(Some(found)) = &now
+            && self.may_trim(found)
+        {
             match self.write(Op::Trim { id: id.clone(), epoch: *epoch })? {
                 Ok(Written { outcome: Outcome::Same, .. }) => return Ok(Ok(())),
                 Ok(_) if self.shared.inbox.has_ended() => return Ok(Ok(())),
-                Ok(_) => {}
+                Ok(_) => now = self.find(id),
                 Err(_) => return Ok(Err(())),
             }
         }
-        Ok(Ok(()))
+        Ok(now.map(drop).map_err(drop))
     }
 
     fn wants_snapshot(&self, candidate: &Candidate) -> bool {
@@ -174,13 +180,12 @@ impl Upkeep {
     }
 
     /// Whether the writer would find something to remove: it is not asked for nothing.
-    fn may_trim(&self, id: &SessionId) -> bool {
-        let Ok(Some(now)) = self.find(id) else { return false };
+    fn may_trim(&self, now: &Candidate) -> bool {
         let Limits { keep_records, tombstone_ttl_us, .. } = self.shared.config;
         if let Some(deleted) = now.deleted {
             let over =
                 to_micros(self.shared.clock.wall()) >= deleted.saturating_add(tombstone_ttl_us);
-            return now.low < now.head || now.has_snapshot || over || id.is_away();
+            return now.low < now.head || now.has_snapshot || over || now.id.is_away();
         }
         let in_snapshot = now.upto.min(now.head.saturating_sub(keep_records));
         let of_old_era = now.has_snapshot && now.upto == 0;

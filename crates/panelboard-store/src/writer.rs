@@ -125,7 +125,7 @@ impl Writer {
                 last = line.back().map_or(last, |entry| entry.lsn);
                 begun
                     .extend(line.drain(..).map(|entry| Begun::new(&entry.op.op, entry.op.pending)));
-                self.fail(begun, &failure, last);
+                return self.fail(begun, &failure, last);
             }
             Err(Broken::Crashed) => return Err(()),
         }
@@ -202,12 +202,12 @@ impl Writer {
     }
 
     /// Nothing of the batch is kept, and each of its writes is told.
-    fn fail(&mut self, begun: Vec<Begun>, failure: &Failure, last: Lsn) {
+    fn fail(&mut self, begun: Vec<Begun>, failure: &Failure, last: Lsn) -> Result<(), ()> {
         // If this fails too, the next batch's beginning tries again before anything else.
         if !fault::FAILED_BATCH_STAYS
             && let Err(Broken::Crashed) = self.db.roll_back()
         {
-            return;
+            return Err(());
         }
         self.rows.forget();
         self.due.clear();
@@ -222,6 +222,7 @@ impl Writer {
                 pending.resolve(Err(WriteError::Failed(failure.clone())));
             }
         }
+        Ok(())
     }
 }
 
