@@ -61,6 +61,9 @@ enum End {
 
 const TABLE: &str = "xtask/src/faults/table.rs";
 
+/// The crate that they are planted in.
+const CORE: [&str; 1] = [models::CORE];
+
 /// A build and one test.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -168,8 +171,8 @@ fn command<'a>(
     tests: impl IntoIterator<Item = &'a str>,
 ) -> Command {
     let mut command = match kind {
-        Kind::Loom => models::command(Checker::Loom, workspace, "--exact"),
-        Kind::Shuttle => models::command(Checker::Shuttle, workspace, "--exact"),
+        Kind::Loom => models::command_of(Checker::Loom, workspace, &CORE, "--exact"),
+        Kind::Shuttle => models::command_of(Checker::Shuttle, workspace, &CORE, "--exact"),
         Kind::Unit | Kind::It => {
             let binary: &[&str] = if kind == Kind::Unit { &["--lib"] } else { &["--test", "it"] };
             let mut command = Command::new("cargo");
