@@ -88,9 +88,6 @@ enum End {
 
 const TABLE: &str = "xtask/src/faults/table.rs";
 
-/// The crate that they are planted in.
-const CORE: [&str; 1] = [models::CORE];
-
 /// A build and one test.
 const LIMIT: Duration = Duration::from_secs(300);
 
