@@ -1,4 +1,4 @@
-//! How do the models run? Under loom and shuttle, in release mode with debug assertions.
+//! How do the cores' models run? Under loom and shuttle, in release mode with debug assertions.
 
 use std::{process::Command, time::Duration};
 
@@ -25,12 +25,6 @@ impl Checker {
     }
 }
 
-/// Whose models there are: the core's, and those of the store's queue and receipts.
-const PACKAGES: [&str; 2] = [CORE, "panelboard-store"];
-
-/// The one that the planted faults are of.
-pub(crate) const CORE: &str = "panelboard";
-
 /// The models' own module: the other tests use the atomics outside a model.
 pub(crate) const ALL: &str = "models::";
 
@@ -50,23 +44,26 @@ pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String
     Ok(ended.success())
 }
 
-/// The run of those models whose path holds `filter`.
+/// The crates that have models.
+const CRATES: [&str; 3] = ["panelboard", "panelboard-store", "panelboard-tasks"];
+
+/// The run of those models of all crates whose path holds `filter`.
 pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {
-    command_of(checker, workspace, &PACKAGES, filter)
+    command_of(&CRATES, checker, workspace, filter)
 }
 
-/// The same for some of the crates that have models.
+/// The run of those models of these crates whose path holds `filter`.
 pub(crate) fn command_of(
+    crates: &[&str],
     checker: Checker,
     workspace: &Workspace,
-    packages: &[&str],
     filter: &str,
 ) -> Command {
     let mut command = Command::new("cargo");
     command
         .current_dir(&workspace.root)
         .arg("test")
-        .args(packages.iter().flat_map(|package| ["-p", package]))
+        .args(crates.iter().flat_map(|name| ["-p", name]))
         .args(["--release", "--lib", "--", filter])
         .env("RUSTFLAGS", checker.flags())
         // Its own folder: other flags in the same one would build everything anew each time.
