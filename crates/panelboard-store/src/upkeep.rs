@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Row};
 
 use crate::{
     clock::to_micros,
@@ -57,7 +57,6 @@ pub struct Maintained {
 
 /// What is known of a session that may be due.
 struct Candidate {
-    key: i64,
     id: SessionId,
     epoch: Epoch,
     touched: u64,
@@ -109,7 +108,9 @@ impl Upkeep {
             let page = self.readers.read(|connection| {
                 let sql = format!("{CANDIDATE} WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
                 let mut statement = connection.prepare_cached(&sql)?;
-                let rows = statement.query_map((after, PAGE as i64), candidate)?;
+                // A row that can't be read keeps nobody from those behind it.
+                let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, candidate(row)));
+                let rows = statement.query_map((after, PAGE as i64), row)?;
                 rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)
             });
             let Ok(page) = page else {
@@ -117,14 +118,16 @@ impl Upkeep {
                 return Ok(done);
             };
             let Some(last) = page.last() else { return Ok(done) };
-            after = last.key;
-            for candidate in &page {
+            after = last.0;
+            for (_, candidate) in &page {
                 if self.shared.inbox.has_ended() {
                     return Ok(done);
                 }
-                if self.tend(candidate, &mut done)?.is_err() {
-                    done.skipped += 1;
-                }
+                let tended = match candidate {
+                    Ok(candidate) => self.tend(candidate, &mut done)?,
+                    Err(_) => Err(()),
+                };
+                done.skipped += u64::from(tended.is_err());
             }
         }
     }
@@ -243,9 +246,8 @@ impl Upkeep {
     }
 }
 
-fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     Ok(Candidate {
-        key: row.get(0)?,
         id: SessionId::stored(&row.get::<_, String>(1)?),
         epoch: Epoch(row.get(2)?),
         touched: row.get(3)?,

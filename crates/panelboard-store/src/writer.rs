@@ -159,7 +159,7 @@ impl Writer {
                 }
                 this.answer = Some(answer);
             }
-            // The memory of the disk class rises with the commit; this one does not wait for it.
+            // What is of the lowest class has reached it by being checked.
             self.shared.mark.raise(Class::Memory, *last);
             let room = BATCH_WRITES.saturating_sub(begun.len());
             let passed = self.shared.clock.monotonic().saturating_sub(start);
