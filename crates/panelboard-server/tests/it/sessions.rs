@@ -186,7 +186,7 @@ impl Socket {
     }
 
     /// All that comes until the server closes, and its code and reason.
-    pub(crate) fn to_the_end(&mut self) -> (Vec<Value>, u16, String) {
+    pub(crate) fn rest(&mut self) -> (Vec<Value>, u16, String) {
         let mut frames = Vec::new();
         loop {
             match self.socket.read() {

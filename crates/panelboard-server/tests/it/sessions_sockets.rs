@@ -89,7 +89,7 @@ fn whatever_is_no_frame_is_told_of_and_the_connection_lives() {
     for _ in 0..100 {
         socket.raw(text("{"));
     }
-    let (_, code, _) = socket.to_the_end();
+    let (_, code, _) = socket.rest();
     assert_eq!(code, 4400, "but who only speaks another language is sent away");
 }
 
@@ -311,7 +311,7 @@ fn h_17_a_shutdown_tells_streams_and_sockets_and_ends_in_time() {
     assert!(sse.line().unwrap().starts_with("retry: "));
     let begun = tokio::time::Instant::now();
     server.signal("TERM");
-    let (frames, code, reason) = socket.to_the_end();
+    let (frames, code, reason) = socket.rest();
     assert_eq!(frames.last().unwrap()["type"], "goaway");
     assert_eq!(code, 1012);
     assert!(reason.contains("reconnect_after_ms"), "{reason}");
