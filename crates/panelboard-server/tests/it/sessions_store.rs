@@ -191,7 +191,7 @@ fn a_store_that_is_full_says_so_and_keeps_what_it_has_acknowledged() {
     until("there is room again", || {
         (chat.post("/memory", &json!({ "text": "x".repeat(20_000) })).status == 201).then_some(())
     });
-    check(&chat.events());
+    assert_eq!(chat.memory().len(), 1);
 }
 
 #[test]
@@ -247,5 +247,33 @@ fn s_28_a_session_that_left_the_memory_is_the_same_when_it_comes_back() {
         }
     });
     assert_eq!(chat.memory().len(), 110);
+    check(&chat.events());
+}
+
+#[test]
+fn a_stop_in_order_keeps_what_was_said_and_what_waits_runs_in_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("panelboard.toml");
+    let text = stored(folder.path(), "[server]\nstop_within = \"300ms\"\n");
+    std::fs::write(&path, text).unwrap();
+    let serve = || Program::serve(&["--config", path.to_str().unwrap()], &[]);
+    let server = serve();
+    all_keys(server.addr, "slow");
+    let chat = Chat::new(server.addr, "chat");
+    let first = chat.start("take your time", "reject");
+    let second = chat.start("and then me", "enqueue");
+    chat.is_answering(&first);
+    server.signal("TERM");
+    let (code, _, err) = server.wait();
+    assert_eq!(code, 0, "{err}");
+
+    let server = serve();
+    let chat = Chat::new(server.addr, "chat");
+    chat.is(&second, "succeeded");
+    let stopped = chat.run(&first);
+    assert_eq!((&stopped["status"], &stopped["reason"]), (&json!("lost"), &json!("shutdown")));
+    let roles: Vec<Value> = chat.memory().iter().map(|item| item["role"].clone()).collect();
+    assert_eq!(roles, ["user", "assistant", "user", "assistant"], "what it had said is kept");
+    assert_eq!(chat.memory()[1]["partial"], true);
     check(&chat.events());
 }
