@@ -1,10 +1,10 @@
 // What does one session look like after these frames? Frames and readings in, transcript out. Knows
 // no socket, no page and no clock, so that it can be tested with every cut and repeat.
 //
-// Three sources tell of the same things and may overlap: durable events (by seq), transient text (by
-// offset), and what HTTP or a resync tells of the past. Each run only ever moves forward, an event
-// counts once, and a character has one place: so the order in which the sources arrive, and how
-// often, changes nothing in the end.
+// Three sources tell of the same things and may overlap: durable events (by seq), transient text
+// (by offset), and what HTTP or a resync tells of the past. Each run only ever moves forward, an
+// event counts once, and a character has one place: so the order in which the sources arrive, and
+// how often, changes nothing in the end.
 
 const TERMINAL = new Set(['succeeded', 'failed', 'cancelled', 'superseded', 'rolled_back',
   'timed_out', 'lost', 'consumed']);
@@ -45,10 +45,10 @@ class Message {
 
   /** Takes all of the text up to a place; what is longer already stays. */
   upTo(upto, text) {
-    if (this.done || upto < this.chars) return;
+    if (this.done || upto < this.chars) return true;
     this.text = text;
     this.chars = length(text);
-    this.drain();
+    return this.drain();
   }
 
   complete(text) {
@@ -72,7 +72,7 @@ class Run {
   }
 
   move(status) {
-    if (rank(status) < rank(this.status) || isOver(this.status)) return;
+    if (rank(status) < rank(this.status)) return;
     this.status = status;
     if (rank(status) !== 3 || status === 'running') this.question = null;
   }
@@ -93,7 +93,9 @@ class Run {
   texts() {
     if (this.status === 'rolled_back') return [];
     const all = [...this.messages.values()];
-    if (!isOver(this.status) && all.length) return all.map((m) => ({ text: m.text, live: !m.done }));
+    if (!isOver(this.status) && all.length) {
+      return all.map((m) => ({ text: m.text, live: !m.done }));
+    }
     const kept = all.filter((m) => m.done).map((m) => ({ text: m.text, live: false }));
     if (kept.length || this.output === null) return kept;
     return [{ text: this.output, live: false }];
@@ -121,7 +123,6 @@ export class Session {
     this.notes = [];
     this.noted = 0; // the era that the notes are of
     this.tag = null;
-    this.gone = 0; // runs up to this one belong to an era that was cleared
     this.needs = { runs: false, memory: false, again: false };
   }
 
@@ -151,7 +152,7 @@ export class Session {
       case 'resync': this.resync(frame); break;
       case 'event': this.event(frame); break;
       case 'delta': this.text(frame, (m) => m.delta(frame.offset, frame.text)); break;
-      case 'partial': this.text(frame, (m) => { m.upTo(frame.upto, frame.text); return true; }); break;
+      case 'partial': this.text(frame, (m) => m.upTo(frame.upto, frame.text)); break;
       case 'presence': this.connections = frame.connections; break;
       default: // a frame of a later version: nothing to see here
     }
@@ -192,8 +193,7 @@ export class Session {
     if (event === 'session.cleared') { this.cleared(data.era); return; }
     if (event === 'queue.changed') { this.queue = data.queue; return; }
     if (event === 'memory.changed') { this.needs.memory = true; return; }
-    if (run === undefined || Number(run) <= this.gone) return;
-    this.runEvent(this.run(run), event, at, data);
+    if (run !== undefined) this.runEvent(this.run(run), event, at, data);
   }
 
   runEvent(r, event, at, data) {
@@ -234,7 +234,8 @@ export class Session {
 
   enqueued(run, position) {
     if (this.queue.some((q) => q.run === run)) return;
-    this.queue = [...this.queue, { run, position: position ?? this.queue.length + 1, steer: false }];
+    const last = this.queue.length + 1;
+    this.queue = [...this.queue, { run, position: position ?? last, steer: false }];
   }
 
   dequeued(run) {
@@ -242,19 +243,14 @@ export class Session {
   }
 
   cleared(era) {
-    for (const [key, r] of this.runs) {
-      // A run that HTTP told of may be of the new era already, or of a later one.
-      if (r.era !== null && r.era >= era) continue;
-      this.gone = Math.max(this.gone, r.n);
-      this.runs.delete(key);
-    }
+    // One that HTTP told of ahead of its events goes as well: they bring it back.
+    this.runs.clear();
     this.era = Math.max(era, this.era ?? era);
     this.queue = [];
     if (this.noted < era) this.notes = [];
   }
 
   text({ run, message_id: id }, take) {
-    if (Number(run) <= this.gone) return;
     const r = this.run(run);
     if (isOver(r.status)) return;
     if (!take(r.message(id))) this.needs.again = true;
@@ -266,8 +262,6 @@ export class Session {
   runsRead(items, since) {
     if (since !== this.since()) return;
     for (const item of items) {
-      if (Number(item.run) <= this.gone) continue;
-      if (this.era !== null && item.era < this.era) { this.runs.delete(item.run); continue; }
       const r = this.run(item.run);
       r.era = item.era ?? null;
       r.input ??= textOf(item.input);
@@ -304,9 +298,8 @@ export class Session {
     this.notes = items.filter((i) => !i.run).map(({ role, text, at, seq }) => (
       { role, text, at, seq }));
     for (const { run, role, text, at } of items) {
-      if (!run || Number(run) <= this.gone) continue;
+      if (!run) continue;
       const r = this.run(run);
-      r.era = era;
       r.at ??= at;
       if (role === 'user') r.input ??= text;
       else if (role === 'assistant') r.output = text;
@@ -318,10 +311,13 @@ export class Session {
   /** The run that holds the slot, if one does. */
   active() {
     let found = null;
-    for (const r of this.runs.values()) if (isLive(r.status) && (!found || r.n > found.n)) found = r;
+    for (const r of this.runs.values()) {
+      if (isLive(r.status) && (!found || r.n > found.n)) found = r;
+    }
     return found;
   }
 
+  /** What an earlier era left behind, late frames among it, has no words or is of that era. */
   seen(r) {
     return r.input !== null && (r.era === null || this.era === null || r.era >= this.era);
   }

@@ -1,13 +1,15 @@
 // In what words? Problems, policies and ends as a person would say them, and the little formatting
 // that answers get. Text in, text out: what the words look like is the page's affair.
 
-/** What a second message does while an answer runs. */
+/** What a message does that is sent while an answer runs: its name, what it says, what it means. */
 export const POLICIES = [
-  ['enqueue', 'Wait its turn', 'It is answered after this answer and those before it in the queue.'],
-  ['interrupt', 'Stop the answer', 'The answer stops where it is and is kept; then yours is answered.'],
-  ['rollback', 'Undo the question', 'The running question and its answer are taken back; then yours is answered.'],
-  ['steer', 'Steer the answer', 'The running answer gets it as a hint; if it ends before, yours is answered next.'],
-  ['reject', 'Be refused', 'It is not taken while an answer runs; your text stays here.'],
+  ['enqueue', 'waits its turn', 'It is answered after what is running and what waits already.'],
+  ['interrupt', 'stops the answer', 'The answer stops and what it said is kept; then comes yours.'],
+  ['rollback', 'takes the question back',
+    'The running question and its answer are undone; then comes yours.'],
+  ['steer', 'steers the answer',
+    'The running answer gets it as a hint; should that end first, yours is next.'],
+  ['reject', 'is refused', 'It is not taken while an answer runs; your words stay in the field.'],
 ];
 
 /** How an answer that did not simply succeed came to its end. */
@@ -33,11 +35,11 @@ export const phase = (status) => LIVE[status] ?? status ?? '';
 
 /** What to do about a problem, by its code. */
 const ADVICE = {
-  'session-busy': 'Wait for the answer, stop it, or choose below what a second message does.',
+  'session-busy': 'Wait for the answer, stop it, or choose below what a message does meanwhile.',
   'queue-full': 'Wait until one of the queue is answered, or take one out of it.',
   'idempotency-mismatch': 'Send it again: it counts as a new message.',
   'no-such-session': 'It was deleted, or never was. Begin a new one.',
-  'session-unreadable': 'Nothing is lost: the stored bytes are kept. Whoever runs this server should look at its store.',
+  'session-unreadable': 'What is stored is kept as it is: whoever runs the server must look at it.',
   'lock-timeout': 'The server is very busy. Send it again in a moment.',
   'draining-zombies': 'Answers that do not stop hold the server up. Try again later.',
   'shutting-down': 'The server is about to stop. Send it again when it is back.',
