@@ -103,6 +103,13 @@ export class SessionDouble {
     return { ok: true, result: { era: this.era, seq: this.seq } };
   }
 
+  /** The log is gone, as after a restart without a store: everything begins anew. */
+  lose() {
+    Object.assign(this, { epoch: `${this.epoch}+`, seq: 0, era: 1, log: [], runs: [], queue: [],
+      active: null, memory: [] });
+    this.seen.clear();
+  }
+
   note(text) {
     const seq = this.event('memory.changed', null, { tag: `${this.era}.${this.seq + 1}` }).seq;
     this.memory.push({ seq, role: 'note', text, at: this.stamp() });

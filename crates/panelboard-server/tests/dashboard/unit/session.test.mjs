@@ -123,10 +123,14 @@ function story(seed) {
   const server = new SessionDouble({ id: 's', now: () => (time += 7),
     emit: (frame) => clients.forEach((c) => c.hear(frame)) });
   for (let i = 0; i < CLIENTS; i += 1) clients.push(new Client(server, dice(seed * 31 + i)));
-  const whole = new Session('s'); // the one that hears everything, once and in order
-  server.subscribe(null).forEach((f) => whole.apply(f));
-  whole.takeNeeds();
-  whole.memoryRead(server.memoryPage(), whole.since());
+  let whole; // the one that hears everything, once and in order
+  const begin = () => {
+    whole = new Session('s');
+    server.subscribe(null).forEach((f) => whole.apply(f));
+    whole.takeNeeds();
+    whole.memoryRead(server.memoryPage(), whole.since());
+  };
+  begin();
   const emit = server.emit;
   server.emit = (frame) => {
     whole.apply(copy(frame));
@@ -135,6 +139,11 @@ function story(seed) {
   };
   for (let i = 0; i < STEPS; i += 1) {
     happen(server, d);
+    if (d.chance(0.004)) {
+      for (const c of clients) c.cut();
+      server.lose();
+      begin();
+    }
     if (server.stale) { whole.memoryRead(server.memoryPage(), whole.since()); server.stale = false; }
     for (const c of clients) {
       for (let n = d.below(4); n > 0; n -= 1) c.step();
@@ -162,8 +171,10 @@ test(`${ROUNDS} random sessions: four bad lines see what the one good line sees`
 
 // ---- the rules, one by one -----------------------------------------------------------------------
 
+const at = (second) => `2026-11-28T08:00:0${second}.000000Z`;
+const IDLE = { slot: { state: 'idle' }, queue: [] };
 const event = (seq, name, run, data = {}, epoch = 'e') => ({ type: 'event', session: 's', epoch, seq,
-  at: `2026-11-28T08:00:0${seq % 10}.000000Z`, event: name, ...(run ? { run } : {}), data });
+  at: at(seq % 10), event: name, ...(run ? { run } : {}), data });
 const delta = (offset, text) => ({ type: 'delta', session: 's', run: '1', message_id: 'm', offset, text });
 
 function begun() {
@@ -221,10 +232,84 @@ test('an event of another log is not counted, it is asked again', () => {
 
 test('a snapshot of another log replaces everything, also runs of the same number', () => {
   const s = begun();
-  s.apply({ type: 'resync', session: 's', epoch: 'new', seq: 2, snapshot: { era: 1, slot: { state: 'idle' },
-    queue: [], items: [{ seq: 1, role: 'user', text: 'other', run: '1', at: '2026-11-28T09:00:00.000000Z' }] } });
+  s.memoryRead({ era: 1, tag: '1.3', items: [] }, s.since());
+  const before = s.since();
+  s.apply({ type: 'resync', session: 's', epoch: 'new', seq: 2, snapshot: { ...IDLE, era: 1,
+    items: [{ seq: 1, role: 'user', text: 'other', run: '1', at: at(9) }] } });
+  s.runsRead([{ run: '7', status: 'failed', input: 'late', era: 1 }], before);
   assert.deepEqual(s.transcript().map((t) => t.input), ['other']);
   assert.equal(s.takeNeeds().runs, true);
+});
+
+test('a snapshot of a later era leaves nothing of the earlier one, also before the runs are read', () => {
+  const s = begun();
+  s.apply({ type: 'resync', session: 's', epoch: 'e', seq: 9, snapshot: { ...IDLE, era: 2, items: [] } });
+  assert.deepEqual(s.transcript(), []);
+});
+
+test('a snapshot that is behind is not taken', () => {
+  const s = begun();
+  s.apply({ type: 'resync', session: 's', epoch: 'e', seq: 2, snapshot: { ...IDLE, era: 1, items: [] } });
+  assert.deepEqual(s.position(), { epoch: 'e', seq: 3 });
+});
+
+test('an event that comes again later changes nothing', () => {
+  const s = begun();
+  const waits = event(4, 'queue.changed', null, { queue: [{ run: '2', position: 1, steer: false }] });
+  s.apply(waits);
+  s.apply(event(5, 'queue.changed', null, { queue: [] }));
+  s.apply(waits);
+  assert.deepEqual(s.waiting(), []);
+  assert.deepEqual(s.position(), { epoch: 'e', seq: 5 });
+});
+
+test('what left the queue is not in it, also before the queue is told anew', () => {
+  const s = begun();
+  s.apply(event(4, 'run.created', '2', { input: 'b', status: 'queued', position: 1 }));
+  s.apply(event(5, 'run.created', '3', { input: 'c', status: 'queued', position: 2 }));
+  assert.deepEqual(s.waiting().map((q) => q.input), ['b', 'c']);
+  s.apply(event(6, 'run.finished', '2', { status: 'cancelled' }));
+  assert.deepEqual(s.waiting().map((q) => [q.input, q.position]), [['c', 1]]);
+});
+
+test('a record that is older than the events does not answer the question', () => {
+  const s = begun();
+  s.apply(event(4, 'run.awaiting_input', '1', { request_id: 'q', prompt: '?' }));
+  s.runsRead([{ run: '1', status: 'running', input: 'hi', era: 1 }], s.since());
+  assert.deepEqual(s.transcript()[0].question, { request: 'q', prompt: '?' });
+});
+
+test('notices stand in the order in which they came, each once', () => {
+  const s = begun();
+  const notice = (text) => ({ code: 'cooling', text });
+  s.apply(event(4, 'run.notice', '1', notice('second')));
+  s.apply(event(5, 'run.notice', '1', notice('third')));
+  s.runsRead([{ run: '1', status: 'running', input: 'hi', era: 1,
+    notices: [notice('first'), notice('second')] }], s.since());
+  assert.deepEqual(s.transcript()[0].notices.map((n) => n.text), ['first', 'second', 'third']);
+});
+
+test('of a run that was taken back no word is left', () => {
+  const s = begun();
+  s.apply(event(4, 'message.completed', '1', { message_id: 'm', text: 'said' }));
+  s.apply(event(5, 'run.finished', '1', { status: 'rolled_back' }));
+  assert.deepEqual(s.transcript()[0].texts, []);
+});
+
+test('notes: the newest reading counts, and none from before a clear', () => {
+  const s = begun();
+  const note = (text) => ({ seq: 4, role: 'note', text, at: at(4) });
+  const notes = () => s.transcript().filter((e) => e.kind === 'note').map((e) => e.text);
+  s.memoryRead({ era: 1, tag: '1.5', items: [note('new')] }, s.since());
+  s.memoryRead({ era: 1, tag: '1.4', items: [note('old')] }, s.since());
+  assert.deepEqual(notes(), ['new']);
+  s.apply(event(6, 'session.cleared', null, { era: 2 }));
+  assert.deepEqual(notes(), []);
+  s.memoryRead({ era: 1, tag: '1.5', items: [note('new')] }, s.since());
+  assert.deepEqual(notes(), []);
+  s.memoryRead({ era: 3, tag: '3.9', items: [note('ahead')] }, s.since());
+  s.apply(event(8, 'session.cleared', null, { era: 3 }));
+  assert.deepEqual(notes(), ['ahead'], 'it was read ahead of the clear before it');
 });
 
 test('what ended stays ended, also when older news comes later', () => {
@@ -245,12 +330,14 @@ test('text that is not kept goes when the run ends, on every screen alike', () =
 
 test('after a clear nothing of before comes back', () => {
   const s = begun();
-  s.apply(event(4, 'session.cleared', null, { era: 2 }));
+  s.apply(event(4, 'run.created', '9', { input: 'waits', status: 'queued', position: 1 }));
+  s.apply(event(5, 'session.cleared', null, { era: 2 }));
+  assert.deepEqual(s.waiting(), []);
   s.apply(delta(0, 'late'));
-  s.apply(event(5, 'run.finished', '1', { status: 'cancelled', reason: 'cleared' }));
+  s.apply(event(6, 'run.finished', '1', { status: 'cancelled', reason: 'cleared' }));
   s.runsRead([{ run: '1', status: 'cancelled', input: 'hi', era: 1, output: 'late' }], s.since());
   assert.deepEqual(s.transcript(), []);
-  s.apply(event(6, 'run.created', '2', { input: 'new', status: 'starting' }));
+  s.apply(event(7, 'run.created', '10', { input: 'new', status: 'starting' }));
   assert.deepEqual(s.transcript().map((t) => t.input), ['new']);
 });
 
