@@ -223,7 +223,7 @@ function drawHello(v) {
     set($('hello-text'), 'It was deleted, or never was. What you send begins it anew.');
   } else if (v?.problem) {
     const { said, advice } = problem(v.problem);
-    set($('hello-title'), `${said}.`);
+    set($('hello-title'), `${said.replace(/\.$/, '')}.`);
     set($('hello-text'), advice || 'It is tried again.');
   } else if (v && v.epoch === null) {
     set($('hello-title'), 'Reading the session…');
@@ -351,14 +351,15 @@ async function submit() {
   if (!input.trim() || beginning) return;
   setProblem(null);
   if (current === null && !await begin(input)) return;
+  fill(''); // what is refused at once comes back into it
   const id = socket.command({ type: 'submit', session: current, input,
     on_conflict: $('policy').value, ...($('model').value ? { model: $('model').value } : {}) });
   if (id === null) {
-    setProblem({ title: 'too many messages wait for the connection', code: 'queue-full' });
+    fill(input);
+    setProblem({ title: 'too many messages wait for the connection' });
     return;
   }
   later(id);
-  fill('');
   kept.set(`draft ${current ?? ''}`, null, sessionStorage);
   following = true;
   draw(new Set([current]));
@@ -391,6 +392,7 @@ async function begin(input) {
 
 /** Draws again once an answer is late enough to be shown as late. */
 function later(id) {
+  if (!socket.link.outbox.has(id)) return;
   sentAt.set(id, performance.now());
   setTimeout(drawOutbox, SLOW_MS + 20);
 }

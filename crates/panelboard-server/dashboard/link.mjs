@@ -18,6 +18,9 @@ const PING_MS = 20_000;
 const SILENT_MS = 8000;
 const MAX_OUTBOX = 64;
 const KEPT_SESSIONS = 24;
+/** Errors after which there is no session to follow. */
+const GONE = new Set(['no-such-session', 'session-deleted', 'bad-session-id']);
+const UNSURE = { code: 'unsure', title: 'the line broke before the server answered' };
 /** What a close code says about trying again. */
 const AT_LEAST_MS = { 1013: 5000, 4400: 10_000, 4429: 5000 };
 
@@ -65,8 +68,25 @@ export class Link {
     if (this.outbox.size >= MAX_OUTBOX) return null;
     const whole = { ...frame, client_msg_id: id };
     this.outbox.set(id, { frame: whole, sent: 0 });
-    if (this.live) { this.outbox.get(id).sent += 1; effects.push({ send: whole }); }
+    if (this.live) effects.push(...this.put(id));
     return id;
+  }
+
+  /** Sends what waits in the outbox, or says at once why it can not be sent. */
+  put(id) {
+    const entry = this.outbox.get(id);
+    const refuse = (problem) => this.settle(id, { ok: false, problem });
+    const size = new TextEncoder().encode(JSON.stringify(entry.frame)).length;
+    const most = this.limits?.frame_bytes ?? Infinity;
+    // A frame that is too long is refused unread: nobody could say which command it was.
+    if (size > most) {
+      return refuse({ code: 'too-large', title: 'it is too long',
+        detail: `${size} bytes of at most ${most}` });
+    }
+    // A clear has no name at the server: a second one might clear what was said since.
+    if (entry.sent > 0 && entry.frame.type === 'clear') return refuse(UNSURE);
+    entry.sent += 1;
+    return [{ send: entry.frame }];
   }
 
   /** Commands of a page that was left before the server answered: perhaps they were carried out. */
@@ -108,10 +128,7 @@ export class Link {
     this.opened += 1;
     const effects = [];
     for (const [id, want] of this.wanted) { want.asked = false; effects.push(...this.ask(id)); }
-    for (const entry of this.outbox.values()) {
-      entry.sent += 1;
-      effects.push({ send: entry.frame });
-    }
+    for (const id of [...this.outbox.keys()]) effects.push(...this.put(id));
     return effects;
   }
 
@@ -143,19 +160,24 @@ export class Link {
     return [{ settled: { id, frame: entry.frame, ok, result, problem } }];
   }
 
-  error({ code, detail, re }) {
+  error({ code, detail, re, session: id }) {
     if (re && this.outbox.has(re)) return this.settle(re, { ok: false, problem: { code, detail } });
-    if (code === 'no-such-session') {
-      const effects = [];
-      for (const [id, want] of this.wanted) {
-        if (!want.asked || (re && re !== id)) continue;
-        want.asked = false;
-        this.session(id).missing = true;
-        effects.push({ changed: id });
-      }
-      if (effects.length) return effects;
+    if (!id || !this.wanted.has(id)) return [{ trouble: { code, detail } }];
+    // From now on the server tells nothing of that session.
+    const s = this.session(id);
+    this.wanted.get(id).asked = false;
+    if (GONE.has(code)) {
+      s.reset(null);
+      s.missing = true;
+      return [{ changed: id }];
     }
-    return [{ trouble: { code, detail } }];
+    s.problem = { code, detail };
+    return [{ changed: id }, { again: id }];
+  }
+
+  /** What `again` asks for, after a while: the session is asked for once more. */
+  retry(id) {
+    return this.live && this.wanted.has(id) ? this.ask(id) : [];
   }
 
   closed(code, reason, now) {

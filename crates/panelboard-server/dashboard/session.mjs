@@ -110,6 +110,7 @@ export class Session {
     this.id = id;
     this.connections = null;
     this.missing = false;
+    this.problem = null; // why it can not be read just now
     this.turn = 0;
     this.reset(null);
   }
@@ -160,6 +161,7 @@ export class Session {
 
   subscribed(frame) {
     this.missing = false;
+    this.problem = null;
     if (frame.mode !== 'fresh') return; // the events, or the resync, tell the rest
     this.reset(frame.epoch);
     this.seq = frame.head;

@@ -2,8 +2,8 @@
 import { kept, read, segment, token, whenToken } from './base.js';
 import { Link, PROTOCOL } from './link.mjs';
 
-const PAGE = 500;
-const MAX_PAGES = 20;
+const PAGE = 200;
+const MAX_PAGES = 50;
 const AGAIN_MS = 2000;
 /** Frames that come close together are drawn once. */
 const HIDDEN_MS = 500;
@@ -72,6 +72,9 @@ export class Socket {
       else if (effect.read) this.read(effect);
       else if (effect.settled) this.settled(effect.settled);
       else if (effect.trouble) this.trouble(effect.trouble);
+      else if (effect.again) {
+        setTimeout(() => this.act(this.link.retry(effect.again)), AGAIN_MS);
+      }
       else this.touch(effect.changed);
     }
     if (this.keep) {

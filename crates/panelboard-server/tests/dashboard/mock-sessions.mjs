@@ -140,7 +140,7 @@ export class Sessions {
     if (type === 'ping') link.send({ type: 'pong' });
     else if (type === 'unsubscribe') { link.subscribed.delete(id); this.presence(id); }
     else if (type === 'submit') ack(this.create(id).submit({ ...frame, key: re }));
-    else if (!session) link.send({ type: 'error', code: 'no-such-session', detail: `no session ${id}`, re: re ?? id });
+    else if (!session) link.send({ type: 'error', code: 'no-such-session', detail: `no session ${id}`, session: id, re });
     else if (type === 'subscribe') {
       for (const answer of session.subscribe(frame, this.lost)) link.send(answer);
       link.subscribed.add(id);

@@ -12,6 +12,7 @@ function link(random = () => 0.5) {
   let n = 0;
   return new Link({ ids: () => `id-${n += 1}`, random });
 }
+const IDLE = { slot: { state: 'idle' }, queue: [] };
 const sent = (effects) => effects.filter((e) => e.send).map((e) => e.send);
 
 /** A connection that stands. */
@@ -189,6 +190,52 @@ test('an error frame that names a command settles it, another is told', () => {
   assert.deepEqual([settled.ok, settled.problem.code], [false, 'too-large']);
   assert.deepEqual(l.frame({ type: 'error', code: 'bad-frame', detail: 'd' }, 1),
     [{ trouble: { code: 'bad-frame', detail: 'd' } }]);
+});
+
+test('a session that is not there, or not any more, is missing and not in trouble', () => {
+  const [l] = live();
+  for (const code of ['no-such-session', 'session-deleted']) {
+    l.subscribe(code);
+    assert.deepEqual(l.frame({ type: 'error', code, detail: 'd', session: code }, 1),
+      [{ changed: code }]);
+    assert.equal(l.session(code).missing, true);
+  }
+});
+
+test('a session that can not be followed now is asked for again, from where it was', () => {
+  const [l] = live();
+  l.subscribe('s');
+  l.frame({ type: 'subscribed', session: 's', epoch: 'e', head: 7, mode: 'fresh', ...IDLE }, 1);
+  const effects = l.frame({ type: 'error', code: 'store-failed', detail: 'd', session: 's' }, 2);
+  assert.deepEqual(effects, [{ changed: 's' }, { again: 's' }]);
+  assert.equal(l.session('s').problem.code, 'store-failed');
+  assert.deepEqual(sent(l.retry('s')), [{ type: 'subscribe', session: 's', epoch: 'e', seq: 7 }]);
+  l.unsubscribe('s');
+  assert.deepEqual(l.retry('s'), []);
+});
+
+test('a clear is not sent twice: the second might clear what was said since', () => {
+  const [l] = live();
+  l.command({ type: 'clear', session: 's' }, []);
+  l.closed(1006, '', 1);
+  l.connect(2);
+  const effects = l.frame(WELCOME, 3);
+  assert.deepEqual(sent(effects), []);
+  assert.equal(effects[0].settled.problem.code, 'unsure');
+});
+
+test('what is too long for a frame is told at once, sent now or later', () => {
+  const [l] = live();
+  const long = { type: 'submit', session: 's', input: 'é'.repeat(33_000) };
+  const effects = [];
+  l.command(long, effects);
+  assert.deepEqual(sent(effects), []);
+  assert.equal(effects[0].settled.problem.code, 'too-large');
+  const m = link();
+  m.command(long, []);
+  const [, late] = live(m);
+  assert.equal(late[0].settled.problem.code, 'too-large');
+  assert.equal(m.outbox.size, 0);
 });
 
 test('sessions that nobody looks at are forgotten in the end', () => {
