@@ -154,14 +154,16 @@ function drawTurn(node, turn) {
   at('.waits').hidden = !waits;
   set(at('.waits-text'), turn.status === 'stopping' ? 'stopping' : '');
   at('.answer').classList.toggle('live', turn.status === 'running' && !!text);
-  const end = ended(turn.status, turn.reason, turn.place !== null && !!(text || turn.model));
+  const end = ended(turn.status, turn.reason, turn.begun);
   at('.end').hidden = end === null;
   if (end !== null) {
     const why = turn.status === 'failed' ? failure(turn.error) : '';
     set(at('.end-text'), why ? `${end}: ${why}` : end);
     attr(at('.end use'), 'href', `#e-${turn.status}`);
   }
-  const facts = [turn.model, turn.place ? clock(turn.place) : ''].filter(Boolean);
+  // Who names no model gets the first: a run that was read says so, one that was heard does not.
+  const model = turn.begun ? turn.model ?? firstModel : null;
+  const facts = [model, turn.place ? clock(turn.place) : ''].filter(Boolean);
   set(at('.meta-text'), isLive(turn.status) ? '' : facts.join(' · '));
   at('.copy').hidden = !text || isLive(turn.status);
 }
@@ -246,7 +248,7 @@ function tell(v) {
   if (now === told) return;
   told = now;
   if (first || !turn) return;
-  const end = ended(turn.status, turn.reason);
+  const end = ended(turn.status, turn.reason, turn.begun);
   if (turn.status === 'succeeded') announce(`Answer: ${turn.texts.map((t) => t.text).join(' ')}`);
   else if (end) announce(`The answer ${end}. ${failure(turn.error)}`);
   else if (turn.status === 'running') announce('Answering.');
@@ -489,10 +491,15 @@ function explain() {
 $('policy').addEventListener('change', () => { kept.set('policy', $('policy').value); explain(); });
 $('model').addEventListener('change', () => kept.set('model', $('model').value));
 
+let firstModel = null;
+
 async function models() {
   try {
     const { data } = await read('/v1/models');
     const names = data.map((m) => m.id);
+    firstModel = names[0] ?? null;
+    for (const d of drawn.values()) d.seen = '';
+    draw(new Set([current]));
     $('model').replaceChildren(...names.map((name, i) => new Option(name, i ? name : '')));
     const chosen = kept.get('model') ?? '';
     $('model').value = names.slice(1).includes(chosen) ? chosen : '';

@@ -330,7 +330,7 @@ export class Session {
       .filter((r) => this.seen(r) && r.status !== 'queued')
       .map((r) => ({ kind: 'turn', run: r.run, input: r.input, status: r.status, model: r.model,
         reason: r.reason, error: r.error, notices: r.notices, texts: r.texts(),
-        question: r.question, place: r.place, n: r.n }));
+        question: r.question, begun: r.started !== null, place: r.place, n: r.n }));
     const notes = this.notes.map((note) => ({ kind: 'note', ...note, place: note.at, n: 0 }));
     return [...turns, ...notes].sort((a, b) => (
       compare(a.place, b.place) || a.n - b.n || (a.seq ?? 0) - (b.seq ?? 0)));

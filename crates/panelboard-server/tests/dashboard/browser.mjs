@@ -7,7 +7,8 @@ const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/googl
 const PROGRAM = process.env.CHROMIUM ?? KNOWN.find(existsSync);
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const DEADLINE_MS = 30_000;
+/** A machine that is busy with other things may need more. */
+const DEADLINE_MS = Number(process.env.DEADLINE_MS ?? 30_000);
 const BURSTS = 8;
 
 export async function launch() {
@@ -33,6 +34,7 @@ export const live = (page) => until(page, () => (
 export async function arrive(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 },
     permissions: ['clipboard-read', 'clipboard-write'], ...options });
+  context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
   page.wrong = [];
   page.offline = false; // while the server is away on purpose, failed requests are no fault
@@ -128,6 +130,7 @@ export async function say(page, text, policy = null) {
 export const turns = (page) => page.evaluate(() => [...document.querySelectorAll('.turn')].map((t) => ({
   run: t.dataset.run, status: t.dataset.status, said: t.querySelector('.said-text').textContent,
   words: [...t.querySelectorAll('.words > *')].map((n) => n.textContent).join('\n'),
+  meta: t.querySelector('.meta-text').textContent,
   notices: [...t.querySelectorAll('.notices li')].map((n) => n.textContent),
   end: t.querySelector('.end').hidden ? null : t.querySelector('.end-text').textContent })));
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Link } from '../../../dashboard/link.mjs';
 import { dice } from '../dice.mjs';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 400);
+const ROUNDS = Number(process.env.ROUNDS ?? 150);
 const WELCOME = { type: 'welcome', conn_id: 'c', limits: { frame_bytes: 65_536, subscriptions: 64 } };
 
 function link(random = () => 0.5) {

@@ -6,7 +6,7 @@ import { Session, length } from '../../../dashboard/session.mjs';
 import { dice } from '../dice.mjs';
 import { SessionDouble } from '../session-double.mjs';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 400);
+const ROUNDS = Number(process.env.ROUNDS ?? 150);
 const STEPS = 160;
 const CLIENTS = 4;
 const PIECES = ['a', 'Ein ', '😀', 'e\u0301', '𝔘', '\n', '```\n', '한국 ', '‮x', '👩‍👩‍👧 ', 'word '];
