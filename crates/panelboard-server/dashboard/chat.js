@@ -94,14 +94,16 @@ function drawState(v) {
 }
 
 function drawLink() {
-  const { state, attempts, never, waits, inMs } = socket.about();
+  const { state, attempts, never, waits, inMs, locked } = socket.about();
   attr($('link'), 'data-link', state);
   set($('link-text'), { live: 'live', lost: 'retrying', connecting: 'connecting' }[state]);
   $('lost').hidden = state !== 'lost';
   if (state !== 'lost') return;
   const when = waits ? `trying again in ${span(inMs)}` : 'trying now';
-  const odd = never && attempts > 2 && listing.ok
-    ? ' The server answers, but takes no WebSocket: does a proxy in between pass them on?' : '';
+  const why = locked
+    ? ' A page can not give its token to a WebSocket: reload, and give it to the browser’s question.'
+    : ' The server answers, but takes no WebSocket: does a proxy in between pass them on?';
+  const odd = never && attempts > 2 && listing.ok ? why : '';
   set($('lost'), `Connection lost, ${when}. What you send meanwhile goes out then.${odd}`);
 }
 
