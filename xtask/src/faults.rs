@@ -33,9 +33,36 @@ struct Fault {
     name: &'static str,
     /// The invariant that it breaks, by its number or name.
     invariant: &'static str,
+    group: Group,
     kind: Kind,
     /// The whole path of the test, as the test runner prints it.
     test: &'static str,
+}
+
+/// Whose fault it is: the crate that declares it and tests for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Breaker,
+    Sessions,
+}
+
+impl Group {
+    const ALL: [Self; 2] = [Self::Breaker, Self::Sessions];
+
+    /// What it is called on the command line.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Breaker => "panelboard",
+            Self::Sessions => "panelboard-tasks",
+        }
+    }
 }
 
 /// What runs the test.
@@ -64,7 +91,7 @@ const TABLE: &str = "xtask/src/faults/table.rs";
 /// A build and one test.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.
@@ -84,17 +111,17 @@ pub(crate) fn step(workspace: &Workspace) -> Outcome {
 }
 
 fn check(workspace: &Workspace, names: &[String]) -> Result<Counts, String> {
-    let everything = names.is_empty() || names.iter().any(|name| name == "breaker");
-    let chosen: Vec<Fault> = table::BREAKER
-        .iter()
-        .filter(|fault| everything || names.iter().any(|name| name == fault.name))
+    let named = |wanted: &str| names.is_empty() || names.iter().any(|name| name == wanted);
+    let chosen: Vec<Fault> = table::rows()
+        .filter(|fault| named(fault.group.name()) || named(fault.name))
         .copied()
         .collect();
     if chosen.is_empty() {
         return Err(format!("no row of {TABLE} is named {names:?}"));
     }
     let mut counts = Counts::default();
-    let unlisted = if everything { without_a_row(workspace) } else { Vec::new() };
+    let groups = Group::ALL.into_iter().filter(|group| named(group.name()));
+    let unlisted: Vec<String> = groups.flat_map(|group| without_a_row(workspace, group)).collect();
     for name in &unlisted {
         println!(
             "{name}: planted, but no row of xtask/src/faults/table.rs says which test finds it"
@@ -124,7 +151,7 @@ fn check(workspace: &Workspace, names: &[String]) -> Result<Counts, String> {
 /// Builds the code with the fault in it and runs its test.
 fn plant(workspace: &Workspace, fault: &Fault) -> Result<(End, Duration), String> {
     let start: Instant = clock::now();
-    let mut command = command(workspace, fault.kind, [fault.test]);
+    let mut command = command(workspace, fault.group, fault.kind, [fault.test]);
     command.env("RUSTC_WORKSPACE_WRAPPER", wrapper(&workspace.target, fault.name)?);
     let ended = process::run(command, LIMIT, false)?;
     let end = end_of(fault.test, &ended.lines);
@@ -141,14 +168,16 @@ struct Healthy {
 
 fn without_plants(workspace: &Workspace, faults: &[Fault]) -> Result<Healthy, String> {
     let mut red = Vec::new();
-    for kind in [Kind::Unit, Kind::It, Kind::Loom, Kind::Shuttle] {
-        let of_kind = faults.iter().filter(|fault| fault.kind == kind);
+    let kinds = [Kind::Unit, Kind::It, Kind::Loom, Kind::Shuttle];
+    for (group, kind) in Group::ALL.into_iter().flat_map(|group| kinds.map(|kind| (group, kind))) {
+        let of_kind = faults.iter().filter(|fault| (fault.group, fault.kind) == (group, kind));
         let tests: BTreeSet<&str> = of_kind.map(|fault| fault.test).collect();
         if tests.is_empty() {
             continue;
         }
-        println!("without a plant: {} tests of kind {kind:?}", tests.len());
-        let ended = process::run(command(workspace, kind, tests.iter().copied()), LIMIT, false)?;
+        println!("without a plant: {} tests of {}, kind {kind:?}", tests.len(), group.name());
+        let run = command(workspace, group, kind, tests.iter().copied());
+        let ended = process::run(run, LIMIT, false)?;
         let before = red.len();
         for test in tests {
             if end_of(test, &ended.lines) != End::Passed {
@@ -164,16 +193,18 @@ fn without_plants(workspace: &Workspace, faults: &[Fault]) -> Result<Healthy, St
 
 fn command<'a>(
     workspace: &Workspace,
+    group: Group,
     kind: Kind,
     tests: impl IntoIterator<Item = &'a str>,
 ) -> Command {
+    let crates = [group.package()];
     let mut command = match kind {
-        Kind::Loom => models::command(Checker::Loom, workspace, "--exact"),
-        Kind::Shuttle => models::command(Checker::Shuttle, workspace, "--exact"),
+        Kind::Loom => models::command_of(&crates, Checker::Loom, workspace, "--exact"),
+        Kind::Shuttle => models::command_of(&crates, Checker::Shuttle, workspace, "--exact"),
         Kind::Unit | Kind::It => {
             let binary: &[&str] = if kind == Kind::Unit { &["--lib"] } else { &["--test", "it"] };
             let mut command = Command::new("cargo");
-            command.current_dir(&workspace.root).args(["test", "-p", "panelboard"]);
+            command.current_dir(&workspace.root).args(["test", "-p", group.package()]);
             command.arg("--all-features").args(binary).args(["--", "--exact"]);
             command.env("CARGO_TARGET_DIR", workspace.target.join("faults"));
             command
@@ -195,10 +226,13 @@ fn wrapper(target: &Path, name: &str) -> Result<PathBuf, String> {
     written.map(|()| path.clone()).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Faults that the core declares and that no row names.
-fn without_a_row(workspace: &Workspace) -> Vec<String> {
-    let source = fs::read_to_string(workspace.root.join("crates/panelboard/src/fault.rs"));
-    let rows = |name: &String| table::BREAKER.iter().any(|fault| fault.name == name);
+/// Faults that a core declares and that no row names.
+fn without_a_row(workspace: &Workspace, group: Group) -> Vec<String> {
+    let path = format!("crates/{}/src/fault.rs", group.package());
+    let source = fs::read_to_string(workspace.root.join(path));
+    let rows = |name: &String| {
+        table::rows().any(|fault| fault.group == group && fault.name == name.as_str())
+    };
     declared(&source.unwrap_or_default()).into_iter().filter(|name| !rows(name)).collect()
 }
 
@@ -266,9 +300,9 @@ mod tests {
 
     #[test]
     fn a_row_stands_for_one_fault_and_one_test() {
-        for (index, fault) in table::BREAKER.iter().enumerate() {
-            let same = |other: &&Fault| other.name == fault.name && other.test == fault.test;
-            let first = table::BREAKER.iter().position(|other| same(&other));
+        for (index, fault) in table::rows().enumerate() {
+            let same = |other: &Fault| other.name == fault.name && other.test == fault.test;
+            let first = table::rows().position(same);
             assert_eq!(first, Some(index), "{} and {} stand there twice", fault.name, fault.test);
         }
     }

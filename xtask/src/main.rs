@@ -25,9 +25,9 @@ const HELP: &str = "\
 cargo xtask test [--fast]       all that the gate runs; --fast leaves out faults, browser, real-llm
 cargo xtask ci                  the same, and what cannot be installed is a failure
 cargo xtask tidy                the conventions that lints cannot check
-cargo xtask loom [FILTER]       the core's models under loom
-cargo xtask shuttle [FILTER]    the core's models under shuttle
-cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`: all the core's)
+cargo xtask loom [FILTER]       the cores' models under loom
+cargo xtask shuttle [FILTER]    the cores' models under shuttle
+cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`, `sessions`)
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
 cargo xtask soak --for 2h       searches in turn from fresh seeds, and adds a line to the ledger
 cargo xtask bench [core|panel|gateway]

@@ -1,4 +1,4 @@
-//! How do the core's models run? Under loom and shuttle, in release mode with debug assertions.
+//! How do the cores' models run? Under loom and shuttle, in release mode with debug assertions.
 
 use std::{process::Command, time::Duration};
 
@@ -44,12 +44,27 @@ pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String
     Ok(ended.success())
 }
 
-/// The run of those models whose path holds `filter`.
+/// The crates that have models.
+const CRATES: [&str; 3] = ["panelboard", "panelboard-store", "panelboard-tasks"];
+
+/// The run of those models of all crates whose path holds `filter`.
 pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {
+    command_of(&CRATES, checker, workspace, filter)
+}
+
+/// The run of those models of these crates whose path holds `filter`.
+pub(crate) fn command_of(
+    crates: &[&str],
+    checker: Checker,
+    workspace: &Workspace,
+    filter: &str,
+) -> Command {
     let mut command = Command::new("cargo");
     command
         .current_dir(&workspace.root)
-        .args(["test", "-p", "panelboard", "--release", "--lib", "--", filter])
+        .arg("test")
+        .args(crates.iter().flat_map(|name| ["-p", name]))
+        .args(["--release", "--lib", "--", filter])
         .env("RUSTFLAGS", checker.flags())
         // Its own folder: other flags in the same one would build everything anew each time.
         .env("CARGO_TARGET_DIR", workspace.target.join(checker.name()));

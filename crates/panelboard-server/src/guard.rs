@@ -31,6 +31,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::app::App;
 use crate::config::Server;
 use crate::error::Error;
+use crate::sessions::trouble::Trouble;
 
 /// The id of a request: in, out, in error bodies and in logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -109,7 +110,11 @@ fn admit(app: &App, request: &Request, gateway: bool) -> Result<(), Error> {
         return Ok(());
     }
     if app.stop.begun.is_cancelled() {
-        return Err(Error::Stopping);
+        return Err(if is_of_sessions(path) {
+            Trouble::ShuttingDown.into()
+        } else {
+            Error::Stopping
+        });
     }
     let config = app.config();
     let server = &config.server;

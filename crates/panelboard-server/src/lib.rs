@@ -14,6 +14,8 @@
 //! | which answer does each refusal get | `error` |
 //! | which paths are there | `routes` |
 //! | how does news leave the panel | `events` |
+//! | what is a session, and who keeps it | `sessions` |
+//! | how does a WebSocket go | `ws` |
 //! | what is counted | `metrics` |
 //!
 //! # Bounds
@@ -29,6 +31,18 @@
 //! | streams of events | `server.max_event_streams`, 64 | 503 |
 //! | events kept | 1,024 | a slower reader is told how many it missed |
 //! | events of one JSON answer | 256 | the newest; the rest counts as missed |
+//! | sessions in memory | `sessions.max_sessions`, 100,000 | 503 |
+//! | runs that wait in a session | `sessions.max_queue`, 64 | 429 |
+//! | an input; a session's memory | `sessions.max_input_bytes`, 256 KiB; 16 MiB | 413 |
+//! | an answer of a run | 640 KiB | cut there, and the run fails |
+//! | runs, keys and ends that a session shows | 1,000 each | the oldest are forgotten |
+//! | sockets and streams of sessions | `sessions.max_connections`, 16,384 | 429 |
+//! | sessions that a socket follows | `sessions.max_subscriptions`, 64 | refused |
+//! | a frame of a socket | twice the longest input, and 16 KiB | skipped and told; 16 MiB: closed |
+//! | commands of a socket that wait | 64 | it is read no further |
+//! | a reader who does not read | `sessions.write_timeout`, 10 s | closed |
+//! | events in memory | `sessions.ring_events`, 1,024 a session | read from the store |
+//! | the store | `store.max_bytes`, 1 GiB | 503; clears and deletions go on |
 //! | tripping and breaking by hand | 1 day | 400 |
 //! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |
 //! | configuration file | 1 MiB | refused |

@@ -6,7 +6,8 @@
 //! whose key and secret are the same keep their state.
 //!
 //! What the listener was made with (`listen`, `max_connections`, `max_header_bytes`,
-//! `header_timeout`, `max_event_streams`) holds until the next start; a change is logged.
+//! `header_timeout`, `max_event_streams`) and the sections `[store]` and `[sessions]` hold until
+//! the next start; a change is logged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,7 +93,15 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let mut config = loaded.map_err(|mistakes| mistakes.to_string())?;
     app.pretend.fill(&mut config.llm).await.map_err(|error| error.to_string())?;
     let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
-    tell_what_waits(&app.config().server, &config.server);
+    let old = app.config();
+    tell_what_waits(&old.server, &config.server);
+    for (section, changed) in
+        [("store", old.store != config.store), ("sessions", old.sessions != config.sessions)]
+    {
+        if changed {
+            tracing::warn!(section, "a change that takes effect at the next start");
+        }
+    }
     app.swap(config);
     tracing::info!(
         kept = done.kept,

@@ -25,6 +25,8 @@ pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod start;
 mod stored;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trouble;
 mod turn;
 pub(crate) mod words;

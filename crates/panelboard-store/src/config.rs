@@ -123,14 +123,16 @@ settings! {
     /// ```
     max_bytes(bytes: u64) = bytes.clamp(1 << 20, 1 << 40);
 
-    /// The memory of one session, in bytes of its bodies; 16 MiB, at least 1 KiB. At the bound,
-    /// appends and imports are refused ([`Refusal::SessionFull`](crate::Refusal::SessionFull)).
+    /// The memory of one session, in bytes: of each item its body and 128 more; 16 MiB. From 1 KiB
+    /// to 256 MiB. At the bound, appends and imports are refused
+    /// ([`Refusal::SessionFull`](crate::Refusal::SessionFull)); what a rollback has freed is known
+    /// with the next snapshot.
     ///
     /// ```
     /// let config = panelboard_store::Config::new().max_session_bytes(1 << 20);
     /// # drop(config);
     /// ```
-    max_session_bytes(bytes: u64) = bytes.clamp(1 << 10, 1 << 32);
+    max_session_bytes(bytes: u64) = bytes.clamp(1 << 10, 256 << 20);
 
     /// Sessions, with those whose tombstone is kept; 100,000. At the bound no session is created
     /// ([`Refusal::TooManySessions`](crate::Refusal::TooManySessions)).
@@ -218,7 +220,8 @@ settings! {
 impl Config {
     /// How many writes wait for the writer at the most, and how many bytes; 4,096 and 64 MiB. At
     /// the bound a write is refused with [`SubmitError::Full`](crate::SubmitError::Full); nobody
-    /// waits. From 1 to 1,048,576 writes, at least 16 MiB.
+    /// waits. From 1 to 1,048,576 writes; at least 16 MiB, and twice
+    /// [`max_session_bytes`](Self::max_session_bytes), so that a snapshot has room.
     ///
     /// ```
     /// let config = panelboard_store::Config::new().queue(1_024, 32 << 20);

@@ -39,9 +39,8 @@ impl Db {
 
     /// Begins a transaction that nobody else can hold up, and whose commit syncs or not.
     pub(crate) fn begin(&mut self, syncs: bool) -> Result<(), Broken> {
-        if self.suspect {
-            self.empty_the_log()?;
-        }
+        // Nothing to do, unless that of the batch before has failed.
+        self.roll_back()?;
         if self.syncs != syncs {
             // Not possible within a transaction, and no write: no step.
             let level = if syncs { "FULL" } else { "NORMAL" };
@@ -72,12 +71,13 @@ impl Db {
         ended
     }
 
-    /// Ends the transaction, if SQLite has not done so itself, with nothing of it kept.
+    /// Ends the transaction, if SQLite has not done so itself, with nothing of it kept: also not in
+    /// the write-ahead log, if its commit was refused by the disk.
     pub(crate) fn roll_back(&mut self) -> Result<(), Broken> {
-        if self.connection.is_autocommit() {
-            return Ok(());
+        if !self.connection.is_autocommit() {
+            self.step(Step::Rollback, |connection| connection.execute_batch("ROLLBACK"))?;
         }
-        self.step(Step::Rollback, |connection| connection.execute_batch("ROLLBACK"))
+        if self.suspect { self.empty_the_log() } else { Ok(()) }
     }
 
     /// Copies what is committed into the file, syncs it, and cuts the write-ahead log to nothing:

@@ -99,7 +99,8 @@
 //! - Of the class [`Os`](Class::Os), the last writes are gone after a loss of power, though readers
 //!   may have seen them: their seqs are then given again, in the same [`Epoch`]. Show to others
 //!   what is of the class [`Disk`](Class::Disk).
-//! - A disk that lies about its syncs is not found out.
+//! - A disk that lies about its syncs is not found out. One that refuses a commit, and then to undo
+//!   it, may show that commit to the next process, though it was told as failed.
 //! - A session that can't be read is not mended: that takes a person, and SQLite's tools.
 
 mod clock;
@@ -113,6 +114,8 @@ mod ids;
 mod inbox;
 mod inject;
 mod invalid;
+#[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+mod models;
 mod open;
 mod ops;
 mod page;

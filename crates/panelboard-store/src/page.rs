@@ -123,6 +123,8 @@ pub struct Position {
 pub struct SessionPage {
     /// Those that are not deleted.
     pub sessions: Vec<Session>,
+    /// Of the same part, those whose row can't be read.
+    pub degraded: Vec<SessionId>,
     /// After which to go on; None at the end.
     pub next: Option<u64>,
 }
@@ -231,8 +233,16 @@ pub(crate) fn sessions(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().map(|(key, _)| *key).filter(|_| more);
-    let all = found.iter().map(|(_, name)| session(connection, &SessionId::stored(name)));
-    Ok(SessionPage { sessions: all.collect::<Result<_, _>>()?, next })
+    let mut page = SessionPage { sessions: Vec::new(), degraded: Vec::new(), next };
+    for (_, name) in &found {
+        let id = SessionId::stored(name);
+        match session(connection, &id) {
+            Ok(session) => page.sessions.push(session),
+            Err(ReadError::Degraded { .. }) => page.degraded.push(id),
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(page)
 }
 
 /// Reads all that there is of a session.

@@ -97,8 +97,10 @@ impl Store {
     pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let opened = open::open(path, &config)?;
+        let snapshots = usize::try_from(config.max_session_bytes * 2).unwrap_or(usize::MAX);
+        let room = Size { bytes: config.queue.bytes.max(snapshots), ..config.queue };
         let shared = Arc::new(Shared {
-            queue: Queue::new(config.queue, opened.lsn),
+            queue: Queue::new(room, opened.lsn),
             mark: Arc::new(Watermark::new(opened.lsn)),
             counters: Counters::default(),
             unsound: Unsound::new(),

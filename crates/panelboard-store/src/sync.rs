@@ -4,6 +4,7 @@
 //! of the parts that it is given: queue, receipts, watermark. SQLite and the threads around it are
 //! outside of its reach.
 
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 use std::time::Instant;
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]

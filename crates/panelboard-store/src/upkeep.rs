@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Row};
 
 use crate::{
     clock::to_micros,
@@ -57,7 +57,6 @@ pub struct Maintained {
 
 /// What is known of a session that may be due.
 struct Candidate {
-    key: i64,
     id: SessionId,
     epoch: Epoch,
     touched: u64,
@@ -109,7 +108,9 @@ impl Upkeep {
             let page = self.readers.read(|connection| {
                 let sql = format!("{CANDIDATE} WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
                 let mut statement = connection.prepare_cached(&sql)?;
-                let rows = statement.query_map((after, PAGE as i64), candidate)?;
+                // A row that can't be read keeps nobody from those behind it.
+                let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, candidate(row)));
+                let rows = statement.query_map((after, PAGE as i64), row)?;
                 rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)
             });
             let Ok(page) = page else {
@@ -117,14 +118,16 @@ impl Upkeep {
                 return Ok(done);
             };
             let Some(last) = page.last() else { return Ok(done) };
-            after = last.key;
-            for candidate in &page {
+            after = last.0;
+            for (_, candidate) in &page {
                 if self.shared.inbox.has_ended() {
                     return Ok(done);
                 }
-                if self.tend(candidate, &mut done)?.is_err() {
-                    done.skipped += 1;
-                }
+                let tended = match candidate {
+                    Ok(candidate) => self.tend(candidate, &mut done)?,
+                    Err(_) => Err(()),
+                };
+                done.skipped += u64::from(tended.is_err());
             }
         }
     }
@@ -155,16 +158,22 @@ impl Upkeep {
                 Ok(made) => done.snapshots += u64::from(made),
                 Err(_) => return Ok(Err(())),
             }
+        } else if !self.may_trim(candidate) {
+            return Ok(Ok(()));
         }
-        while self.may_trim(id) {
+        // What the snapshot or the deletion has made superfluous shows in the row of now.
+        let mut now = self.find(id);
+        while let Ok(Some(found)) = &now
+            && self.may_trim(found)
+        {
             match self.write(Op::Trim { id: id.clone(), epoch: *epoch })? {
                 Ok(Written { outcome: Outcome::Same, .. }) => return Ok(Ok(())),
                 Ok(_) if self.shared.inbox.has_ended() => return Ok(Ok(())),
-                Ok(_) => {}
+                Ok(_) => now = self.find(id),
                 Err(_) => return Ok(Err(())),
             }
         }
-        Ok(Ok(()))
+        Ok(now.map(drop).map_err(drop))
     }
 
     fn wants_snapshot(&self, candidate: &Candidate) -> bool {
@@ -174,13 +183,12 @@ impl Upkeep {
     }
 
     /// Whether the writer would find something to remove: it is not asked for nothing.
-    fn may_trim(&self, id: &SessionId) -> bool {
-        let Ok(Some(now)) = self.find(id) else { return false };
+    fn may_trim(&self, now: &Candidate) -> bool {
         let Limits { keep_records, tombstone_ttl_us, .. } = self.shared.config;
         if let Some(deleted) = now.deleted {
             let over =
                 to_micros(self.shared.clock.wall()) >= deleted.saturating_add(tombstone_ttl_us);
-            return now.low < now.head || now.has_snapshot || over || id.is_away();
+            return now.low < now.head || now.has_snapshot || over || now.id.is_away();
         }
         let in_snapshot = now.upto.min(now.head.saturating_sub(keep_records));
         let of_old_era = now.has_snapshot && now.upto == 0;
@@ -238,9 +246,8 @@ impl Upkeep {
     }
 }
 
-fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     Ok(Candidate {
-        key: row.get(0)?,
         id: SessionId::stored(&row.get::<_, String>(1)?),
         epoch: Epoch(row.get(2)?),
         touched: row.get(3)?,

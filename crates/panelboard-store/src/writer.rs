@@ -125,7 +125,7 @@ impl Writer {
                 last = line.back().map_or(last, |entry| entry.lsn);
                 begun
                     .extend(line.drain(..).map(|entry| Begun::new(&entry.op.op, entry.op.pending)));
-                self.fail(begun, &failure, last);
+                return self.fail(begun, &failure, last);
             }
             Err(Broken::Crashed) => return Err(()),
         }
@@ -159,7 +159,7 @@ impl Writer {
                 }
                 this.answer = Some(answer);
             }
-            // The memory of the disk class rises with the commit; this one does not wait for it.
+            // What is of the lowest class has reached it by being checked.
             self.shared.mark.raise(Class::Memory, *last);
             let room = BATCH_WRITES.saturating_sub(begun.len());
             let passed = self.shared.clock.monotonic().saturating_sub(start);
@@ -202,12 +202,12 @@ impl Writer {
     }
 
     /// Nothing of the batch is kept, and each of its writes is told.
-    fn fail(&mut self, begun: Vec<Begun>, failure: &Failure, last: Lsn) {
+    fn fail(&mut self, begun: Vec<Begun>, failure: &Failure, last: Lsn) -> Result<(), ()> {
         // If this fails too, the next batch's beginning tries again before anything else.
         if !fault::FAILED_BATCH_STAYS
             && let Err(Broken::Crashed) = self.db.roll_back()
         {
-            return;
+            return Err(());
         }
         self.rows.forget();
         self.due.clear();
@@ -222,6 +222,7 @@ impl Writer {
                 pending.resolve(Err(WriteError::Failed(failure.clone())));
             }
         }
+        Ok(())
     }
 }
 

@@ -34,8 +34,8 @@ use crate::{
 /// [`LockError::Poisoned`], until [`repair`](Self::repair) has looked at it. No other value is
 /// touched.
 ///
-/// Cost: an uncontended entry is a try-lock and two thread-local writes, about 20 ns; each 64th
-/// reads the clock twice to measure how long it held the lock.
+/// Cost: an uncontended entry is a try-lock and two thread-local writes; each 64th reads the clock
+/// twice to measure how long it held the lock.
 ///
 /// ```
 /// use panelboard_tasks::{Guarded, LockError};

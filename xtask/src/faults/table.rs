@@ -1,12 +1,17 @@
 //! Which test must go red for which planted fault?
 //!
-//! To add a fault: declare it in the core's `fault.rs`, plant it (`if fault::NAME { .. }`), write a
+//! To add a fault: declare it in its core's `fault.rs`, plant it (`if fault::NAME { .. }`), write a
 //! row here. A fault may have several rows, one for each test that must find it on its own.
 
-use super::{Fault, Kind};
+use super::{Fault, Group, Kind};
 
-/// The faults of the core: name, invariant, what runs the test, the test's whole path.
-pub(super) const BREAKER: &[Fault] = &[
+/// All rows.
+pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
+    BREAKER.iter().chain(SESSIONS)
+}
+
+/// The faults of the breakers: name, invariant, what runs the test, the test's whole path.
+const BREAKER: &[Fault] = &[
     row(
         "probes-unlimited",
         "B1",
@@ -210,6 +215,166 @@ pub(super) const BREAKER: &[Fault] = &[
     ),
 ];
 
+/// The faults of the sessions and of the hub, in the same way.
+const SESSIONS: &[Fault] = &[
+    task(
+        "cleans-up-by-key",
+        "S5",
+        Kind::It,
+        "lifetimes::s05_the_end_of_a_run_that_was_replaced_leaves_the_new_ones_slot_alone",
+    ),
+    task(
+        "cleans-up-by-key",
+        "S2",
+        Kind::Unit,
+        "session::tests::exhaustive::every_step_from_every_small_state_keeps_the_laws",
+    ),
+    task(
+        "unfenced-effect",
+        "S4",
+        Kind::It,
+        "stopping::s15_a_run_that_was_cleared_and_lives_writes_nothing_more",
+    ),
+    task(
+        "unfenced-effect",
+        "S4",
+        Kind::Unit,
+        "session::tests::model::two_clients_and_a_crash_to_the_end",
+    ),
+    task(
+        "clear-without-fence",
+        "S7",
+        Kind::It,
+        "stopping::s15_a_run_that_was_cleared_and_lives_writes_nothing_more",
+    ),
+    task(
+        "clear-without-fence",
+        "S7",
+        Kind::Unit,
+        "session::tests::exhaustive::every_step_from_every_small_state_keeps_the_laws",
+    ),
+    task(
+        "late-ok-wins",
+        "S5",
+        Kind::It,
+        "stopping::s10_what_completes_after_the_cancel_stays_cancelled",
+    ),
+    task(
+        "late-ok-wins",
+        "S5",
+        Kind::Shuttle,
+        "models::sessions::s10_a_cancel_and_the_end_of_a_run_are_one_before_the_other",
+    ),
+    task(
+        "interrupt-starts-at-once",
+        "S2",
+        Kind::It,
+        "stopping::s11_an_interrupt_starts_when_the_old_task_is_gone",
+    ),
+    task(
+        "interrupt-starts-at-once",
+        "S2",
+        Kind::Shuttle,
+        "models::sessions::s11_an_interrupt_and_the_end_of_a_run_never_leave_two_at_once",
+    ),
+    task(
+        "cancelled-starts",
+        "S9",
+        Kind::It,
+        "stopping::s08_a_cancel_before_the_start_keeps_the_body_from_running",
+    ),
+    task(
+        "key-ignored",
+        "S11",
+        Kind::It,
+        "exclusive::s24_one_key_makes_one_run_however_often_and_from_wherever_it_is_sent",
+    ),
+    task(
+        "key-ignored",
+        "S11",
+        Kind::Unit,
+        "session::tests::model::two_clients_and_a_crash_to_the_end",
+    ),
+    task(
+        "steer-lost",
+        "S12",
+        Kind::It,
+        "submitting::s25_a_steer_that_the_run_does_not_read_is_the_next_run",
+    ),
+    task(
+        "steer-lost",
+        "S12",
+        Kind::Unit,
+        "session::tests::naive::a_session_does_what_a_naive_one_does",
+    ),
+    task(
+        "save-overtakes",
+        "M8",
+        Kind::Shuttle,
+        "models::sessions::m8_the_journal_has_the_records_in_the_order_of_their_seq",
+    ),
+    task(
+        "starts-before-durable",
+        "P3",
+        Kind::It,
+        "journal::p3_no_body_starts_and_no_reply_leaves_before_it_is_durable",
+    ),
+    task(
+        "dead-accepts",
+        "S14",
+        Kind::Loom,
+        "models::registry::s14_a_session_that_is_given_up_while_it_is_written_to_is_there_once",
+    ),
+    task(
+        "removes-by-name",
+        "S14",
+        Kind::Loom,
+        "models::registry::s14_two_who_give_up_take_out_what_they_marked_and_nothing_else",
+    ),
+    task("guard-made-late", "S5", Kind::It, "lifetimes::a_runtime_that_goes_away_ends_every_run"),
+    task(
+        "nested-waits",
+        "S15",
+        Kind::Unit,
+        "guarded::tests::a_closure_in_a_closure_is_told_so_whatever_it_wants_to_enter",
+    ),
+    task(
+        "detaches-all",
+        "H6",
+        Kind::It,
+        "hub::h06_a_connection_of_a_session_that_goes_takes_no_other_with_it",
+    ),
+    task(
+        "wake-lost",
+        "L4",
+        Kind::Loom,
+        "models::cursor::l4_a_cursor_that_waits_hears_of_what_is_published",
+    ),
+    task(
+        "wake-lost",
+        "L4",
+        Kind::Shuttle,
+        "models::cursor::l4_a_cursor_that_waits_hears_of_what_is_published",
+    ),
+    task("epoch-ignored", "H8", Kind::It, "hub::h11_a_position_of_another_log_is_never_resumed"),
+    task(
+        "lag-silent",
+        "H3",
+        Kind::It,
+        "hub::h04_h05_what_fell_out_of_memory_is_told_to_be_gone_and_the_rest_goes_on",
+    ),
+    task("duplicates-told", "H1", Kind::It, "hub::h13_what_is_published_again_is_not_told_again"),
+];
+
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {
-    Fault { name, invariant, kind, test }
+    Fault { name, invariant, group: Group::Breaker, kind, test }
+}
+
+const fn task(
+    name: &'static str,
+    invariant: &'static str,
+    kind: Kind,
+    test: &'static str,
+) -> Fault {
+    Fault { name, invariant, group: Group::Sessions, kind, test }
 }

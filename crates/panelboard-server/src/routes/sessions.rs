@@ -25,6 +25,7 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
+use crate::sessions::service::ReplayKey;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -227,17 +228,45 @@ pub(super) struct Clear {
 
 /// Empties the memory; ends all that runs and waits, as one.
 #[utoipa::path(post, path = "/v1/sessions/{session}/clear", tag = "sessions",
-    params(("session" = String, Path)), request_body = Option<Clear>,
+    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = Option<Clear>,
     responses((status = 200, body = Object), (status = 404, body = Problem),
         (status = 409, body = Problem)))]
 pub(super) async fn clear(
     State(app): State<Arc<App>>,
     Named(id): Named,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Error> {
+) -> Result<Response, Error> {
     let Clear { mode } = read(&app, body).await?;
-    let cleared = app.service.clear(&id, mode.into()).await?;
-    Ok(Json(json!({ "era": cleared.era, "seq": cleared.seq })))
+    once(&app, &id, &headers, &["clear", &format!("{mode:?}")], async {
+        let cleared = app.service.clear(&id, mode.into()).await?;
+        Ok((StatusCode::OK, json!({ "era": cleared.era, "seq": cleared.seq })))
+    })
+    .await
+}
+
+/// Does what has a key once, and answers the same to whoever sends it again.
+pub(super) async fn once(
+    app: &App,
+    id: &SessionId,
+    headers: &HeaderMap,
+    command: &[&str],
+    work: impl Future<Output = Result<(StatusCode, Value), Trouble>>,
+) -> Result<Response, Error> {
+    let key = idempotency_key(headers)?;
+    let key = key.map(|key| ReplayKey::new(id, &key, command)).transpose()?;
+    if let Some(key) = &key
+        && let Some((status, told)) = app.service.replay(key)?
+    {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        return Ok((status, Json(told)).into_response());
+    }
+    let (status, told) = work.await?;
+    if let Some(key) = key {
+        app.service.remember(key, status.as_u16(), &told);
+    }
+    Ok((status, Json(told)).into_response())
 }
 
 /// Who waits for the slot.

@@ -40,6 +40,9 @@ use crate::clock::{rfc3339_micros, wall};
 /// for the ends of runs that were accepted.
 const MAX_WAITING: usize = 3_072;
 
+/// Places of records that were not kept; the oldest are forgotten.
+const MAX_FAILED: usize = 100_000;
+
 /// Records in one piece of what is left of a cleared era.
 const LEFT_PIECE: usize = 500;
 
@@ -71,7 +74,8 @@ struct Line {
 #[derive(Debug)]
 struct Entry {
     at: u64,
-    book: Arc<Book>,
+    /// None: nobody knows the session, and so the record is lost.
+    book: Option<Arc<Book>>,
     seq: u64,
     /// Several where one record took more than one write.
     receipts: Vec<Result<Receipt, End>>,
@@ -129,14 +133,29 @@ impl Keeper {
                 kept = kept.and(end);
             }
             match kept {
-                Ok(()) => book.show(seq),
+                Ok(()) => {
+                    if let Some(book) = book {
+                        book.show(seq);
+                    }
+                }
                 Err(why) => {
                     tracing::error!(?why, seq, "a record of a session was not kept");
-                    locked(&self.failed).insert(at);
-                    book.end(why);
+                    self.has_failed(at);
+                    if let Some(book) = book {
+                        book.end(why);
+                    }
                 }
             }
             self.decided.send_replace(at);
+        }
+    }
+
+    fn has_failed(&self, at: u64) {
+        let mut failed = locked(&self.failed);
+        failed.insert(at);
+        if failed.len() > MAX_FAILED {
+            // Whoever waited for that one has been told.
+            failed.pop_first();
         }
     }
 
@@ -370,8 +389,16 @@ impl Reading {
 
 impl Journal for Keeper {
     fn append(&self, records: Vec<Record>) -> Lsn {
-        let Some(book) = records.first().and_then(|record| self.book(&record.session)) else {
-            return Lsn(locked(&self.line).last);
+        let Some(last) = records.last() else { return Lsn(locked(&self.line).last) };
+        let Some(book) = self.book(&last.session) else {
+            // It can't be: who writes has read, and who has read has a book.
+            let mut line = locked(&self.line);
+            line.last += 1;
+            let (at, receipts) = (line.last, vec![Err(End::NotKept)]);
+            line.entries.push_back(Entry { at, book: None, seq: last.seq, receipts });
+            drop(line);
+            self.news.notify_one();
+            return Lsn(at);
         };
         let now = wall();
         let at = rfc3339_micros(now);
@@ -386,7 +413,7 @@ impl Journal for Keeper {
             line.last += 1;
             last = line.last;
             let receipts = self.submit(&book, record, &at, &told);
-            let (book, seq) = (Arc::clone(&book), record.seq);
+            let (book, seq) = (Some(Arc::clone(&book)), record.seq);
             line.entries.push_back(Entry { at: last, book, seq, receipts });
         }
         book.is_written(Lsn(last));

@@ -3,8 +3,9 @@
 //! Everything takes place in the sessions' own step; here names become sessions, words become
 //! commands, and what came of them becomes JSON.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use panelboard_tasks::{
@@ -15,7 +16,7 @@ use panelboard_tasks::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::book::{Book, Cursor, End};
+use super::book::{Book, Cursor, End, locked};
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Keeper, Made};
 use super::trouble::Trouble;
@@ -27,6 +28,9 @@ pub(crate) const MAX_MEMORY: usize = 16 << 20;
 
 /// The longest record that the sessions take; in the store it has what stands beside it as well.
 pub(crate) const MAX_RECORD: usize = 960 << 10;
+
+/// How long a client waits for the disk. What was asked for is done all the same.
+const DISK: Duration = Duration::from_secs(15);
 
 /// How long a session that is given up, or deleted, is waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -40,6 +44,8 @@ pub(crate) struct Service {
     on_conflict: Policy,
     /// One permit for each socket and stream.
     places: Arc<Semaphore>,
+    /// What came of commands that have a key and are no run.
+    replays: Mutex<Replays>,
     pub(crate) counts: Counts,
 }
 
@@ -88,7 +94,8 @@ impl Service {
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
         let counts = Counts::default();
-        Self { sessions, keeper, settings, on_conflict, places, counts }
+        let replays = Mutex::default();
+        Self { sessions, keeper, settings, on_conflict, places, replays, counts }
     }
 
     /// A place for one more socket or stream.
@@ -204,7 +211,7 @@ impl Service {
             return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
         }
         let submission = self.submission(ask)?;
-        let done = self.sessions.submit(id, submission).await;
+        let done = in_time(self.sessions.submit(id, submission)).await?;
         done.map_err(|why| {
             if why == Refused::Unavailable(Unavailable::NotKept) {
                 return self.not_kept(&book);
@@ -271,9 +278,9 @@ impl Service {
             return Err(Trouble::NoSuchRun { session, run });
         }
         let stopped = if rollback {
-            self.sessions.cancel_and_roll_back(id, Some(run), mode).await
+            in_time(self.sessions.cancel_and_roll_back(id, Some(run), mode)).await?
         } else {
-            self.sessions.cancel(id, Some(run), mode).await
+            in_time(self.sessions.cancel(id, Some(run), mode)).await?
         };
         let mut stopped = stopped.map_err(|why| self.unavailable(why, &book))?;
         // The sessions forget an end after a while, the records do not.
@@ -301,7 +308,7 @@ impl Service {
         let key = key.map(key_rule).transpose()?;
         let digest = fingerprint(&["answer", &run.to_string(), &request.to_string(), &text]);
         let key = key.map(|key| IdempotencyKey::new(key, digest));
-        let done = self.sessions.answer(id, run, request, text, key).await;
+        let done = in_time(self.sessions.answer(id, run, request, text, key)).await?;
         done.map_err(|why| match why {
             panelboard_tasks::AnswerRefused::Unavailable(why) => self.unavailable(why, &book),
             why => Trouble::answer(why, id.as_str(), MAX_RECORD),
@@ -310,7 +317,7 @@ impl Service {
 
     pub(crate) async fn clear(&self, id: &SessionId, mode: ClearMode) -> Result<Cleared, Trouble> {
         let book = self.book(id, false).await?;
-        let cleared = self.sessions.clear(id, mode).await;
+        let cleared = in_time(self.sessions.clear(id, mode)).await?;
         cleared.map_err(|why| {
             if let panelboard_tasks::ClearRefused::Unavailable(why) = why {
                 return self.unavailable(why, &book);
@@ -331,7 +338,7 @@ impl Service {
         if book.look(|fold| fold.bytes).0.saturating_add(item.text.len()) > MAX_MEMORY {
             return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
         }
-        let written = self.sessions.note(id, "note", json!(item).to_string()).await;
+        let written = in_time(self.sessions.note(id, "note", json!(item).to_string())).await?;
         written.map_err(|why| self.write_refused(why, &book))
     }
 
@@ -343,7 +350,8 @@ impl Service {
         items: &[NewItem],
     ) -> Result<Written, Trouble> {
         let book = self.book(id, false).await?;
-        let written = self.sessions.replace(id, tag, "items", json!(items).to_string()).await;
+        let items = json!(items).to_string();
+        let written = in_time(self.sessions.replace(id, tag, "items", items)).await?;
         written.map_err(|why| self.write_refused(why, &book))
     }
 
@@ -369,13 +377,14 @@ impl Service {
         if self.keeper.is_durable(at) {
             return Ok(());
         }
-        self.keeper.durable(at).await.map_err(|_| self.not_kept(book))
+        in_time(self.keeper.durable(at)).await?.map_err(|_| self.not_kept(book))
     }
 
     /// The session as people see it.
     pub(crate) async fn show(&self, id: &SessionId) -> Result<Value, Trouble> {
         let book = self.book(id, false).await?;
-        let view = self.sessions.view(id).await.map_err(|why| self.unavailable(why, &book))?;
+        let view = in_time(self.sessions.view(id)).await?;
+        let view = view.map_err(|why| self.unavailable(why, &book))?;
         self.seen(&book, |fold| shown::session(&book, fold, &view)).await
     }
 
@@ -422,6 +431,28 @@ impl Service {
         Ok(Follow { book, cursor, bell, _leave: leave })
     }
 
+    /// What came of a command that was sent under this key before; an error if it was another.
+    pub(crate) fn replay(&self, key: &ReplayKey) -> Result<Option<(u16, Value)>, Trouble> {
+        let replays = locked(&self.replays);
+        match replays.known.get(&key.name) {
+            Some((digest, ..)) if *digest != key.digest => Err(Trouble::KeyMismatch),
+            Some((_, status, told)) => Ok(Some((*status, told.clone()))),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what came of a command. For as long as the process lives; the oldest is forgotten.
+    pub(crate) fn remember(&self, key: ReplayKey, status: u16, told: &Value) {
+        let mut replays = locked(&self.replays);
+        if replays.order.len() >= MAX_REPLAYS
+            && let Some(oldest) = replays.order.pop_front()
+        {
+            replays.known.remove(&oldest);
+        }
+        replays.order.push_back(key.name.clone());
+        replays.known.insert(key.name, (key.digest, status, told.clone()));
+    }
+
     /// The names of sessions in the order in which they were made, and where the rest is.
     pub(crate) async fn names(
         &self,
@@ -466,6 +497,30 @@ impl Service {
     }
 }
 
+/// Answers that are remembered by their keys.
+const MAX_REPLAYS: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Replays {
+    known: HashMap<String, (Fingerprint, u16, Value)>,
+    order: VecDeque<String>,
+}
+
+/// What a client calls a command that is no run, and what it was.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplayKey {
+    name: String,
+    digest: Fingerprint,
+}
+
+impl ReplayKey {
+    /// The key of a command on a session.
+    pub(crate) fn new(id: &SessionId, key: &str, command: &[&str]) -> Result<Self, Trouble> {
+        let name = format!("{id} {}", key_rule(key)?);
+        Ok(Self { name, digest: fingerprint(command) })
+    }
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// How many names of sessions are read at once after a start.
@@ -505,6 +560,11 @@ impl Drop for Leave {
             }
         });
     }
+}
+
+/// Waits for the disk, but not for ever.
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
+    tokio::time::timeout(DISK, answer).await.map_err(|_| Trouble::StoreSlow)
 }
 
 /// A key as a client may send it.

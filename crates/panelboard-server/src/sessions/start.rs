@@ -12,7 +12,7 @@ use panelboard_tasks::{DrainMode, Journal, RunContext, SessionLimits, Sessions};
 use super::keeper::Keeper;
 use super::service::{MAX_RECORD, Service};
 use super::turn::Turns;
-use crate::config::Config;
+use crate::config::{Config, Sessions as Settings};
 
 /// Rows of the store: each session has up to two, and bytes are the tighter bound.
 const MAX_ROWS: u64 = 10_000_000;
@@ -58,23 +58,27 @@ pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started,
         .snapshot_every(u64::MAX);
     let open = tokio::task::spawn_blocking(move || Store::open(path, settings));
     let store = open.await.expect("opening does not panic")?;
+    Ok(Started { service: assemble(store, &config.sessions, gateway), scratch })
+}
+
+/// Makes the sessions over an open store. Their runs are tasks of this runtime.
+pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> Arc<Service> {
     let term = store.term();
-    let sessions = &config.sessions;
-    let keeper = Arc::new(Keeper::new(store, sessions.ring_events));
+    let keeper = Arc::new(Keeper::new(store, settings.ring_events));
     let turns = Arc::new(Turns::new(gateway.clone(), Arc::clone(&keeper)));
     let limits = SessionLimits {
-        queue: sessions.max_queue,
+        queue: settings.max_queue,
         input_bytes: MAX_RECORD,
         key_bytes: 255,
         keys: REMEMBERED,
         ended: REMEMBERED,
-        connections: sessions.max_connections,
-        grace: sessions.grace,
-        abort_grace: sessions.hard_grace,
+        connections: settings.max_connections,
+        grace: settings.grace,
+        abort_grace: settings.hard_grace,
     };
     let built = Sessions::builder()
         .limits(limits)
-        .max_sessions(sessions.max_sessions)
+        .max_sessions(settings.max_sessions)
         .term(term)
         .journal(Arc::clone(&keeper) as Arc<dyn Journal>)
         .build(move |context: RunContext, input: Bytes| {
@@ -82,8 +86,7 @@ pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started,
             async move { turns.run(context, input).await }
         });
     let built = built.expect("it is called within a runtime");
-    let service = Arc::new(Service::new(built, keeper, sessions.clone()));
-    Ok(Started { service, scratch })
+    Arc::new(Service::new(built, keeper, settings.clone()))
 }
 
 /// In memory where the system has a place for that.

@@ -41,6 +41,7 @@ pub(crate) enum Trouble {
     TooManySubscriptions { limit: usize },
     StoreFull,
     StoreFailed,
+    StoreSlow,
     NotAWebSocket { what: &'static str },
 }
 
@@ -233,6 +234,13 @@ impl Trouble {
                 "store-failed",
                 "store failed",
                 "the store could not keep it; nothing was accepted",
+            ),
+            Self::StoreSlow => simple(
+                S::SERVICE_UNAVAILABLE,
+                "store-slow",
+                "store slow",
+                "the store has not answered; whether it is kept is not known yet: send the same \
+                 idempotency key again, or look",
             ),
             Self::NotAWebSocket { what } => {
                 simple(S::BAD_REQUEST, "not-a-websocket", "not a WebSocket", what)

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use panelboard_llm::{Answer, AnswerBody, AnswerStream, CallRequest, Endpoint, Gateway};
-use panelboard_tasks::{Failure, RunContext, StopReason};
+use panelboard_tasks::{Failure, Fenced, RunContext, StopReason};
 use serde_json::{Value, json};
 
 use super::book::Book;
@@ -78,7 +78,10 @@ impl Turns {
                     let output = json!({ "usage": usage, "model": turn.model, "answered_by": by });
                     return Ok(output.to_string().into());
                 }
-                Err(_) => return Ok(Bytes::new()),
+                Err(why) => {
+                    fenced(&why)?;
+                    return Ok(Bytes::new());
+                }
             }
         }
     }
@@ -125,8 +128,8 @@ impl Turn<'_> {
         self.messages += 1;
         let id = format!("{}.{}", self.context.run(), self.messages);
         let begun = json!({ "message_id": id, "role": "assistant", "answered_by": by });
-        if self.context.append(words::MESSAGE_STARTED, begun.to_string()).is_err() {
-            return Ok(Said::Stopped);
+        if let Err(why) = self.context.append(words::MESSAGE_STARTED, begun.to_string()) {
+            return fenced(&why);
         }
         let mut said = Saying { text: String::new(), json: 0, usage: Value::Null };
         let mut chunks = Chunks::default();
@@ -176,8 +179,8 @@ impl Turn<'_> {
             if partial {
                 message["partial"] = true.into();
             }
-            if self.context.append(words::MESSAGE_COMPLETED, message.to_string()).is_err() {
-                return Ok(Said::Stopped);
+            if let Err(why) = self.context.append(words::MESSAGE_COMPLETED, message.to_string()) {
+                return fenced(&why);
             }
         }
         match end {
@@ -187,6 +190,14 @@ impl Turn<'_> {
             End::Cut => Err(failure("upstream_cut", "the answer broke off")),
             End::TooLong => Err(failure("answer-too-long", "the answer is longer than is kept")),
         }
+    }
+}
+
+/// What a run wanted to write was not taken: it was told to stop, or it has failed.
+fn fenced(why: &Fenced) -> Result<Said, Failure> {
+    match why {
+        Fenced::Stale | Fenced::Stopping => Ok(Said::Stopped),
+        other => Err(failure("store-failed", &other.to_string())),
     }
 }
 

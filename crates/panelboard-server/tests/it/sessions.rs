@@ -250,8 +250,8 @@ pub(crate) fn is_event(frame: &Value, event: &str) -> bool {
     frame["type"] == "event" && frame["event"] == event
 }
 
-/// What must hold of every record, whatever happened: events without a gap or a double, one run at a
-/// time, each run with exactly one end and nothing after it, and after a clear nothing of before.
+/// What must hold of every record, whatever happened: events without a gap or a double, one run at
+/// a time, each run with exactly one end and nothing after it, and after a clear nothing of before.
 #[track_caller]
 pub(crate) fn check(events: &[Value]) {
     let mut last = None;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::http::{get, post, send};
 use crate::program::{InProcess, pretend};
-use crate::sessions::{Chat, Socket, all_keys, check, is_event};
+use crate::sessions::{Chat, Socket, all_keys, check, check_seen, is_event};
 
 pub(crate) fn serve(lines: &str) -> InProcess {
     InProcess::serve(&pretend(lines), &Environment::empty())
@@ -300,6 +300,12 @@ fn s_24_a_key_makes_one_run_however_often_and_from_wherever_it_is_sent() {
     assert_eq!((changed.status, &changed.json()["code"]), (422, &json!("idempotency-mismatch")));
     let again = chat.submit_as("k-1", &json!({ "input": "once" })).json();
     assert_eq!((&again["run"], &again["replayed"]), (&json!("1"), &json!(true)));
+    // Of what is no run too.
+    let clear = || {
+        let key = [("idempotency-key", "k-2")];
+        send(server.addr, "POST", &chat.path("/clear"), &key, "").json()["era"].clone()
+    };
+    assert_eq!((clear(), clear()), (json!(1), json!(1)));
     for key in ["", &"k".repeat(256)] {
         let reply = chat.submit_as(key, &json!({ "input": "x" }));
         assert_eq!(reply.status, 400, "{}", reply.body);
@@ -515,4 +521,70 @@ fn a_run_has_its_time_and_ends_when_nobody_is_left_who_wanted_it() {
     alone.is_answering(&run);
     assert_eq!(alone.run(&run)["status"], "running");
     alone.post("/clear", &json!({}));
+}
+
+#[test]
+fn s_10_a_storm_of_everything_leaves_a_record_that_holds() {
+    let server = serve("[sessions]\nring_events = 16\n");
+    let chat = Chat::new(server.addr, "storm");
+    let mut follower = Socket::open(server.addr);
+    follower.subscribe("storm");
+    let accepted: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4_u64)
+            .map(|thread| {
+                let chat = chat.clone();
+                scope.spawn(move || one_of_many(&chat, thread))
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    crate::http::until("all has ended", || {
+        let view = chat.view();
+        (view["slot"]["state"] == "idle" && view["queue"] == json!([])).then_some(())
+    });
+    let last = chat.post("/memory", &json!({ "text": "the end" })).json()["seq"].clone();
+    let seen = follower.until(|frame| frame["type"] == "event" && frame["seq"] == last);
+    check_seen(&seen);
+    let events: Vec<Value> = seen.into_iter().filter(|frame| frame["type"] == "event").collect();
+    check(&events);
+    for run in &accepted {
+        let ends = events
+            .iter()
+            .filter(|event| is_event(event, "run.finished") && event["run"] == json!(run));
+        assert_eq!(ends.count(), 1, "run {run} has one end");
+        let status = chat.run(run)["status"].as_str().unwrap().to_owned();
+        assert!(
+            matches!(
+                &*status,
+                "succeeded" | "cancelled" | "superseded" | "rolled_back" | "consumed"
+            ),
+            "run {run} is {status}"
+        );
+    }
+    assert!(accepted.len() > 20, "{}", accepted.len());
+}
+
+/// Asks for everything that there is; answers the runs that were accepted.
+fn one_of_many(chat: &Chat, thread: u64) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(thread);
+    let mut accepted = Vec::new();
+    for number in 0..30 {
+        let policy = ["reject", "enqueue", "interrupt", "rollback", "steer"][random.usize(..5)];
+        match random.usize(..10) {
+            0..6 => {
+                let input = format!("{thread} {number}");
+                let reply = chat.submit(&json!({ "input": input, "on_conflict": policy }));
+                match reply.status {
+                    202 => accepted.push(reply.json()["run"].as_str().unwrap().to_owned()),
+                    409 => assert_eq!(policy, "reject", "{}", reply.body),
+                    _ => panic!("{} {}", reply.status, reply.body),
+                }
+            }
+            6 => assert!(matches!(chat.post("/cancel", &json!({})).status, 200 | 202 | 404)),
+            7 => assert!(matches!(chat.post("/clear", &json!({})).status, 200 | 404)),
+            8 => assert_eq!(chat.post("/memory", &json!({ "text": "noted" })).status, 201),
+            _ => assert!(matches!(get(chat.addr, &chat.path("/memory")).status, 200 | 404)),
+        }
+    }
+    accepted
 }

@@ -324,9 +324,12 @@ fn h_17_a_shutdown_tells_streams_and_sockets_and_ends_in_time() {
 fn h_18_an_idle_socket_costs_little() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("panelboard.toml");
-    std::fs::write(&path, pretend("")).unwrap();
+    // Nobody here reads, and so nobody answers a ping.
+    let patient = "[sessions]\nping_interval = \"10m\"\nping_timeout = \"1h\"\n";
+    std::fs::write(&path, pretend(patient)).unwrap();
     let server = Program::serve(&["--config", path.to_str().unwrap()], &[]);
-    let memory = || get(server.addr, "/status").json()["memory_bytes"].as_u64().unwrap();
+    let status = || get(server.addr, "/status").json();
+    let memory = || status()["memory_bytes"].as_u64().unwrap();
     let open = |count: usize| -> Vec<Socket> {
         let sockets = (0..count).map(|number| {
             let mut socket = Socket::open(server.addr);
@@ -336,10 +339,11 @@ fn h_18_an_idle_socket_costs_little() {
         sockets.collect()
     };
     // What the first ones cost once: sessions, connections to the store, arenas.
-    let warm = open(200);
+    let warm = open(100);
     let before = memory();
-    let idle = open(1_000);
-    let each = memory().saturating_sub(before) / 1_000;
+    let idle = open(500);
+    let each = memory().saturating_sub(before) / 500;
+    assert_eq!(status()["sessions"]["sockets"], 600);
     assert!(each <= 10 * 1024, "{each} bytes for an idle socket");
     drop((warm, idle));
 }
@@ -488,10 +492,11 @@ fn the_events_are_the_same_as_a_stream_and_in_pieces() {
             get(chat.addr, &chat.path(&format!("/events?after={after}&wait=20"))).json()
         })
     };
-    until("it waits", || (chat.view()["connections"] == 1).then_some(()));
+    until("it waits, beside the stream", || (chat.view()["connections"] == 2).then_some(()));
     chat.post("/memory", &json!({ "text": "news" }));
     let news = polling.join().unwrap();
     assert_eq!(news["events"][0]["event"], "memory.changed");
+    drop(sse);
     // The stale one is told by an event of its own.
     let accept = [("accept", "text/event-stream")];
     let path = chat.path("/events?after=0000000000000000-1");

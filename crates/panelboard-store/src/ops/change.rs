@@ -50,6 +50,8 @@ pub struct Change {
     pub(crate) to: u64,
     pub(crate) kind: Box<str>,
     pub(crate) body: Body,
+    /// How many items its body lists.
+    pub(crate) items: usize,
     pub(crate) key: Option<Idempotency>,
 }
 
@@ -167,7 +169,8 @@ impl Change {
     /// # Ok::<(), panelboard_store::Invalid>(())
     /// ```
     pub fn replace(id: &SessionId, tag: Tag, items: &[NewItem]) -> Result<Self, Invalid> {
-        Ok(Self::of(id, tag, What::Replace, "memory.replaced", list(items)?))
+        let change = Self::of(id, tag, What::Replace, "memory.replaced", list(items)?);
+        Ok(Self { items: items.len(), ..change })
     }
 
     /// Adds these items to the memory, all or none.
@@ -184,7 +187,8 @@ impl Change {
     /// # Ok::<(), panelboard_store::Invalid>(())
     /// ```
     pub fn import(id: &SessionId, tag: Tag, items: &[NewItem]) -> Result<Self, Invalid> {
-        Ok(Self::of(id, tag, What::Import, "memory.imported", list(items)?))
+        let change = Self::of(id, tag, What::Import, "memory.imported", list(items)?);
+        Ok(Self { items: items.len(), ..change })
     }
 
     fn of(id: &SessionId, tag: Tag, what: What, kind: &str, body: Body) -> Self {
@@ -197,6 +201,7 @@ impl Change {
             to: 0,
             kind: kind.into(),
             body,
+            items: 0,
             key: None,
         }
     }

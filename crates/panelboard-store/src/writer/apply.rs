@@ -15,6 +15,9 @@ use crate::{
     session::SessionRow,
 };
 
+/// What an item weighs beside its body, in a snapshot and in memory.
+pub(super) const ITEM_WEIGHT: u64 = 128;
+
 /// A record that is about to be written.
 struct New<'a> {
     lsn: Lsn,
@@ -121,7 +124,7 @@ impl Writer {
             return Err(Refusal::OutOfOrder { expected }.into());
         }
         if *item {
-            self.weigh(&mut row, body.len())?;
+            self.weigh(&mut row, 1, body.len())?;
         }
         self.take_room(body.len())?;
         let what = if *item { What::Item } else { What::Event };
@@ -134,7 +137,7 @@ impl Writer {
     }
 
     fn change(&mut self, lsn: Lsn, change: &Change) -> Result<Written, Stop> {
-        let Change { id, tag, owner, epoch, what, to, kind, body, key } = change;
+        let Change { id, tag, owner, epoch, what, to, kind, body, items, key } = change;
         if let Some(replay) = self.replay(key.as_ref())? {
             return Ok(replay);
         }
@@ -162,7 +165,7 @@ impl Writer {
                 if *what == What::Replace {
                     (row.floor, row.bytes) = (seq, 0);
                 }
-                self.weigh(&mut row, text.len())?;
+                self.weigh(&mut row, *items, text.len())?;
                 self.take_room(text.len())?;
             }
         }
@@ -224,9 +227,10 @@ impl Writer {
     }
 
     /// The session's memory becomes heavier, up to its limit.
-    fn weigh(&self, row: &mut SessionRow, bytes: usize) -> Result<(), Stop> {
+    fn weigh(&self, row: &mut SessionRow, items: usize, bytes: usize) -> Result<(), Stop> {
         let limit = self.shared.config.max_session_bytes;
-        row.bytes = row.bytes.saturating_add(bytes as u64);
+        let bytes = bytes as u64 + items as u64 * ITEM_WEIGHT;
+        row.bytes = row.bytes.saturating_add(bytes);
         if row.bytes > limit { Err(Refusal::SessionFull { limit }.into()) } else { Ok(()) }
     }
 

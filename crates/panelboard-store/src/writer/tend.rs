@@ -3,7 +3,10 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Stop, Writer, apply::written};
+use super::{
+    Stop, Writer,
+    apply::{ITEM_WEIGHT, written},
+};
 use crate::{
     error::Refusal,
     fault,
@@ -42,13 +45,13 @@ impl Writer {
             return Err(Refusal::OlderSnapshot.into());
         }
         // What the memory weighs, now that it is known: rollbacks and replacements have only added.
-        let sql = "SELECT coalesce(sum(octet_length(body)), 0) FROM log \
+        let sql = "SELECT coalesce(sum(octet_length(body) + ?3), 0) FROM log \
                    WHERE session = ?1 AND seq > ?2 AND what BETWEEN 1 AND 3";
         let tail: u64 = self
             .db
             .reading()
             .prepare_cached(sql)?
-            .query_row(params![row.key, upto], |row| row.get(0))?;
+            .query_row(params![row.key, upto, ITEM_WEIGHT], |row| row.get(0))?;
         row.bytes = body.len() as u64 + tail;
         self.shared.counters.snapshots.add(1);
         let written = written(lsn, &row, Outcome::New);

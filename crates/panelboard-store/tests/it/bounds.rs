@@ -126,7 +126,7 @@ fn m10_sessions_are_as_many_as_are_allowed() {
 fn m10_a_memory_at_its_limit_takes_no_more_until_it_is_changed() {
     let rig = Rig::with(|config| config.max_session_bytes(1_024));
     create(&rig.store, "a");
-    let body = format!("\"{}\"", "x".repeat(398));
+    let body = format!("\"{}\"", "x".repeat(270));
     append(&rig.store, "a", &body);
     append(&rig.store, "a", &body);
     let full = Refusal::SessionFull { limit: 1_024 };

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
     time::Duration,
@@ -121,14 +121,40 @@ fn m07_a_commit_that_the_disk_refused_is_not_there_after_a_crash_either() {
         })
     });
     create(&rig.store, "a");
+    let steps = || std::mem::take(&mut *seen.lock().unwrap());
+    steps();
     failing.store(true, Ordering::Relaxed);
     end(&rig.store.append(item("a", "1")).unwrap()).unwrap_err();
+    // The log is emptied before anybody is told that it failed.
+    assert_eq!(steps(), [Step::Begin, Step::Commit, Step::Rollback, Step::Checkpoint]);
     failing.store(false, Ordering::Relaxed);
-    seen.lock().unwrap().clear();
     append(&rig.store, "a", "2");
-    // The log is emptied first.
-    let steps = seen.lock().unwrap().clone();
-    assert_eq!(steps, [Step::Checkpoint, Step::Begin, Step::Commit]);
+    assert_eq!(steps(), [Step::Begin, Step::Commit]);
+    assert_eq!(bodies(&rig.store, "a"), ["2"]);
+}
+
+/// A transaction that could not even be rolled back is, before anything else is written.
+#[test]
+fn m07_a_rollback_that_fails_is_made_up_for() {
+    let failures = Arc::new(AtomicU32::new(0));
+    let left = Arc::clone(&failures);
+    let rig = Rig::with(move |config| {
+        config.inject(move |step, moment| {
+            let fails = matches!(step, Step::Commit | Step::Rollback) && moment == Moment::Before;
+            let any =
+                || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+            if fails && any().is_ok() {
+                return Verdict::Fail(Failure::new(FailureKind::Locked, "injected"));
+            }
+            Verdict::Go
+        })
+    });
+    create(&rig.store, "a");
+    failures.store(2, Ordering::Relaxed);
+    let failed = rig.store.append(item("a", "1").seq(1)).unwrap();
+    assert!(matches!(end(&failed), Err(WriteError::Failed(_))));
+    assert_eq!(failures.load(Ordering::Relaxed), 0, "the commit and its rollback");
+    kept(&rig.store.append(item("a", "2").seq(1)).unwrap());
     assert_eq!(bodies(&rig.store, "a"), ["2"]);
 }
 

@@ -19,7 +19,10 @@ use panelboard_store::{
 
 use crate::{
     naive::{self, Do, Naive, Sent, Seq, State, Told, Which},
-    support::{Rig, WAIT, config, end, folder_without_disk, from_environment, image, kept, owner},
+    support::{
+        Rig, WAIT, bodies, config, create, end, folder_without_disk, from_environment, image, item,
+        kept, owner,
+    },
 };
 
 /// A little of everything. Two writes are of the lowest class that `lowest` allows.
@@ -267,4 +270,31 @@ fn m07_a_failure_at_any_step_takes_its_batch_and_nothing_else() {
             }
         }
     }
+}
+
+#[test]
+fn m03_a_crash_while_a_failed_batch_is_rolled_back_leaves_nothing_of_it() {
+    let rig = Rig::without_disk(|config| config);
+    create(&rig.store, "a");
+    let images = folder_without_disk();
+    let (from, to) = (rig.path.clone(), images.path().to_owned());
+    let rig = rig.reopen_with(move |config| {
+        config.inject(move |step, _| match step {
+            Step::Commit => Verdict::Fail(Failure::new(FailureKind::DiskFull, "injected")),
+            Step::Rollback => {
+                image(&from, &to);
+                Verdict::Crash
+            }
+            _ => Verdict::Go,
+        })
+    });
+    let first = rig.store.append(item("a", "1")).unwrap();
+    assert_eq!(end(&first), Err(WriteError::Stopped));
+    // The writer is gone, or going.
+    if let Ok(late) = rig.store.append(item("a", "2")) {
+        assert_eq!(end(&late), Err(WriteError::Stopped));
+    }
+    let copy = images.path().join("panelboard.db");
+    let store = Store::open(copy, config(&rig.clock)).unwrap();
+    assert!(bodies(&store, "a").is_empty());
 }

@@ -177,6 +177,18 @@ fn m04_a_snapshot_that_cannot_be_read_is_no_empty_memory() {
     }
 }
 
+#[test]
+fn m04_a_row_that_cannot_be_read_keeps_nobody_from_the_others() {
+    let rig = rig();
+    damage(&rig, "UPDATE session SET head = -1 WHERE name = 'a'");
+    let rig = rig.reopen_with(|config| config.snapshot_every(1));
+    let page = rig.store.sessions(None, 10).unwrap();
+    assert_eq!(page.degraded, [id("a")], "it is listed as what it is");
+    assert_eq!(page.sessions.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["b"]);
+    let done = rig.store.maintain().unwrap();
+    assert_eq!((done.snapshots, done.skipped), (1, 1), "the upkeep goes on behind it");
+}
+
 /// What is sound is found sound, after everything that moves rows.
 #[test]
 fn a_sound_session_is_never_taken_for_a_damaged_one() {

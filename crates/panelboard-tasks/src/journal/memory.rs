@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{BoxFuture, Journal, Lsn, NotKept, Unreadable};
 use crate::{
     session::{Record, SessionId},
-    sync::Mutex,
+    sync::{Mutex, QUIET, QuietU64},
 };
 
 /// Keeps the newest 10,000 records of each session in memory, of at most 100,000 sessions: beyond
@@ -32,6 +32,8 @@ pub struct MemoryJournal {
     /// Protects the logs. Taken under a session's lock, by design, and nothing is taken under it.
     logs: Mutex<Logs>,
     progress: watch::Sender<Progress>,
+    /// The same as in `progress`, for who need not wait. Carries only itself.
+    durable: QuietU64,
     held: bool,
     most_sessions: usize,
 }
@@ -81,7 +83,8 @@ impl MemoryJournal {
 
     fn with(held: bool) -> Self {
         let progress = watch::Sender::new(Progress::default());
-        Self { logs: Mutex::default(), progress, held, most_sessions: MOST_SESSIONS }
+        let durable = QuietU64::new(0);
+        Self { logs: Mutex::default(), progress, durable, held, most_sessions: MOST_SESSIONS }
     }
 
     /// Makes everything durable that was taken, and answers it in its order.
@@ -113,6 +116,7 @@ impl MemoryJournal {
         }
         let durable = logs.last;
         drop(logs);
+        self.durable.fetch_max(durable, QUIET);
         // Only ever forward: two commits may come here in either order.
         self.progress.send_modify(|progress| progress.durable = progress.durable.max(durable));
         records
@@ -219,7 +223,7 @@ impl Journal for MemoryJournal {
     }
 
     fn is_durable(&self, at: Lsn) -> bool {
-        self.progress.borrow().durable >= at.0
+        self.durable.load(QUIET) >= at.0
     }
 
     fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {

@@ -274,6 +274,22 @@ pub(crate) enum Command {
     LoseOwnership,
 }
 
+impl Command {
+    /// Whether it is refused when the journal takes no more. To stop, to go and to end is always
+    /// possible: each ends something that was accepted.
+    pub(crate) fn grows_the_log(&self) -> bool {
+        matches!(
+            self,
+            Self::Submit(_)
+                | Self::Answer { .. }
+                | Self::Clear(_)
+                | Self::Write { .. }
+                | Self::Append { .. }
+                | Self::Ask { .. }
+        )
+    }
+}
+
 /// What a step may look at besides the session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'a> {

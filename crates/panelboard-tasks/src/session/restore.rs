@@ -63,13 +63,13 @@ impl Steps<'_> {
         self.state.head = record.seq;
         self.state.fence = self.state.fence.max(record.fence);
         self.state.era = record.era;
+        self.state.last_run = self.state.last_run.max(record.kind.run().unwrap_or_default());
         if record.kind.changes_the_memory() {
             self.state.memory = record.seq;
         }
         match &record.kind {
             Kind::Created { queued: true, .. } => self.take_up_waiting(record, unended),
             Kind::Created { run, key, .. } => {
-                self.state.last_run = *run;
                 self.remember_key(key.clone(), Used::Run(*run));
                 unended.started = Some(Started::by(record, *run));
             }
@@ -100,7 +100,6 @@ impl Steps<'_> {
         let Kind::Created { run, policy, key, on_disconnect, timeout_ms, .. } = &record.kind else {
             return;
         };
-        self.state.last_run = *run;
         self.remember_key(key.clone(), Used::Run(*run));
         let waiting = Waiting {
             run: *run,

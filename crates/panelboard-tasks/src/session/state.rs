@@ -53,7 +53,7 @@ pub(crate) struct State {
     pub(crate) left_at: Option<Duration>,
     /// Tasks that were given up and have not ended.
     pub(crate) zombies: BTreeSet<Fence>,
-    pub(crate) keys: VecDeque<(IdempotencyKey, Used)>,
+    pub(crate) keys: VecDeque<Known>,
     pub(crate) ended: VecDeque<(RunId, RunStatus)>,
     pub(crate) last_run: RunId,
 }
@@ -70,6 +70,15 @@ pub(crate) enum Life {
     Moved,
     /// It was given up: nothing is taken any more.
     Dead,
+}
+
+/// A key that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Known {
+    pub(crate) key: IdempotencyKey,
+    pub(crate) used: Used,
+    /// How its run ended: known for as long as the key is.
+    pub(crate) end: Option<RunStatus>,
 }
 
 /// What a key was used for.

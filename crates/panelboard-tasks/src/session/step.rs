@@ -23,7 +23,7 @@ use super::{
     ids::{Fence, RunId},
     record::{Kind, Record},
     reply::{Refused, Reply, RunStatus},
-    state::{Active, Left, Life, Phase, Slot, State, Waiting},
+    state::{Active, Left, Life, Phase, Slot, State, Used, Waiting},
 };
 use crate::{fault, sessions::Unavailable};
 
@@ -165,6 +165,10 @@ impl Steps<'_> {
             self.state.ended.pop_front();
         }
         self.state.ended.push_back((run, status));
+        let by_key = self.state.keys.iter_mut().find(|known| known.used == Used::Run(run));
+        if let Some(known) = by_key {
+            known.end = Some(status);
+        }
     }
 
     /// From now until the grace is over; then the task is aborted.

@@ -64,6 +64,12 @@ impl Cell {
         Self { live, ..Self::new(id) }
     }
 
+    /// Of a model, whose sessions are ready.
+    #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+    pub(crate) fn live(&self) -> Option<&Guarded<Live>> {
+        self.live.get()
+    }
+
     pub(crate) fn used(&self, at: Duration) {
         let ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
         self.last_used_ms.fetch_max(ms, QUIET);

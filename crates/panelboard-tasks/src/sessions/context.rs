@@ -466,7 +466,7 @@ impl RunContext {
     }
 
     fn apply(&self, command: Command) -> Result<(Reply, crate::journal::Lsn), Fenced> {
-        if !self.shared.journal.has_room() {
+        if command.grows_the_log() && !self.shared.journal.has_room() {
             return Err(Fenced::Unavailable(Unavailable::JournalFull));
         }
         self.shared.apply(&self.cell, command).map_err(Fenced::Unavailable)

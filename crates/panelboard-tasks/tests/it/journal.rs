@@ -197,3 +197,22 @@ async fn a_clear_survives_and_nothing_of_before_it_runs_again() {
     let cleared = |record: &&panelboard_tasks::Record| record.kind == Kind::Cleared;
     assert_eq!(next.records(&chat).iter().filter(cleared).count(), 1);
 }
+
+#[tokio::test]
+async fn a_full_journal_lets_nobody_in_and_everybody_out() {
+    let mut rig = Rig::new();
+    let chat = id("chat");
+    let tab = panelboard_tasks::ConnId::next();
+    rig.sessions.attach(&chat, tab).await.expect("room");
+    let run = rig.running(&chat, "wait").await;
+    rig.journal.fail();
+    let full = rig.sessions.note(&chat, "note", "x").await;
+    let why = panelboard_tasks::WriteRefused::Unavailable(Unavailable::JournalFull);
+    assert_eq!(full, Err(why));
+    assert_eq!(run.append("item", "x"), Err(Fenced::Unavailable(Unavailable::JournalFull)));
+    rig.sessions.detach(&chat, tab).await.expect("what was before is durable");
+    rig.sessions.cancel(&chat, None, Default::default()).await.ok();
+    assert_eq!(run.stopped().await, panelboard_tasks::StopReason::User);
+    settle().await;
+    assert_eq!(rig.sessions.stats().live_tasks, 0);
+}

@@ -135,10 +135,14 @@ pub(super) async fn of_run(
     run: RunId,
 ) -> Result<Response, Error> {
     // The run may be an older one, if its key was known: from the first that is left of it.
-    let from = follow.book.look(|fold| fold.first_of(run)).0;
+    let (from, known) =
+        follow.book.look(|fold| (fold.first_of(run), fold.runs.contains_key(&run.0))).0;
     let (mut feed, _) = Feed::begin(&app.service, follow, None).await?;
     feed.only(run, from.saturating_sub(1));
-    Ok(Stream::new(app, feed, place, Some(run)).answer())
+    // Of one that ended so long ago that it is forgotten, nothing will ever come.
+    let mut stream = Stream::new(app, feed, place, Some(run));
+    stream.ended = !known;
+    Ok(stream.answer())
 }
 
 /// A stream under way.
@@ -210,6 +214,8 @@ impl Stream {
                 Some(Event::default().event(kind).data(frame))
             }
             Piece::Resync { seq, json } => {
+                // What is left of this one run is in it.
+                self.ended = self.run.is_some();
                 let event = Event::default().id(format!("{epoch}-{seq}")).event("resync");
                 Some(event.data(json))
             }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Named, Range, bad, query, read};
+use super::{Named, Range, bad, once, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::fold::{Fold, NewItem};
@@ -74,17 +74,22 @@ fn place(text: &str) -> Result<(u64, usize), Error> {
 
 /// Adds an item, whatever else happens.
 #[utoipa::path(post, path = "/v1/sessions/{session}/memory", tag = "sessions",
-    params(("session" = String, Path)), request_body = NewItem,
+    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = NewItem,
     responses((status = 201, body = Object), (status = 413, body = Problem)))]
 pub(in crate::routes) async fn add(
     State(app): State<Arc<App>>,
     Named(id): Named,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let item: NewItem = read(&app, body).await?;
-    let written = app.service.note(&id, &item).await?;
-    let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
-    Ok((StatusCode::CREATED, Json(told)).into_response())
+    once(&app, &id, &headers, &["note", &json!(item).to_string()], async {
+        let written = app.service.note(&id, &item).await?;
+        let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
+        Ok((StatusCode::CREATED, told))
+    })
+    .await
 }
 
 /// The whole of a memory.

@@ -11,15 +11,15 @@ impl Steps<'_> {
             Slot::Active(active) => Some(active.fence),
             Slot::Draining(leaving) => Some(leaving.fence),
         };
+        if self.state.zombies.remove(&fence) {
+            self.effects.push(Effect::ZombieEnded(fence));
+        }
         let by_key = fault::CLEANS_UP_BY_KEY && holder.is_some();
         if holder == Some(fence) || by_key {
             self.end_active(outcome);
             self.effects.push(Effect::Joined(fence));
             self.release();
             return Reply::Exited(true);
-        }
-        if self.state.zombies.remove(&fence) {
-            self.effects.push(Effect::ZombieEnded(fence));
         }
         self.effects.push(Effect::Joined(fence));
         Reply::Exited(false)

@@ -7,7 +7,6 @@ use crate::session::{
     ids::{ConnId, IdempotencyKey, RequestId},
     record::Tag,
     reply::{AnswerRefused, WriteRefused, Written},
-    state::Used,
 };
 
 impl Steps<'_> {

@@ -5,7 +5,7 @@ use crate::session::{
     command::{Policy, Submission},
     ids::IdempotencyKey,
     reply::Submitted,
-    state::Used,
+    state::Known,
 };
 
 impl Steps<'_> {
@@ -40,8 +40,8 @@ impl Steps<'_> {
     /// What a key was used for. The error: for something else than is asked now.
     pub(super) fn known(&self, key: Option<&IdempotencyKey>) -> Result<Option<Used>, ()> {
         let Some(key) = key else { return Ok(None) };
-        match self.state.keys.iter().find(|(known, _)| known.name() == key.name()) {
-            Some((known, used)) if known == key => Ok(Some(*used)),
+        match self.state.keys.iter().find(|known| known.key.name() == key.name()) {
+            Some(known) if known.key == *key => Ok(Some(known.used)),
             Some(_) => Err(()),
             None => Ok(None),
         }
@@ -52,12 +52,13 @@ impl Steps<'_> {
         if self.state.keys.len() >= self.given.limits.keys {
             self.state.keys.pop_front();
         }
-        self.state.keys.push_back((key, used));
+        self.state.keys.push_back(Known { key, used, end: None });
     }
 
     fn replay(&self, run: RunId) -> Reply {
-        // Ended so long ago that its end is forgotten; it did end.
-        let status = self.state.status(run).unwrap_or(RunStatus::Lost);
+        let known = |known: &&Known| known.used == Used::Run(run);
+        let end = self.state.keys.iter().find(known).and_then(|known| known.end);
+        let status = self.state.status(run).or(end).unwrap_or(RunStatus::Lost);
         let position = self.state.position(run);
         Reply::Submitted(Submitted { run, status, position, replayed: true })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rig::{ABORT_GRACE, GRACE, Rig, key};
+use super::rig::{ABORT_GRACE, GRACE, Rig, key, limits};
 use crate::{
     session::{
         AnswerRefused, CancelMode, ClearMode, ClearRefused, Command, DrainMode, Fence, Fenced,
@@ -100,6 +100,21 @@ fn a_key_is_replayed_before_anything_else_is_looked_at() {
     assert_eq!(rig.command(submit(1)), replayed(RunStatus::Succeeded));
     let shutting_down = Reply::Refused(Refused::Unavailable(Unavailable::ShuttingDown));
     assert_eq!(rig.submit(Policy::Reject), shutting_down);
+}
+
+#[test]
+fn the_end_of_a_run_is_known_for_as_long_as_its_key() {
+    let mut rig = Rig::new();
+    let keyed = || Command::Submit(Submission::new("in").key(key("k", 1)));
+    rig.command(keyed());
+    rig.ok(Fence(1));
+    for _ in 0..limits().ended {
+        let (_, fence) = rig.running();
+        rig.exit(fence, Outcome::Failed("why".into()));
+    }
+    assert_eq!(rig.status(1), None, "forgotten");
+    let Reply::Submitted(again) = rig.command(keyed()) else { panic!("replayed") };
+    assert_eq!((again.replayed, again.status), (true, RunStatus::Succeeded));
 }
 
 #[test]

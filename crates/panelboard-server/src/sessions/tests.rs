@@ -1,0 +1,151 @@
+//! Is nothing told before it is kept, and is a store that fails or hangs told as what it is?
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use panelboard_llm::Gateway;
+use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
+use panelboard_tasks::SessionId;
+
+use super::book::{Cursor, Next, locked};
+use super::fold::{NewItem, Role};
+use super::service::Service;
+use super::start::assemble;
+use super::trouble::Trouble;
+use crate::config::{self, Environment, Source};
+
+/// What the disk does at each commit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Disk {
+    Works,
+    Hangs,
+    IsFull,
+}
+
+/// A disk that a test turns.
+#[derive(Debug)]
+struct Switch {
+    disk: Mutex<Disk>,
+    turned: Condvar,
+}
+
+impl Switch {
+    fn turn(&self, to: Disk) {
+        *locked(&self.disk) = to;
+        self.turned.notify_all();
+    }
+
+    fn commit(&self) -> Verdict {
+        let mut disk = locked(&self.disk);
+        while *disk == Disk::Hangs {
+            disk = self.turned.wait(disk).expect("no panic under the lock");
+        }
+        match *disk {
+            Disk::IsFull => Verdict::Fail(Failure::new(FailureKind::DiskFull, "as asked for")),
+            _ => Verdict::Go,
+        }
+    }
+}
+
+struct Rig {
+    service: Arc<Service>,
+    switch: Arc<Switch>,
+    _folder: tempfile::TempDir,
+}
+
+const CONFIG: &str = r#"
+[[provider]]
+name = "a"
+kind = "openai-compatible"
+base_url = "http://127.0.0.1:1/v1"
+
+[[model]]
+name = "fast"
+targets = ["a/m"]
+"#;
+
+impl Rig {
+    fn new() -> Self {
+        let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
+        let disk = Arc::clone(&switch);
+        let hook = move |step, moment| match (step, moment) {
+            (Step::Commit, Moment::Before) => disk.commit(),
+            _ => Verdict::Go,
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).inject(hook);
+        let store = Store::open(folder.path().join("s.db"), settings).expect("a store");
+        let config = config::parse(CONFIG, Source::BuiltIn, None, &Environment::empty());
+        let config = config.expect("a good configuration");
+        let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
+        let service = assemble(store, &config.sessions, &gateway);
+        let pump = Arc::clone(&service);
+        tokio::spawn(async move { pump.keeper.pump().await });
+        Self { service, switch, _folder: folder }
+    }
+
+    async fn note(&self, id: &SessionId, text: &str) -> Result<u64, Trouble> {
+        let item = NewItem { role: Role::Note, text: text.to_owned() };
+        self.service.note(id, &item).await.map(|written| written.seq)
+    }
+
+    async fn texts(&self, id: &SessionId) -> Result<Vec<String>, Trouble> {
+        let book = self.service.book(id, false).await?;
+        let texts = |fold: &super::fold::Fold| {
+            fold.items.iter().map(|item| item.text.clone()).collect::<Vec<_>>()
+        };
+        self.service.seen(&book, texts).await
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.switch.turn(Disk::Works);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_or_shown_before_it_is_on_disk() {
+    let rig = Arc::new(Rig::new());
+    let (a, b) = (SessionId::new("a").expect("a name"), SessionId::new("b").expect("a name"));
+    assert_eq!(rig.note(&a, "one").await, Ok(1));
+    assert_eq!(rig.note(&b, "other").await, Ok(1));
+    rig.switch.turn(Disk::Hangs);
+    let writing = tokio::spawn({
+        let (rig, a) = (Arc::clone(&rig), a.clone());
+        async move { rig.note(&a, "two").await }
+    });
+    let book = rig.service.book(&a, false).await.expect("it is there");
+    while book.look(|fold| fold.head).0 < 2 {
+        tokio::task::yield_now().await;
+    }
+    // It has been decided, and is on its way.
+    assert!(!writing.is_finished());
+    assert_eq!(book.head(), 1);
+    assert_eq!(book.next(&mut Cursor::at(1), true), Next::Nothing);
+    assert_eq!(rig.texts(&b).await, Ok(vec!["other".to_owned()]), "reads go on elsewhere");
+    rig.switch.turn(Disk::Works);
+    assert_eq!(writing.await.expect("no panic"), Ok(2));
+    assert!(matches!(book.next(&mut Cursor::at(1), true), Next::Event { seq: 2, .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_disk_did_not_keep_was_never_there() {
+    let rig = Rig::new();
+    let a = SessionId::new("a").expect("a name");
+    assert_eq!(rig.note(&a, "one").await, Ok(1));
+    rig.switch.turn(Disk::IsFull);
+    for _ in 0..3 {
+        assert_eq!(rig.note(&a, "lost").await, Err(Trouble::StoreFull));
+    }
+    rig.switch.turn(Disk::Works);
+    let kept = loop {
+        match rig.note(&a, "two").await {
+            Ok(seq) => break seq,
+            // It is being taken up anew.
+            Err(Trouble::StoreFull | Trouble::StoreFailed) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(kept, 2);
+    assert_eq!(rig.texts(&a).await, Ok(vec!["one".to_owned(), "two".to_owned()]));
+}

@@ -1,0 +1,153 @@
+//! The cursor: between its look at the log and its wait, no news is missed.
+
+use std::sync::Mutex;
+
+use super::explore::{
+    Size::{Large, Small},
+    block_on, explore,
+};
+use crate::{
+    hub::{Cursor, Delivery, Ended, Hub},
+    session::{Fence, SessionId},
+};
+
+struct World {
+    hub: Hub,
+    id: SessionId,
+    cursors: Mutex<Vec<Cursor>>,
+}
+
+impl World {
+    fn with(cursors: usize) -> Self {
+        let (hub, id) = (Hub::in_memory("boot"), SessionId::new("chat").expect("a good name"));
+        let attach = || block_on(hub.attach(&id, None)).expect("room").1;
+        let cursors = Mutex::new((0..cursors).map(|_| attach()).collect());
+        Self { hub, id, cursors }
+    }
+
+    fn publish(&self, seq: u64) -> String {
+        self.hub.publish(&self.id, seq, Fence(1), "{}").expect("told");
+        "told".into()
+    }
+
+    fn take(&self) -> Cursor {
+        self.cursors.lock().expect("no panic under it").pop().expect("each is taken once")
+    }
+
+    /// Waits for events until it has seen this one. If a wake-up is lost it waits for ever, which a
+    /// checker reports.
+    fn read_upto(&self, seq: u64) -> String {
+        let mut cursor = self.take();
+        let mut seen = Vec::new();
+        while cursor.position().seq < seq {
+            match block_on(cursor.next()) {
+                Ok(Delivery::Events(events)) => seen.extend(events.iter().map(|it| it.seq)),
+                other => return format!("{other:?}"),
+            }
+        }
+        format!("{seen:?}")
+    }
+
+    fn end(&self) -> String {
+        self.hub.connections().to_string()
+    }
+}
+
+#[test]
+fn l4_a_cursor_that_waits_hears_of_what_is_published() {
+    explore(
+        Small,
+        || World::with(1),
+        &[|world: &World| world.publish(1), |world: &World| world.read_upto(1)],
+        World::end,
+        &["told, [1] | 0"],
+    );
+}
+
+#[test]
+fn l4_two_events_are_told_in_order_and_none_is_missed() {
+    explore(
+        Large,
+        || World::with(1),
+        &[
+            |world: &World| {
+                world.publish(1);
+                world.publish(2)
+            },
+            |world: &World| world.read_upto(2),
+        ],
+        World::end,
+        &["told, [1, 2] | 0"],
+    );
+}
+
+#[test]
+fn l4_each_of_two_cursors_hears_of_it() {
+    explore(
+        Large,
+        || World::with(2),
+        &[
+            |world: &World| world.publish(1),
+            |world: &World| world.read_upto(1),
+            |world: &World| world.read_upto(1),
+        ],
+        World::end,
+        &["told, [1], [1] | 0"],
+    );
+}
+
+#[test]
+fn h06_one_that_goes_takes_no_wake_up_of_another_with_it() {
+    explore(
+        Large,
+        || World::with(2),
+        &[
+            |world: &World| world.publish(1),
+            |world: &World| world.read_upto(1),
+            |world: &World| {
+                drop(world.take());
+                "gone".into()
+            },
+        ],
+        World::end,
+        &["told, [1], gone | 0"],
+    );
+}
+
+#[test]
+fn h10_what_is_published_while_one_attaches_is_before_its_head_or_told() {
+    explore(
+        Small,
+        || World::with(0),
+        &[
+            |world: &World| world.publish(1),
+            |world: &World| {
+                let (welcome, cursor) = block_on(world.hub.attach(&world.id, None)).expect("room");
+                world.cursors.lock().expect("no panic under it").push(cursor);
+                match welcome.head {
+                    0 => world.read_upto(1),
+                    head => format!("head {head}"),
+                }
+            },
+        ],
+        |_| String::new(),
+        &["told, [1] | ", "told, head 1 | "],
+    );
+}
+
+#[test]
+fn a_cursor_that_waits_hears_of_the_end() {
+    explore(
+        Small,
+        || World::with(1),
+        &[
+            |world: &World| {
+                world.hub.end(&world.id, Ended::Deleted);
+                "ended".into()
+            },
+            |world: &World| format!("{:?}", block_on(world.take().next())),
+        ],
+        World::end,
+        &["ended, Ok(Ended(Deleted)) | 0"],
+    );
+}
