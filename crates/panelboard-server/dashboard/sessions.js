@@ -71,6 +71,7 @@ class Row {
   update(item) {
     this.item = item;
     this.state = this.item.slot?.state ?? 'idle';
+    this.own = heard.has(item.id) ? 1 : 0; // this page listened too when that was counted
     if (this.near || !this.drawnOnce) this.draw();
   }
 
@@ -102,7 +103,7 @@ class Row {
     at.queue.classList.toggle('some', queue > 0);
     // This page is one of those that listen; it does not count itself.
     const sockets = view && view.connections !== null ? view.connections - 1
-      : item.connections ?? 0;
+      : (item.connections ?? 0) - this.own;
     set(at.sockets, count(Math.max(0, sockets)));
     const text = view ? lastWords(view) : '';
     set(at.text, text);
