@@ -137,7 +137,7 @@ fn browser(workspace: &Workspace) -> Outcome {
     }
     let mut command = Command::new("node");
     command.arg(folder.join("run.mjs")).arg("--bin").arg(workspace.program("debug", "panelboard"));
-    none_is_a_failure(run_step(command, Duration::from_secs(300)))
+    none_is_a_failure(run_step(command, Duration::from_secs(600)))
 }
 
 fn chromium() -> Result<(), String> {

@@ -1,42 +1,11 @@
 // What does the panel do now? Reads the public API (events as they come, the rest each second) and
 // writes into the page. Names, reasons and answers come from outside: they only ever become text.
-'use strict';
-
-const $ = (id) => document.getElementById(id);
-const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
-const attr = (node, name, value) => {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-};
-const make = (tag, className, text) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
+import {
+  $, NoToken, announce, attr, brief, calm, clock, count, dialog, make, plural, question, read,
+  send, set, short, span, toast, token, whenToken,
+} from './base.js';
 
 // ---- words -------------------------------------------------------------------------------------
-
-const number = new Intl.NumberFormat('en');
-const count = (n) => number.format(n ?? 0);
-const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
-
-/** 7300 -> "7.3 s", 95000 -> "1 min 35 s". Tenths only where they tick. */
-function span(ms, tenths = false) {
-  if (ms < 10_000 && tenths && !calm.matches) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`;
-  const s = Math.max(0, Math.ceil(ms / 1000));
-  if (s < 120) return `${s} s`;
-  if (s < 7200) return `${Math.floor(s / 60)} min${s % 60 ? ` ${s % 60} s` : ''}`;
-  const h = Math.floor(s / 3600);
-  return h < 48 ? `${h} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(h / 24)} d ${h % 24} h`;
-}
-const short = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
-const brief = (ms) => (ms < 99_500 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`);
-const clock = (at) => {
-  const t = new Date(at);
-  return Number.isNaN(t.getTime()) ? String(at) : t.toLocaleTimeString('en-GB');
-};
 
 const REASONS = {
   'failures': 'failures in a row', 'failure-rate': 'too many failures',
@@ -66,43 +35,6 @@ function why(item) {
   }
 }
 const POSITION = { 'open': 'open', 'forced-open': 'open', 'half-open': 'half-open' };
-
-// ---- talking to the server ---------------------------------------------------------------------
-
-let token = null; // what the person gave, if the server asked for one
-class NoToken extends Error {}
-
-/** Fetches; asks for a token if the server wants one. Throws what the server said. */
-async function ask(path, options) {
-  for (;;) {
-    const used = token;
-    const headers = { 'content-type': 'application/json' };
-    if (used) headers.authorization = `Bearer ${used}`;
-    const answer = await fetch(path, { ...options, headers, signal: options.signal?.() });
-    if (answer.ok) return answer;
-    if (answer.status !== 401) throw new Error(await complaint(answer));
-    // Another request may have got a token while this one was under way.
-    if (token === used && !await askToken()) throw new NoToken(await complaint(answer));
-  }
-}
-
-const send = (path, body, signal) => ask(path, {
-  method: 'POST', body: JSON.stringify(body ?? {}), signal: () => signal,
-});
-const read = async (path) => (await ask(path, {
-  cache: 'no-store', signal: () => AbortSignal.timeout(READ_MS),
-})).json();
-const READ_MS = 5000;
-
-async function complaint(answer) {
-  const text = await answer.text().catch(() => '');
-  try {
-    const body = JSON.parse(text);
-    const said = body.detail ?? body.error?.message ?? body.title;
-    if (said) return `${answer.status}: ${said}`;
-  } catch { /* not JSON: fall through to the bare status */ }
-  return `${answer.status} ${answer.statusText}`.trim();
-}
 
 // ---- the link ----------------------------------------------------------------------------------
 
@@ -162,6 +94,7 @@ function pollSoon() {
   clearTimeout(timer);
   timer = setTimeout(poll, 120);
 }
+whenToken(() => source?.close());
 // Tabs share their few connections to a server: one that nobody sees gives its stream back.
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) { pollSoon(); return; }
@@ -253,7 +186,7 @@ function addTransition(t, live) {
   if (!insertRow(t.seq, row)) return;
   lastSeq = Math.max(lastSeq, t.seq);
   set($('transitions-count'), count(lastSeq));
-  if (live) announce(`${t.key} ${t.to}${t.reason ? `: ${reason(t.reason)}` : ''}`);
+  if (live) tell(`${t.key} ${t.to}${t.reason ? `: ${reason(t.reason)}` : ''}`);
 }
 
 /** A server that started anew counts from 1 again. */
@@ -266,17 +199,7 @@ function forgetEvents() {
   if (!token) listen();
 }
 
-let heard = [];
-function announce(text) {
-  if (heard.push(text) > 1) return;
-  setTimeout(() => {
-    const said = heard.length <= 3 ? heard
-      : [`${heard.length} transitions. ${$('tally').textContent}`];
-    for (const line of said) $('said').append(make('p', '', line));
-    while ($('said').childElementCount > 12) $('said').firstElementChild.remove();
-    heard = [];
-  }, 700);
-}
+const tell = (text) => announce(text, (n) => `${n} transitions. ${$('tally').textContent}`);
 
 // ---- head --------------------------------------------------------------------------------------
 
@@ -604,70 +527,21 @@ const FOR_TRIP = [['', 'its own recovery time'], ['10s', '10 s'], ['30s', '30 s'
   ['600s', '10 min']];
 const FOR_FAULT = [['8s', '8 s'], ['20s', '20 s'], ['60s', '1 min'], ['600s', '10 min']];
 
+const faultTiles = make('fieldset', 'tiles');
+faultTiles.append(make('legend', 'hide', 'Fault'));
 for (const [name, meaning] of FAULTS) {
   const label = make('label', 'tile');
   const input = make('input');
   Object.assign(input, { type: 'radio', name: 'fault', value: name });
   label.append(input, make('b', '', name), ` ${meaning}`);
-  $('ask-faults').append(label);
+  faultTiles.append(label);
 }
-
-let answer = null;
-const dialog = $('ask');
-function settle(value) {
-  const done = answer;
-  answer = null;
-  done?.(value);
-}
-$('ask-form').addEventListener('submit', () => settle({
-  for: $('ask-for').value, token: $('ask-token').value,
-  fault: $('ask-faults').querySelector('input:checked')?.value,
-}));
-$('ask-no').addEventListener('click', () => dialog.close());
-// This one comes late: by then the next question may stand there already.
-dialog.addEventListener('close', () => { if (!dialog.open) settle(null); });
-
-/** One question at a time; the promise holds what was chosen, or null. */
-function question({ title, text, yes, times = null, fault = null, wantsToken = false }) {
-  if (dialog.open) return Promise.resolve(null);
-  set($('ask-title'), title);
-  set($('ask-text'), text);
-  set($('ask-yes'), yes);
-  $('ask-for-row').hidden = !times;
-  $('ask-for').replaceChildren(...(times ?? []).map(([value, label]) => new Option(label, value)));
-  $('ask-faults').hidden = !fault;
-  for (const radio of $('ask-faults').querySelectorAll('input')) {
-    radio.checked = radio.value === fault;
-  }
-  $('ask-token-row').hidden = !wantsToken;
-  $('ask-token').value = '';
-  dialog.showModal();
-  if (fault) $('ask-faults').querySelector('input:checked')?.focus();
-  else if (wantsToken) $('ask-token').focus();
-  else $('ask-yes').focus();
-  return new Promise((done) => { answer = done; });
-}
-
-let asking = null; // all requests that were refused wait for the one question
-function askToken() {
-  asking ??= question({ title: 'A token is needed', yes: 'Go on', wantsToken: true,
-    text: token ? 'The server did not take that token.'
-      : 'The server wants its token. It is kept until this page is left.' }).then((chosen) => {
-    token = chosen?.token || null;
-    asking = null;
-    if (token) source?.close();
-    return token !== null;
-  });
-  return asking;
-}
-
-let toastTimer = 0;
-function toast(text) {
-  $('toast').hidden = false;
-  set($('toast'), text);
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { $('toast').hidden = true; }, 6000);
-}
+const forRow = make('label', 'field', 'for ');
+const forHowLong = make('select');
+forHowLong.id = 'ask-for';
+forRow.append(forHowLong);
+const offer = (times) => forHowLong.replaceChildren(
+  ...times.map(([value, label]) => new Option(label, value)));
 
 const pathOf = (key) => key.split('/').map(encodeURIComponent).join('/');
 
@@ -675,7 +549,9 @@ async function act(key, verb) {
   const spare = 'Calls go to other keys, if there are any.';
   let body = {};
   if (verb === 'trip') {
-    const chosen = await question({ title: `Trip ${key}?`, yes: 'Trip', times: FOR_TRIP,
+    offer(FOR_TRIP);
+    const chosen = await question({ title: `Trip ${key}?`, yes: 'Trip', more: [forRow],
+      value: () => ({ for: forHowLong.value }),
       text: `It rejects calls until the time is over and a probe succeeds. ${spare}` });
     if (!chosen) return;
     if (chosen.for) body = { for: chosen.for };
@@ -697,8 +573,12 @@ async function act(key, verb) {
 
 async function injectFault(key) {
   const current = modules.get(key)?.item.fault?.kind;
-  const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', times: FOR_FAULT,
-    fault: current ? 'none' : '429',
+  offer(FOR_FAULT);
+  const radios = [...faultTiles.querySelectorAll('input')];
+  for (const radio of radios) radio.checked = radio.value === (current ? 'none' : '429');
+  const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', more: [faultTiles, forRow],
+    focus: radios.find((radio) => radio.checked),
+    value: () => ({ for: forHowLong.value, fault: radios.find((r) => r.checked)?.value }),
     text: 'The pretend provider answers this way to calls with this key.' });
   if (!chosen?.fault) return;
   const body = { key, fault: chosen.fault };
@@ -958,25 +838,6 @@ $('copy').addEventListener('click', async () => {
   }
   set($('copy'), 'Copied');
   setTimeout(() => set($('copy'), 'Copy'), 1500);
-});
-
-// ---- colours -----------------------------------------------------------------------------------
-
-const THEMES = { auto: 'automatic', dark: 'dark', light: 'light' };
-function useTheme(name) {
-  const theme = name in THEMES ? name : 'auto';
-  attr(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
-  set($('theme'), theme[0].toUpperCase() + theme.slice(1));
-  attr($('theme'), 'aria-label', `Colour scheme: ${THEMES[theme]}`);
-  try { localStorage.setItem('panelboard-theme', theme); } catch { /* private mode: not kept */ }
-  return theme;
-}
-let theme = 'auto';
-try { theme = localStorage.getItem('panelboard-theme') ?? 'auto'; } catch { /* private mode */ }
-theme = useTheme(theme);
-$('theme').addEventListener('click', () => {
-  const names = Object.keys(THEMES);
-  theme = useTheme(names[(names.indexOf(theme) + 1) % names.length]);
 });
 
 // ---- go ----------------------------------------------------------------------------------------

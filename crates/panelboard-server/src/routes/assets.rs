@@ -1,26 +1,55 @@
-//! The dashboard's files, compiled in.
+//! Which files do the pages load? The dashboard and the chat page, compiled in.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+
+use crate::app::App;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-pub(super) async fn page() -> Response {
-    asset("text/html; charset=utf-8", include_str!("../../dashboard/index.html"))
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// A file of the pages: its path, its type and what it holds.
+macro_rules! file {
+    ($path:literal, $kind:ident, $name:literal) => {
+        ($path, $kind, include_str!(concat!("../../dashboard/", $name)))
+    };
 }
 
-pub(super) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../dashboard/dashboard.js"))
-}
+/// Every file: two pages and what they load.
+const FILES: [(&str, &str, &str); 13] = [
+    file!("/", HTML, "index.html"),
+    file!("/chat", HTML, "chat.html"),
+    file!("/base.css", CSS, "base.css"),
+    file!("/chat.css", CSS, "chat.css"),
+    file!("/dashboard.css", CSS, "dashboard.css"),
+    file!("/base.js", SCRIPT, "base.js"),
+    file!("/chat.js", SCRIPT, "chat.js"),
+    file!("/dashboard.js", SCRIPT, "dashboard.js"),
+    file!("/link.mjs", SCRIPT, "link.mjs"),
+    file!("/session.mjs", SCRIPT, "session.mjs"),
+    file!("/sessions.js", SCRIPT, "sessions.js"),
+    file!("/socket.js", SCRIPT, "socket.js"),
+    file!("/text.mjs", SCRIPT, "text.mjs"),
+];
 
-pub(super) async fn style() -> Response {
-    asset("text/css; charset=utf-8", include_str!("../../dashboard/dashboard.css"))
+/// The routes of all files.
+pub(super) fn routes() -> Router<Arc<App>> {
+    FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
+        router.route(path, get(move || async move { asset(kind, text) }))
+    })
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {

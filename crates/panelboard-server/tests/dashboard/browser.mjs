@@ -7,7 +7,8 @@ const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/googl
 const PROGRAM = process.env.CHROMIUM ?? KNOWN.find(existsSync);
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const DEADLINE_MS = 30_000;
+/** A machine that is busy with other things may need more. */
+const DEADLINE_MS = Number(process.env.DEADLINE_MS ?? 30_000);
 const BURSTS = 8;
 
 export async function launch() {
@@ -33,6 +34,7 @@ export const live = (page) => until(page, () => (
 export async function arrive(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 },
     permissions: ['clipboard-read', 'clipboard-write'], ...options });
+  context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
   page.wrong = [];
   page.offline = false; // while the server is away on purpose, failed requests are no fault
@@ -61,8 +63,10 @@ export async function until(page, test, arg, what) {
     return await handle.jsonValue();
   } catch (error) {
     if (error.name !== 'TimeoutError') throw error;
-    const seen = await page.evaluate(() => document.querySelector('#tally')?.textContent);
-    throw new Error(`never came: ${what} (panel: ${seen})`);
+    const seen = await page.evaluate(() => document.querySelector('#tally')?.textContent
+      ?? [...document.querySelectorAll('.turn')].map((t) => (
+        `${t.dataset.status}: ${t.innerText.slice(0, 60)}`)).join(' | '));
+    throw new Error(`never came: ${what} (page: ${seen})`);
   }
 }
 
@@ -104,8 +108,53 @@ export async function burstUntil(page, key, test) {
   assert.ok(test(await stateOf(page, key)), `${key} is still ${await stateOf(page, key)}`);
 }
 
+// ---- the chat page -------------------------------------------------------------------------------
+
+/** A chat page with its line up; `session` is the one that its address names. */
+export async function visitChat(browser, url, session = null, options = {}) {
+  const hash = session === null ? '' : `#${encodeURIComponent(session)}`;
+  const page = await arrive(browser, `${url}/chat${hash}`, options);
+  await chatLive(page);
+  return page;
+}
+export const chatLive = (page) => until(page, () => (
+  document.querySelector('#link').dataset.link === 'live'), null, 'the line is up');
+
+export async function say(page, text, policy = null) {
+  if (policy) await page.locator('#policy').selectOption(policy);
+  await page.locator('#input').fill(text);
+  await page.locator('#input').press('Enter');
+}
+
+/** What stands on the page, turn by turn. */
+export const turns = (page) => page.evaluate(() => [...document.querySelectorAll('.turn')].map((t) => ({
+  run: t.dataset.run, status: t.dataset.status, said: t.querySelector('.said-text').textContent,
+  words: [...t.querySelectorAll('.words > *')].map((n) => n.textContent).join('\n'),
+  meta: t.querySelector('.meta-text').textContent,
+  notices: [...t.querySelectorAll('.notices li')].map((n) => n.textContent),
+  end: t.querySelector('.end').hidden ? null : t.querySelector('.end-text').textContent })));
+
+/** The turn that began with these words has that status. */
+export const turnIs = (page, said, status) => until(page, ([text, s]) => (
+  [...document.querySelectorAll('.turn')].some((t) => t.dataset.status === s
+    && t.querySelector('.said-text').textContent === text)), [said, status], `"${said}" ${status}`);
+/** The answer to these words has that many characters at least; returns them. */
+export const speaks = (page, said, atLeast = 1) => until(page, ([text, n]) => {
+  const turn = [...document.querySelectorAll('.turn')]
+    .find((t) => t.querySelector('.said-text').textContent === text);
+  const words = turn?.querySelector('.words').textContent ?? '';
+  return words.length >= n && words;
+}, [said, atLeast], `${atLeast} characters for "${said}"`);
+export const idle = (page) => until(page, () => (
+  document.querySelector('#state').dataset.state === 'idle'), null, 'idle');
+export const sessionOf = (page) => decodeURIComponent(new URL(page.url()).hash.slice(1));
+
 /** Each visible text's contrast against what lies behind it; returns those below WCAG AA. */
 export const faint = (page) => page.evaluate(() => {
+  // What fades in still has the colours of the moment in which it began.
+  for (const a of document.getAnimations()) {
+    if (a.effect.getComputedTiming().endTime < Infinity) a.finish();
+  }
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const rgba = (css) => {
     canvas.clearRect(0, 0, 1, 1);
@@ -145,7 +194,7 @@ export const faint = (page) => page.evaluate(() => {
 export const overflowing = (page) => page.evaluate(() => {
   const width = document.documentElement.clientWidth;
   const out = [...document.body.querySelectorAll('*')].filter((n) => {
-    if (!n.checkVisibility() || n.closest('.hide, .skip, .curl code, .scroll, svg')) return false;
+    if (!n.checkVisibility() || n.closest('.hide, .skip, .curl code, .scroll, svg, pre, .sessions')) return false;
     const box = n.getBoundingClientRect();
     return box.width > 0 && (box.right > width + 0.5 || box.left < -0.5);
   });

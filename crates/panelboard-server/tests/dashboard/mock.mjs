@@ -1,20 +1,25 @@
 // What would a panelboard answer? A MOCK of its HTTP surface for the dashboard's browser test: its
 // breakers are a sketch of the rules and prove nothing about the real ones.
-//   node mock.mjs [--port N] [--breakers N]
+//   node mock.mjs [--port N] [--breakers N] [--sessions N] [--pace MS]
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Sessions } from './mock-sessions.mjs';
 
 const PAGE = new URL('../../dashboard/', import.meta.url);
-const FILES = {
-  '/': ['index.html', 'text/html'], '/dashboard.css': ['dashboard.css', 'text/css'],
-  '/dashboard.js': ['dashboard.js', 'text/javascript'],
-};
+const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript', mjs: 'text/javascript' };
+const PAGES = { '/': 'index.html', '/chat': 'chat.html' };
+/** The file that is served at a path, and its type; null for what is no file of the pages. */
+function fileAt(path) {
+  const name = PAGES[path] ?? /^\/([a-z]+\.(?:css|js|mjs))$/.exec(path)?.[1];
+  return name ? [name, TYPES[name.split('.').at(-1)]] : null;
+}
 // As strict as a server could be: also no string ever becomes markup.
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
   + "require-trusted-types-for 'script'; trusted-types 'none'";
 const KEPT = 256;
+const SLOW_MS = 60;
 const FAULT_STATUS = { 429: 429, 500: 500, 503: 503, 529: 529, 401: 401 };
 const ANSWER = 'This is a mock: it makes its answer up. A breaker opens when calls through it keep '
   + 'failing, so that the next calls go elsewhere at once instead of waiting for the same failure.';
@@ -27,9 +32,9 @@ const millis = (text) => {
 
 export class Mock {
   constructor({
-    breakers = 0, threshold = 5, recoveryMs = 2000, port = 0, config = {}, token = null,
+    breakers = 0, threshold = 5, recoveryMs = 2000, port = 0, config = {}, token = null, pace = 12,
   } = {}) {
-    Object.assign(this, { threshold, recoveryMs, port, config, token, size: breakers });
+    Object.assign(this, { threshold, recoveryMs, port, config, token, pace, size: breakers });
     this.reset();
   }
 
@@ -39,6 +44,8 @@ export class Mock {
     this.events = [];
     this.seq = 0;
     this.calls = new Map();
+    this.sessions?.stop();
+    this.sessions = new Sessions({ pace: this.pace });
     this.streams = new Set();
     this.requests = 0;
     this.started = new Date();
@@ -235,6 +242,9 @@ export class Mock {
         if (r.headersSent) r.destroy(); else reply(r, 500, { title: 'mock', detail: e.message });
       });
     });
+    this.server.on('upgrade', (request, socket) => {
+      if (request.url === '/v1/ws') this.sessions.upgrade(request, socket); else socket.destroy();
+    });
     await new Promise((done) => { this.server.listen(this.port, '127.0.0.1', done); });
     this.port = this.server.address().port;
     this.url = `http://127.0.0.1:${this.port}`;
@@ -243,6 +253,7 @@ export class Mock {
 
   async stop() {
     this.server.closeAllConnections();
+    this.sessions.stop(); // closeAllConnections knows nothing of upgraded ones
     await new Promise((done) => { this.server.close(done); });
     this.reset();
   }
@@ -250,13 +261,19 @@ export class Mock {
   async route(request, response) {
     const { pathname, searchParams } = new URL(request.url, 'http://mock');
     response.setHeader('x-mock', 'a mock of panelboard, for the browser test');
-    if (FILES[pathname]) {
-      const [file, type] = FILES[pathname];
+    const asset = fileAt(pathname);
+    if (asset) {
+      const [file, type] = asset;
       response.writeHead(200, { 'content-type': `${type}; charset=utf-8`,
         'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' });
       response.end(readFileSync(new URL(file, PAGE)));
     } else if (this.token && request.headers.authorization !== `Bearer ${this.token}`) {
       reply(response, 401, { title: 'unauthorized', status: 401, detail: 'no such token' });
+    } else if (pathname.startsWith('/v1/sessions')) {
+      await this.session(pathname, searchParams, request, response);
+    } else if (pathname === '/v1/models') {
+      reply(response, 200, { object: 'list', data: ['fast', 'careful'].map((id) => (
+        { id, object: 'model' })) });
     } else if (pathname === '/v1/breakers') {
       reply(response, 200, { items: [...this.breakers.values()].map((b) => this.item(b)),
         next: null });
@@ -268,6 +285,14 @@ export class Mock {
     else if (pathname === '/v1/events') this.tell(request, response, searchParams);
     else if (request.method === 'POST') await this.change(pathname, request, response);
     else reply(response, 404, { title: 'not found', status: 404, detail: pathname });
+  }
+
+  async session(path, query, request, response) {
+    const body = ['POST', 'PUT'].includes(request.method)
+      ? JSON.parse(await text(request) || '{}') : {};
+    const [status, answer] = await this.sessions.http(request.method, path, query, body,
+      request.headers) ?? [404, { title: 'not found', status: 404 }];
+    if (status === 204) { response.writeHead(204); response.end(); } else reply(response, status, answer);
   }
 
   tell(request, response, query) {
@@ -291,6 +316,8 @@ export class Mock {
       const b = this.breakers.get(body.key);
       const ms = body.for ? millis(body.for) : 1e9;
       b.fault = body.fault === 'none' ? null : { kind: body.fault, until: Date.now() + ms };
+      const slow = [...this.breakers.values()].some((x) => x.fault?.kind === 'slow');
+      this.sessions.pace = slow ? SLOW_MS : this.pace;
       reply(response, 200, { key: body.key, fault: body.fault, for_ms: ms });
       return;
     }
@@ -331,6 +358,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     return at < 0 ? 0 : Number(process.argv[at + 1]);
   };
   const mock = await new Mock({ port: option('port'), breakers: option('breakers'),
-    recoveryMs: 8000 }).start();
+    recoveryMs: 8000, pace: option('pace') || 60 }).start();
+  for (let i = 0; i < option('sessions'); i += 1) mock.sessions.create(`session-${i}`);
   console.log(`a mock of panelboard, made-up answers only: ${mock.url}`);
 }

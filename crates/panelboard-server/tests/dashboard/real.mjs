@@ -36,6 +36,7 @@ function shortRecovery(config) {
 export class Real {
   constructor(program) {
     this.program = resolve(program);
+    this.keeps = true; // sessions outlive the process
     this.folder = mkdtempSync(join(tmpdir(), 'panelboard-dashboard-'));
   }
 

@@ -1,15 +1,20 @@
-// Does the dashboard do what it says, in a real browser?
+// Do the pages do what they say, in a real browser? And their rules, without one?
 //   node run.mjs                     against the mock
 //   node run.mjs --bin PANELBOARD    starts the real program and drives the page against it
 //   node run.mjs --url URL           against a running one, which gets faults and trips
 // --shots DIR keeps pictures, --only TEXT runs the checks whose name has TEXT.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { run as runUnits } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { launch } from './browser.mjs';
+import { chatChecks } from './chat-checks.mjs';
+import { chatMockChecks } from './chat-mock-checks.mjs';
 import { mockChecks } from './mock-checks.mjs';
 import { pageChecks } from './page-checks.mjs';
 import { Mock } from './mock.mjs';
 import { Real } from './real.mjs';
+import { sessionChecks } from './session-checks.mjs';
 
 const { values: options } = parseArgs({ options: {
   bin: { type: 'string' }, url: { type: 'string' }, shots: { type: 'string' },
@@ -35,6 +40,21 @@ async function run(checks, about) {
   }
 }
 
+/** What needs no browser: the tests of the pure modules. */
+async function units() {
+  const folder = fileURLToPath(new URL('unit/', import.meta.url));
+  const files = readdirSync(folder).filter((f) => f.endsWith('.test.mjs')).map((f) => folder + f);
+  for await (const { type, data } of runUnits({ files })) {
+    // A file is told of like a test that holds the others.
+    if (!['test:pass', 'test:fail'].includes(type) || files.includes(data.name)) continue;
+    if (!data.name.includes(options.only)) continue;
+    if (type === 'test:pass') passed += 1; else failed += 1;
+    const took = `${(data.details.duration_ms / 1000).toFixed(1)} s`;
+    console.log(`${type === 'test:pass' ? 'ok   ' : 'FAIL '} rules: ${data.name} (${took})`);
+    if (type === 'test:fail') console.log(`      ${data.details.error.cause ?? data.details.error}`);
+  }
+}
+
 function server() {
   if (options.bin) return [new Real(options.bin), 'real server'];
   if (options.url) {
@@ -47,16 +67,20 @@ function server() {
 }
 
 let browser;
+await units();
 try {
   browser = await launch();
   const [target, about] = server();
   try {
     await target.start();
     await run(pageChecks(browser, target, options), about);
+    await run(chatChecks(browser, target, options), about);
+    await run(sessionChecks(browser, target, options), about);
   } finally {
     await target.remove();
   }
   await run(mockChecks(browser, options), 'mock server');
+  await run(chatMockChecks(browser, options), 'mock server');
 } catch (error) {
   failed += 1;
   console.log(`FAIL  ${error.message}`);

@@ -244,19 +244,38 @@ fn a_made_up_model_makes_no_label() {
     assert!(!text.contains("made-up"), "{text}");
 }
 
+/// The type of a page's file, by its name.
+fn kind_of(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
+        Some((_, "css")) => "text/css",
+        Some((_, "js" | "mjs")) => "text/javascript",
+        _ => "text/html",
+    }
+}
+
 #[test]
-fn the_dashboard_is_compiled_in_and_takes_nothing_from_elsewhere() {
+fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsewhere() {
     let server = serve();
-    for (path, kind) in
-        [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/dashboard.css", "text/css")]
-    {
-        let reply = get(server.addr, path);
+    let mut found = vec!["/".to_owned(), "/chat".to_owned()];
+    for next in 0.. {
+        let Some(path) = found.get(next).cloned() else { break };
+        let reply = get(server.addr, &path);
         assert_eq!(reply.status, 200, "{path}");
-        assert!(reply.header("content-type").unwrap().starts_with(kind), "{path}");
+        assert!(reply.header("content-type").unwrap().starts_with(kind_of(&path)), "{path}");
         let policy = reply.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
         assert!(reply.body.len() > 100, "{path}");
+        // What is named between quotes and has a file's ending is loaded from here.
+        for name in reply.body.split(['"', '\'']).filter(|text| !text.contains(char::is_whitespace))
+        {
+            let path = format!("/{}", name.trim_start_matches("./").trim_start_matches('/'));
+            let file = [".css", ".js", ".mjs"].iter().any(|end| path.ends_with(end));
+            if file && !found.contains(&path) {
+                found.push(path);
+            }
+        }
     }
+    assert_eq!(found.len(), 13, "{found:?}");
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
