@@ -540,6 +540,45 @@ def at_rest(session):
             yield f"run {run['run']} is {run['status']}"
 
 
+# What a killed server must have kept.
+
+
+def after_a_restart(before, now):
+    """What is missing or changed in a session whose server was killed and is back.
+
+    `before`: what clients knew: `epoch`, `log` (all events that were read), `seen` (by seq, what
+    sockets showed), `accepted` (by key, the command and its result). `now`: `epoch`, `log`, `runs`
+    as they are after the restart at `boot`, in seconds.
+    """
+    log = {event["seq"]: event for event in now["log"]}
+    if before["epoch"] not in (None, now["epoch"]):
+        yield f"epoch {before['epoch']} became {now['epoch']}"
+        return
+    for event in list(before["log"]) + list(before["seen"].values()):
+        seq, there = event["seq"], log.get(event["seq"])
+        if there is None:
+            yield f"seq {seq}, which was shown as {event['event']}, is gone"
+        elif any(there.get(field) != event.get(field) for field in ("event", "run", "data")):
+            yield f"seq {seq} was shown as {event['event']} and is {there['event']}, or another"
+    created = {e["run"]: e for e in now["log"] if e["event"] == "run.created"}
+    runs = {run["run"]: run for run in now["runs"]}
+    for key, (command, result) in before["accepted"].items():
+        if command["op"] == "submit":
+            run = result["run"]
+            if run not in created or run not in runs:
+                yield f"message {key} was accepted as run {run}, which is gone"
+            elif created[run]["data"]["input"] != command["input"]:
+                yield f"run {run} was that of message {key} and is another's: the id was used again"
+        elif command["op"] in ("clear", "note"):
+            name = {"clear": "session.cleared", "note": "memory.changed"}[command["op"]]
+            if log.get(result["seq"], {}).get("event") != name:
+                yield f"{command['op']} {key} was done at seq {result['seq']} and is gone"
+    for run in now["runs"]:
+        begun = run.get("started")
+        if run["status"] not in TERMINAL and begun and seconds(begun) < now["boot"]:
+            yield f"run {run['run']} is {run['status']} since before the restart"
+
+
 RULES = [
     log_is_dense, one_run_at_a_time, one_run_at_a_time_by_the_clock, one_end_each,
     nothing_after_its_end, nothing_of_an_earlier_era, queued_in_order,

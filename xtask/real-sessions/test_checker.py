@@ -404,5 +404,63 @@ class Forged(unittest.TestCase):
             self.assertIn(f'"{rule.__name__}"', source)
 
 
+class Restart(unittest.TestCase):
+    """After a kill: what clients knew must be there, and nothing may still run."""
+
+    def knew(self):
+        events = log()
+        accepted = {
+            "c1": (sent("c1", "submit", input="one"), {"run": "1"}),
+            "c7": (sent("c7", "clear"), {"era": 1, "seq": 14}),
+            "c8": (sent("c8", "note"), {"seq": 15}),
+        }
+        before = {"epoch": "e1", "log": events[:9], "seen": {e["seq"]: e for e in events[9:16]},
+                  "accepted": accepted}
+        now = {"epoch": "e1", "log": copy.deepcopy(events), "boot": BEGIN + 10, "runs": [
+            run("1", 1, 1, 2, "succeeded"), run("2", 1.5, 2, 3, "superseded"),
+            run("3", 2.5, 3, 4, "cancelled"), run("4", 5, 5, 6, "lost")]}
+        return before, now
+
+    def found(self, text, forge):
+        before, now = self.knew()
+        forge(before, now)
+        findings = list(checker.after_a_restart(before, now))
+        self.assertTrue(any(text in finding for finding in findings), findings)
+
+    def test_what_was_kept_has_no_finding(self):
+        self.assertEqual(list(checker.after_a_restart(*self.knew())), [])
+
+    def test_an_event_that_was_read_is_gone(self):
+        self.found("seq 9, which was shown", lambda before, now: now["log"].pop(8))
+
+    def test_an_event_that_a_socket_showed_is_gone(self):
+        def forge(before, now):
+            del now["log"][15:]
+        self.found("seq 16, which was shown", forge)
+
+    def test_an_event_that_became_another(self):
+        self.found("seq 5 was shown", lambda before, now: now["log"][4]["data"].update(text="x"))
+
+    def test_an_accepted_message_without_a_run(self):
+        self.found("is gone", lambda before, now: now["runs"].pop(0))
+
+    def test_a_run_number_that_was_used_again(self):
+        self.found("used again",
+                   lambda before, now: now["log"][0]["data"].update(input="other"))
+
+    def test_a_clear_that_is_gone(self):
+        self.found("clear c7", lambda before, now: now["log"].pop(13))
+
+    def test_a_note_that_is_gone(self):
+        self.found("note c8", lambda before, now: now["log"].pop(14))
+
+    def test_a_run_that_is_still_running(self):
+        self.found("since before the restart",
+                   lambda before, now: now["runs"][3].update(status="running"))
+
+    def test_an_epoch_that_changed(self):
+        self.found("became", lambda before, now: now.update(epoch="e2"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,11 +1,12 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway]`. Never a test.
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions]`. Never a test.
 
 mod gateway;
 mod provider;
+pub(crate) mod sessions;
 mod stats;
 mod usage;
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use crate::{
     process,
@@ -18,7 +19,7 @@ use crate::{
 /// An unknown name; something that cannot be built, installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
-    let all = ["core", "panel", "gateway"];
+    let all = ["core", "panel", "gateway", "sessions"];
     let chosen: Vec<&str> = match arguments {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     for name in chosen {
         good &= match name {
             "gateway" => gateway::run(&workspace)?,
+            "sessions" => sessions::run(&workspace)?,
             bench => in_cargo(&workspace, bench)?,
         };
     }
@@ -47,4 +49,24 @@ fn in_cargo(workspace: &Workspace, bench: &str) -> Result<bool, String> {
     let mut command = Command::new("cargo");
     command.current_dir(&workspace.root).args(["bench", "-p", &package.name, "--bench", bench]);
     Ok(process::run(command, Duration::from_secs(3600), true)?.success())
+}
+
+/// A number is worth nothing without machine, toolchain, commit and command.
+fn machine(command: &str) -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
+        let line = info.lines().find_map(|line| line.strip_prefix("model name"))?;
+        Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+    });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "{} x {}; {}; commit {}; `{command}`",
+        cores,
+        processor.unwrap_or_else(|| "unknown processor".into()),
+        said("rustc", &["--version"]).unwrap_or_default(),
+        said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
+    )
 }
