@@ -163,6 +163,14 @@ class Good(unittest.TestCase):
         self.assertEqual(checker.check(good()), [])
 
 
+    def test_a_note_whose_answer_was_lost_may_say_anything(self):
+        record = good()
+        record.remove(one(record, "answered", re="c8"))
+        one(record, "memory")["items"][0]["text"] = "whatever"
+        self.assertEqual(
+            [f for f in checker.check(record) if f.rule == "memory_is_the_fold"], [])
+
+
 class Forged(unittest.TestCase):
     """Each changes one thing of the good record; the rule named must find it."""
 

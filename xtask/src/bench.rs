@@ -1,4 +1,4 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions]`. Never a test.
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions]`. No test.
 
 mod gateway;
 mod provider;
@@ -24,14 +24,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),
     };
-    if let Some(other) = chosen.iter().find(|name| !all.contains(name)) {
+    let known = |name: &&str| all.contains(name) || name.starts_with("sessions:");
+    if let Some(other) = chosen.iter().find(|name| !known(name)) {
         return Err(format!("no bench `{other}`; there are {}", all.join(", ")));
     }
     let mut good = true;
     for name in chosen {
         good &= match name {
             "gateway" => gateway::run(&workspace)?,
-            "sessions" => sessions::run(&workspace)?,
+            "sessions" => sessions::run(&workspace, None)?,
+            part if part.starts_with("sessions:") => {
+                sessions::run(&workspace, part.strip_prefix("sessions:"))?
+            }
             bench => in_cargo(&workspace, bench)?,
         };
     }

@@ -3,11 +3,15 @@
 //! `panelboard serve` with a store file, and clients that we didn't write (Python's `websockets`
 //! and `httpx`), in three parts:
 //!
-//! | part | what is done | what is checked |
-//! | --- | --- | --- |
-//! | people | 20 sessions on a real model: submits race, clears, cancels, sockets come and go; the model's server is killed and restarted, in the long form also stopped | the record of all that clients saw, by `checker.py` |
-//! | kills | the server is killed by `kill -9` at random moments under load, and once told to end | nothing shown or acknowledged is gone, no run still runs, no number is used again, each key has one run |
-//! | wire | frames, ids and requests that no client should send; connections that come and go | refused by name, or kept apart; memory and open files return |
+//! - `people`: 20 sessions on a real model. Submissions race from several sockets and over HTTP
+//!   under each policy; clears, cancels, sockets that come and go; the model's server is killed and
+//!   restarted, in the long form also stopped. The record of all that clients saw is judged by
+//!   `checker.py`.
+//! - `kills`: the server is killed by `kill -9` at random moments under load, and once told to end.
+//!   Nothing shown or acknowledged may be gone, no run may still run, no number be used again, and
+//!   each key has one run.
+//! - `wire`: frames, ids and requests that no client should send, and connections that come and go.
+//!   Each is refused by name or kept apart; memory and open files return to where they were.
 //!
 //! The checker is tested first, on forged records. Every program is ended by its process id.
 
@@ -45,12 +49,14 @@ struct Extent {
     kills: u32,
     seed: u64,
     parts: Vec<String>,
+    /// A server that is there already; otherwise it is built.
+    program: Option<PathBuf>,
 }
 
 impl Extent {
     fn short() -> Self {
         let parts = PARTS.map(str::to_owned).to_vec();
-        Self { short: true, kills: 20, seed: clock::wall_ms(), parts }
+        Self { short: true, kills: 20, seed: clock::wall_ms(), parts, program: None }
     }
 
     fn read(arguments: &[String]) -> Result<Self, String> {
@@ -66,12 +72,13 @@ impl Extent {
             match option.as_str() {
                 "--kills" => extent.kills = u32::try_from(number()?).unwrap_or(u32::MAX),
                 "--seed" => extent.seed = number()?,
+                "--program" => extent.program = Some(PathBuf::from(value)),
                 "--only" if PARTS.contains(&value.as_str()) => extent.parts = vec![value.clone()],
                 "--only" => return Err(format!("no part `{value}`; there are {PARTS:?}")),
                 _ => {
                     return Err(format!(
-                        "`real-sessions` takes --short, --kills N, --seed N and --only PART, \
-                         not `{option}`"
+                        "`real-sessions` takes --short, --kills N, --seed N, --only PART and \
+                         --program PATH, not `{option}`"
                     ));
                 }
             }
@@ -80,7 +87,7 @@ impl Extent {
     }
 }
 
-/// `cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only PART]`.
+/// `cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only PART] [--program PATH]`.
 ///
 /// # Errors
 /// An unknown argument, something that cannot be installed or started.
@@ -158,7 +165,10 @@ struct Scene<'a> {
 }
 
 fn tell(workspace: &Workspace, kit: &Kit, extent: &Extent) -> Result<Counts, String> {
-    let program = server::build(workspace, if extent.short { "debug" } else { "release" })?;
+    let program = match &extent.program {
+        Some(program) => program.clone(),
+        None => server::build(workspace, if extent.short { "debug" } else { "release" })?,
+    };
     let folder = cache::folder()?.join(format!("real-sessions-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut story = Story::new();
@@ -195,7 +205,7 @@ mod tests {
         assert_eq!(read("--short").map(|extent| (extent.short, extent.kills)), Ok((true, 20)));
         let some = read("--seed 7 --short --kills 3 --only kills").unwrap();
         let parts = vec!["kills".to_owned()];
-        assert_eq!(some, Extent { short: true, kills: 3, seed: 7, parts });
+        assert_eq!(some, Extent { short: true, kills: 3, seed: 7, parts, program: None });
     }
 
     #[test]

@@ -21,25 +21,35 @@ use crate::{cache, chance::Chance, clock, workspace::Workspace};
 use super::machine;
 use contestant::Kit;
 
-/// Runs all of it, or the parts named, and prints tables that can be pasted.
+const PARTS: [&str; 6] = ["memory", "fan-out", "stalled", "resume", "submits", "lock"];
+
+/// Runs all of it, or one part, and prints tables that can be pasted.
 ///
 /// # Errors
-/// Something cannot be built, installed, started or called.
-pub(super) fn run(workspace: &Workspace) -> Result<bool, String> {
+/// An unknown part; something that cannot be built, installed, started or called.
+pub(super) fn run(workspace: &Workspace, part: Option<&str>) -> Result<bool, String> {
+    if let Some(other) = part.filter(|part| !PARTS.contains(part)) {
+        return Err(format!("no bench `sessions:{other}`; there are {}", PARTS.join(", ")));
+    }
     let folder = cache::folder()?.join(format!("bench-sessions-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let result = Kit::install(workspace, &folder).and_then(|kit| measure(&kit));
+    let result = Kit::install(workspace, &folder).and_then(|kit| measure(&kit, part));
     let _ = fs::remove_dir_all(&folder);
     result.map(|()| true)
 }
 
-fn measure(kit: &Kit) -> Result<(), String> {
+fn measure(kit: &Kit, part: Option<&str>) -> Result<(), String> {
     let mut chance = Chance::new(clock::wall_ms());
     println!("\n{}", machine("cargo xtask bench sessions"));
-    memory::run(kit)?;
-    fan_out::run(kit, &mut chance)?;
-    stalled::run(kit, &mut chance)?;
-    resume::run(kit)?;
-    submits::run(kit)?;
-    lock::run(kit)
+    for name in PARTS.iter().filter(|name| part.is_none_or(|part| part == **name)) {
+        match *name {
+            "memory" => memory::run(kit)?,
+            "fan-out" => fan_out::run(kit, &mut chance)?,
+            "stalled" => stalled::run(kit, &mut chance)?,
+            "resume" => resume::run(kit)?,
+            "submits" => submits::run(kit)?,
+            _ => lock::run(kit)?,
+        }
+    }
+    Ok(())
 }

@@ -74,7 +74,13 @@ fn one(
     for number in 0..EVENTS {
         // The first run never ends, so each further one waits, and is one event that says so.
         let text = format!(
-            r#"{{"type":"submit","client_msg_id":"{session}-{number}","session":"{session}","input":"{filling}","on_conflict":"enqueue"}}"#
+            concat!(
+                r#"{{"type":"submit","client_msg_id":"{session}-{number}","session":"{session}","#,
+                r#""input":"{filling}","on_conflict":"enqueue"}}"#
+            ),
+            session = session,
+            number = number,
+            filling = filling,
         );
         let start = clock::now();
         sockets.send(publisher, &text)?;

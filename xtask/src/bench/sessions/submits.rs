@@ -63,7 +63,12 @@ fn panelboard(kit: &Kit, round: usize) -> Result<f64, String> {
         sent += 1;
         let session = sent % SESSIONS;
         let text = format!(
-            r#"{{"type":"submit","client_msg_id":"m-{sent}","session":"s-{session}","input":"Say hello to number {sent}.","on_conflict":"enqueue"}}"#
+            concat!(
+                r#"{{"type":"submit","client_msg_id":"m-{sent}","session":"s-{session}","#,
+                r#""input":"Say hello to number {sent}.","on_conflict":"enqueue"}}"#
+            ),
+            sent = sent,
+            session = session,
         );
         sockets.send(socket, &text)
     };
