@@ -9,6 +9,7 @@ mod contestant;
 mod fan_out;
 mod lock;
 mod memory;
+mod queued;
 mod resume;
 mod sockets;
 mod stalled;
@@ -21,7 +22,7 @@ use crate::{cache, chance::Chance, clock, workspace::Workspace};
 use super::machine;
 use contestant::Kit;
 
-const PARTS: [&str; 6] = ["memory", "fan-out", "stalled", "resume", "submits", "lock"];
+const PARTS: [&str; 7] = ["memory", "fan-out", "stalled", "resume", "submits", "queued", "lock"];
 
 /// Runs all of it, or one part, and prints tables that can be pasted.
 ///
@@ -33,12 +34,12 @@ pub(super) fn run(workspace: &Workspace, part: Option<&str>) -> Result<bool, Str
     }
     let folder = cache::folder()?.join(format!("bench-sessions-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let result = Kit::install(workspace, &folder).and_then(|kit| measure(&kit, part));
+    let result = Kit::install(workspace, &folder).and_then(|kit| measure(workspace, &kit, part));
     let _ = fs::remove_dir_all(&folder);
     result.map(|()| true)
 }
 
-fn measure(kit: &Kit, part: Option<&str>) -> Result<(), String> {
+fn measure(workspace: &Workspace, kit: &Kit, part: Option<&str>) -> Result<(), String> {
     let mut chance = Chance::new(clock::wall_ms());
     println!("\n{}", machine("cargo xtask bench sessions"));
     for name in PARTS.iter().filter(|name| part.is_none_or(|part| part == **name)) {
@@ -48,6 +49,7 @@ fn measure(kit: &Kit, part: Option<&str>) -> Result<(), String> {
             "stalled" => stalled::run(kit, &mut chance)?,
             "resume" => resume::run(kit)?,
             "submits" => submits::run(kit)?,
+            "queued" => queued::run(workspace, kit)?,
             _ => lock::run(kit)?,
         }
     }
