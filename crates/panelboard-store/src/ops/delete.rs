@@ -1,0 +1,72 @@
+//! How does a session end?
+
+use crate::ids::{Epoch, Owner, SessionId};
+
+/// Ends a session: from then on nobody reads it and no late write brings it back.
+///
+/// Its owner and epoch stay for [`Config::tombstone_ttl`](crate::Config::tombstone_ttl); its
+/// records are removed later. Repeated within that time it changes nothing
+/// ([`Outcome::Same`](crate::Outcome::Same)).
+///
+/// ```
+/// use panelboard_store::{Config, Create, Delete, ReadError, SessionId, Store};
+/// # let folder = tempfile::tempdir()?;
+/// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+/// let id = SessionId::new("a")?;
+/// store.create(Create::new(&id, "{}")?)?;
+/// store.delete(Delete::new(&id))?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+/// assert_eq!(store.session(&id).unwrap_err(), ReadError::Deleted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Delete {
+    pub(crate) id: SessionId,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) epoch: Option<Epoch>,
+}
+
+impl Delete {
+    /// Whatever its epoch, whoever asks.
+    ///
+    /// ```
+    /// use panelboard_store::{Delete, SessionId};
+    ///
+    /// let delete = Delete::new(&SessionId::new("a")?);
+    /// # drop(delete);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn new(id: &SessionId) -> Self {
+        Self { id: id.clone(), owner: None, epoch: None }
+    }
+
+    /// Refused if a later owner has written; and every earlier one is from now on.
+    ///
+    /// ```
+    /// use panelboard_store::{Delete, Owner, SessionId};
+    ///
+    /// let delete = Delete::new(&SessionId::new("a")?).owner(Owner { term: 1, fence: 4 });
+    /// # drop(delete);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Refused if the session has been created anew.
+    ///
+    /// ```
+    /// use panelboard_store::{Delete, Epoch, SessionId};
+    ///
+    /// let delete = Delete::new(&SessionId::new("a")?).epoch(Epoch(7));
+    /// # drop(delete);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn epoch(mut self, epoch: Epoch) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+}

@@ -1,0 +1,184 @@
+//! What can be read, and how much at once? On the caller's thread, each of one moment.
+
+use rusqlite::Connection;
+
+use super::Store;
+use crate::{
+    clock::to_micros,
+    error::ReadError,
+    ids::{Class, SessionId},
+    page::{self, Answered, LogPage, MemoryPage, Position, SessionPage},
+    session::Session,
+    shared::Shared,
+    snapshot::Snapshot,
+};
+
+impl Store {
+    /// What is known of a session, without a look at its memory. One row is read.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the file can't be.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, ReadError, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let why = store.session(&SessionId::new("nobody")?).unwrap_err();
+    /// assert_eq!(why, ReadError::Absent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn session(&self, id: &SessionId) -> Result<Session, ReadError> {
+        self.read(id, |connection| page::session(connection, id))
+    }
+
+    /// The sessions that are not deleted, in the order in which they were created; after the one
+    /// that [`SessionPage::next`] named. At most [`MAX_PAGE`](crate::MAX_PAGE).
+    ///
+    /// # Errors
+    /// The file can't be read.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// assert!(store.sessions(None, 100)?.sessions.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sessions(&self, after: Option<u64>, limit: usize) -> Result<SessionPage, ReadError> {
+        self.0.readers.read(|connection| page::sessions(connection, after, limit))
+    }
+
+    /// The records after the one with the number `after`, at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE) and about 8 MiB. Reads these records, and checks their sums.
+    ///
+    /// What was cleared is not among them. A position before what is there is
+    /// [`Gone`](ReadError::Gone), one beyond it is [`Ahead`](ReadError::Ahead); never is a part
+    /// left out.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session), and these two.
+    ///
+    /// ```
+    /// use panelboard_store::{Change, Config, Create, ReadError, SessionId, Store, Tag};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// for seq in 0..2 {
+    ///     store.change(Change::clear(&id, Tag { era: seq, seq }))?;
+    /// }
+    /// store.flush()?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert_eq!(store.log(&id, 0, 10), Err(ReadError::Gone { earliest: 1 }));
+    /// assert_eq!(store.log(&id, 1, 10)?.records.len(), 1); // the second clear
+    /// assert_eq!(store.log(&id, 3, 10), Err(ReadError::Ahead { head: 2 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log(&self, id: &SessionId, after: u64, limit: usize) -> Result<LogPage, ReadError> {
+        self.read(id, |connection| page::log(connection, id, after, limit))
+    }
+
+    /// The items of a session's memory after the place `after`, at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE) and about 8 MiB. Reads the snapshot and the records after it,
+    /// for each page: at most
+    /// [`max_session_bytes`](crate::Config::max_session_bytes) and what is not folded yet.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    ///
+    /// ```
+    /// use panelboard_store::{Append, Change, Config, Create, SessionId, Store, Tag};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// for text in ["1", "2", "3"] {
+    ///     store.append(Append::new(&id, "message", text)?)?;
+    /// }
+    /// store.change(Change::rollback(&id, Tag { era: 0, seq: 3 }, 1))?
+    ///     .wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// let page = store.memory(&id, None, 10)?;
+    /// assert_eq!((page.items.len(), &*page.items[0].body, page.tag.seq), (1, "1", 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn memory(
+        &self,
+        id: &SessionId,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<MemoryPage, ReadError> {
+        self.read(id, |connection| page::memory(connection, id, after, limit))
+    }
+
+    /// Reads all that there is of a session and checks it: what every first write to it does too.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Create, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// store.check(&id)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check(&self, id: &SessionId) -> Result<(), ReadError> {
+        self.read(id, |connection| page::check(connection, id))
+    }
+
+    /// Folds a session's durable records into a snapshot; None if the one that is there holds them
+    /// all.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Create, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert!(store.fold(&id)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fold(&self, id: &SessionId) -> Result<Option<Snapshot>, ReadError> {
+        let durable = self.mark(Class::Disk);
+        self.read(id, |connection| page::fold(connection, id, durable))
+    }
+
+    /// The answer that is kept for an idempotency key; None if there is none, or no longer.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// assert!(store.answered("POST /runs", "k1")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn answered(&self, scope: &str, key: &str) -> Result<Option<Answered>, ReadError> {
+        let Shared { clock, config, .. } = &*self.0.shared;
+        let oldest = to_micros(clock.wall()).saturating_sub(config.idempotency_ttl_us);
+        self.0.readers.read(|connection| page::answered(connection, scope, key, oldest))
+    }
+
+    /// Reads of one session; remembers it if it can't be read.
+    fn read<T>(
+        &self,
+        id: &SessionId,
+        read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let Shared { unsound, .. } = &*self.0.shared;
+        if let Some(why) = unsound.why(id) {
+            return Err(ReadError::Degraded { why });
+        }
+        let found = self.0.readers.read(read);
+        if let Err(ReadError::Degraded { why }) = &found {
+            unsound.note(id, why);
+        }
+        found
+    }
+}

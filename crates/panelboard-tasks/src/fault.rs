@@ -1,0 +1,52 @@
+//! Faults that can be planted into the shipped code, to show that a test or a model finds them.
+//!
+//! Each is off, and compiled away, unless the build sets `--cfg panelboard_fault="name"`, which
+//! only `cargo xtask faults` does. Its table says which test must go red for which fault.
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $constant: bool = cfg!(panelboard_fault = $name);)*
+    };
+}
+
+faults! {
+    /// S1, S5: the end of any run frees the slot, whoever holds it now.
+    CLEANS_UP_BY_KEY = "cleans-up-by-key";
+    /// S4, S7: an effect is logged whatever fence it presents.
+    UNFENCED_EFFECT = "unfenced-effect";
+    /// S3, S7: a clear leaves the fence as it was.
+    CLEAR_WITHOUT_FENCE = "clear-without-fence";
+    /// S5: an `Ok` that comes after the cancel makes the run succeed.
+    LATE_OK_WINS = "late-ok-wins";
+    /// S1, S2: an interrupt starts the new run before the old one is gone.
+    INTERRUPT_STARTS_AT_ONCE = "interrupt-starts-at-once";
+    /// S9: a run that was cancelled before it started is started all the same.
+    CANCELLED_STARTS = "cancelled-starts";
+    /// S11: an idempotency key is kept and never looked at.
+    KEY_IGNORED = "key-ignored";
+    /// S12: a steer that nobody has read ends with the run.
+    STEER_LOST = "steer-lost";
+    /// M8: records reach the journal after the lock is given back.
+    SAVE_OVERTAKES = "save-overtakes";
+    /// P3: a body starts before the record of its run is durable.
+    STARTS_BEFORE_DURABLE = "starts-before-durable";
+    /// S14: a session that was given up still takes commands.
+    DEAD_ACCEPTS = "dead-accepts";
+    /// S14: a session is removed from the map by its name, whichever it is.
+    REMOVES_BY_NAME = "removes-by-name";
+    /// The guard of a run is made when its task is first polled, not before it is spawned.
+    GUARD_MADE_LATE = "guard-made-late";
+    /// P7: a wait for the lock that takes too long goes on without the lock's protection of order:
+    /// a nested entry is let through to wait for itself.
+    NESTED_WAITS = "nested-waits";
+    /// L4: a cursor looks for news before it registers, and not again after.
+    WAKE_LOST = "wake-lost";
+    /// H6: closing one connection of a session removes them all.
+    DETACHES_ALL = "detaches-all";
+    /// H8: a position of another epoch is resumed.
+    EPOCH_IGNORED = "epoch-ignored";
+    /// H3: a cursor that fell out of the ring goes on at its oldest event.
+    LAG_SILENT = "lag-silent";
+    /// H13: an event that comes again is told again.
+    DUPLICATES_TOLD = "duplicates-told";
+}

@@ -1,0 +1,138 @@
+//! Does a submission start, wait, go first, or is it refused?
+
+use super::*;
+use crate::session::{
+    command::{Policy, Submission},
+    ids::IdempotencyKey,
+    reply::Submitted,
+    state::Used,
+};
+
+impl Steps<'_> {
+    pub(super) fn submit(&mut self, submission: Submission) -> Reply {
+        let limits = self.given.limits;
+        let key_bytes = submission.key.as_ref().map_or(0, |key| key.name().len());
+        if submission.input.len() > limits.input_bytes || key_bytes > limits.key_bytes {
+            return Reply::Refused(Refused::TooLarge);
+        }
+        // Before everything else: a replay must work also where a new run would be refused.
+        match self.known(submission.key.as_ref()) {
+            Err(()) => return Reply::Refused(Refused::KeyMismatch),
+            Ok(Some(Used::Run(run))) if !fault::KEY_IGNORED => return self.replay(run),
+            Ok(Some(Used::Answer(_))) => return Reply::Refused(Refused::KeyMismatch),
+            Ok(_) => {}
+        }
+        if self.state.life != Life::Serving {
+            return Self::unavailable(Unavailable::ShuttingDown);
+        }
+        match (&self.state.slot, submission.policy) {
+            // Physically gone, or not there: who starts now starts beside nobody.
+            (Slot::Idle, _) => self.start_at_once(submission),
+            (_, Policy::Reject) => self.refuse_busy(),
+            (_, Policy::Enqueue) => self.enqueue(submission),
+            (_, Policy::Interrupt | Policy::Rollback) => self.put_first(submission),
+            (Slot::Active(Active { phase: Phase::Stopping { .. }, .. }), Policy::Steer)
+            | (Slot::Draining(_), Policy::Steer) => self.enqueue(submission),
+            (Slot::Active(_), Policy::Steer) => self.steer(submission),
+        }
+    }
+
+    /// What a key was used for. The error: for something else than is asked now.
+    pub(super) fn known(&self, key: Option<&IdempotencyKey>) -> Result<Option<Used>, ()> {
+        let Some(key) = key else { return Ok(None) };
+        match self.state.keys.iter().find(|(known, _)| known.name() == key.name()) {
+            Some((known, used)) if known == key => Ok(Some(*used)),
+            Some(_) => Err(()),
+            None => Ok(None),
+        }
+    }
+
+    pub(in crate::session) fn remember_key(&mut self, key: Option<IdempotencyKey>, used: Used) {
+        let Some(key) = key else { return };
+        if self.state.keys.len() >= self.given.limits.keys {
+            self.state.keys.pop_front();
+        }
+        self.state.keys.push_back((key, used));
+    }
+
+    fn replay(&self, run: RunId) -> Reply {
+        // Ended so long ago that its end is forgotten; it did end.
+        let status = self.state.status(run).unwrap_or(RunStatus::Lost);
+        let position = self.state.position(run);
+        Reply::Submitted(Submitted { run, status, position, replayed: true })
+    }
+
+    fn refuse_busy(&self) -> Reply {
+        let (run, status) = self.state.holder().expect("an idle slot starts at once");
+        Reply::Refused(Refused::Busy { run, status })
+    }
+
+    fn start_at_once(&mut self, submission: Submission) -> Reply {
+        if !self.given.zombie_place {
+            return Self::unavailable(Unavailable::TooManyZombies);
+        }
+        let (waiting, kind) = self.create(submission, false);
+        let run = waiting.run;
+        self.start(waiting, Some(kind));
+        Self::accepted(run, RunStatus::Starting, None)
+    }
+
+    fn enqueue(&mut self, submission: Submission) -> Reply {
+        if self.state.waiting() >= self.given.limits.queue {
+            return Reply::Refused(Refused::QueueFull);
+        }
+        let (waiting, kind) = self.create(submission, true);
+        let run = waiting.run;
+        self.record(kind, waiting.input.clone());
+        self.state.queue.push_back(waiting);
+        Self::accepted(run, RunStatus::Queued, self.state.position(run))
+    }
+
+    /// It waits in the one place before the queue. What an earlier interrupt put there would be
+    /// interrupted the moment it starts, so it ends now.
+    fn put_first(&mut self, submission: Submission) -> Reply {
+        let reason = submission.stops_the_active().expect("it interrupts or rolls back");
+        let (waiting, kind) = self.create(submission, true);
+        let run = waiting.run;
+        self.record(kind, waiting.input.clone());
+        if let Some(earlier) = self.state.front.replace(waiting) {
+            let fence = self.state.fence;
+            self.end(fence, earlier.run, RunStatus::Superseded, false, Bytes::new());
+        }
+        self.stop_active(reason, false, reason == StopReason::RolledBack);
+        if fault::INTERRUPT_STARTS_AT_ONCE {
+            self.release();
+        }
+        Self::accepted(run, RunStatus::Queued, Some(0))
+    }
+
+    fn steer(&mut self, submission: Submission) -> Reply {
+        if self.state.waiting() >= self.given.limits.queue {
+            return Reply::Refused(Refused::QueueFull);
+        }
+        let (waiting, kind) = self.create(submission, true);
+        let run = waiting.run;
+        self.record(kind, waiting.input.clone());
+        if let Slot::Active(active) = &mut self.state.slot {
+            active.inbox.push_back(waiting);
+            let fence = active.fence;
+            self.effects.push(Effect::Steered(fence));
+        }
+        Self::accepted(run, RunStatus::Queued, None)
+    }
+
+    fn create(&mut self, submission: Submission, queued: bool) -> (Waiting, Kind) {
+        let Submission { input, policy, key, on_disconnect, timeout } = submission;
+        let run = RunId(self.state.last_run.0 + 1);
+        self.state.last_run = run;
+        self.remember_key(key.clone(), Used::Run(run));
+        let timeout_ms = timeout.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        let kind = Kind::Created { run, queued, policy, key, on_disconnect, timeout_ms };
+        let submitted = self.given.now;
+        (Waiting { run, input, on_disconnect, timeout, submitted }, kind)
+    }
+
+    fn accepted(run: RunId, status: RunStatus, position: Option<usize>) -> Reply {
+        Reply::Submitted(Submitted { run, status, position, replayed: false })
+    }
+}

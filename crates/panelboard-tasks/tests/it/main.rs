@@ -1,0 +1,11 @@
+//! Do sessions and the hub do what they say? From outside, one module for each part; a test that is
+//! named by a letter and a number holds that entry of the catalogue of races.
+
+mod exclusive;
+mod hub;
+mod journal;
+mod lifetimes;
+mod locks;
+mod stopping;
+mod submitting;
+mod support;
