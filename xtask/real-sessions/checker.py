@@ -9,10 +9,13 @@ A record is a list of objects in the order in which the clients wrote them down,
     frame     conn frame               what came in on a socket
     closed    conn                     it is gone
     stream    session run events       one run's events over HTTP, from its submission on
-    log       session epoch events     at the end: all events of the session
+    log       session epoch events     at the end: all events that the session still has
     runs      session items            at the end: all runs of the session
     memory    session items            at the end: its memory
     session   session body             at the end: what it says of itself
+
+A server may forget the events before a clear. What sockets saw of them is put in their place; where
+nobody looked, there is a hole, and nothing is said of it.
 
 `at` is wall time in seconds where it matters. `check` answers findings: rule, session, what.
 """
@@ -24,6 +27,8 @@ TERMINAL = {
     "succeeded", "failed", "cancelled", "superseded", "rolled_back", "timed_out", "lost",
     "consumed",
 }
+# What may be told of a run when it has ended: twice ended it is never, and a rollback takes back.
+ENDING = {"run.finished", "run.abandoned", "memory.changed"}
 Finding = collections.namedtuple("Finding", "rule session what")
 
 
@@ -33,7 +38,7 @@ class Session:
     def __init__(self, name):
         self.name = name
         self.entries = []  # Of this session alone, in order.
-        self.log, self.epoch = [], None
+        self.kept, self.log, self.epoch = [], [], None
         self.runs, self.memory, self.body = None, None, None
         self.sent, self.answers = {}, collections.defaultdict(list)
 
@@ -46,13 +51,42 @@ class Session:
         elif kind == "answered":
             self.answers[entry["re"]].append(entry)
         elif kind == "log":
-            self.log, self.epoch = entry["events"], entry["epoch"]
+            self.kept, self.epoch = entry["events"], entry["epoch"]
         elif kind == "runs":
             self.runs = {run["run"]: run for run in entry["items"]}
         elif kind == "memory":
             self.memory = entry["items"]
         elif kind == "session":
             self.body = entry["body"]
+
+    def close(self):
+        """All that is known of the log: what is kept, and before it what was seen."""
+        known = {}
+        for entry in self.entries:
+            frame = entry.get("frame", {})
+            if frame.get("type") == "event" and frame["epoch"] == self.epoch:
+                known.setdefault(frame["seq"], frame)
+        self.first = self.kept[0]["seq"] if self.kept else 1
+        seen = [known[seq] for seq in sorted(known) if seq < self.first]
+        self.log = seen + self.kept
+        self.whole = [event["seq"] for event in seen] == list(range(1, self.first))
+        clears = [e["data"]["era"] for e in self.log if e["event"] == "session.cleared"]
+        self.era = max(clears, default=0)
+
+    def stretches(self):
+        """The log, in pieces without a hole."""
+        piece = []
+        for event in self.log:
+            if piece and event["seq"] > piece[-1]["seq"] + 1:
+                yield piece
+                piece = []
+            piece.append(event)
+        yield piece
+
+    def forgotten(self, run):
+        """Whether it is a run of before the last clear, of which the log may know no more."""
+        listed = (self.runs or {}).get(run)
+        return bool(listed) and not self.whole and listed["era"] < self.era
 
     def accepted(self, op):
         """Commands of a kind that were answered well, with each answer."""
@@ -73,6 +107,8 @@ def sessions(entries):
         name = entry.get("session") or entry.get("frame", {}).get("session")
         if name is not None:
             found.setdefault(name, Session(name)).add(entry)
+    for session in found.values():
+        session.close()
     return found
 
 
@@ -92,31 +128,36 @@ def seconds(text):
 
 
 def log_is_dense(session):
-    """The log counts from 1 without a gap, in one epoch, and time does not go back in it."""
-    for index, event in enumerate(session.log, 1):
+    """What is kept of the log counts without a gap, in one epoch; only a clear forgets."""
+    for index, event in enumerate(session.kept, session.first):
         if event["seq"] != index:
             yield f"event {index} of the log has seq {event['seq']}"
             return
         if event.get("epoch", session.epoch) != session.epoch:
             yield f"seq {index} is of epoch {event['epoch']}, the log of {session.epoch}"
-    if session.body and session.body["head"] != len(session.log):
-        yield f"the session says head {session.body['head']}, its log has {len(session.log)}"
+    last = session.first + len(session.kept) - 1
+    if session.body and session.body["head"] != last:
+        yield f"the session says head {session.body['head']}, its log ends at {last}"
+    cleared = any(event["event"] == "session.cleared" for event in session.kept)
+    if session.first > 1 and not cleared:
+        yield f"the log begins at {session.first}, and nothing was cleared since"
 
 
 def one_run_at_a_time(session):
     """From its start to its end no run meets another: by the order of events."""
-    live = None
-    for event in session.log:
-        run, name = event.get("run"), event["event"]
-        started = name == "run.started" or (
-            name == "run.created" and event["data"].get("status") == "starting"
-        )
-        if started:
-            if live not in (None, run):
-                yield f"seq {event['seq']}: run {run} starts while run {live} has the slot"
-            live = run
-        elif name == "run.finished" and run == live:
-            live = None
+    for events in session.stretches():
+        live = None
+        for event in events:
+            run, name = event.get("run"), event["event"]
+            started = name == "run.started" or (
+                name == "run.created" and event["data"].get("status") == "starting"
+            )
+            if started:
+                if live not in (None, run):
+                    yield f"seq {event['seq']}: run {run} starts while run {live} has the slot"
+                live = run
+            elif name == "run.finished" and run == live:
+                live = None
 
 
 def one_run_at_a_time_by_the_clock(session):
@@ -140,11 +181,11 @@ def one_end_each(session):
     for run, count in created.items():
         if count > 1:
             yield f"run {run} was created {count} times"
-        if ends[run] != 1:
+        if ends[run] > 1 or (ends[run] == 0 and not session.forgotten(run)):
             yield f"run {run} has {ends[run]} ends"
     for event in session.events("run.finished"):
         run, status = event["run"], event["data"].get("status")
-        if run not in created:
+        if run not in created and not session.forgotten(run):
             yield f"run {run} ended and was never created"
         if status not in TERMINAL:
             yield f"run {run} ended as `{status}`"
@@ -154,7 +195,7 @@ def one_end_each(session):
         elif listed and listed["status"] != status:
             yield f"run {run} ended as `{status}`, and is listed as `{listed['status']}`"
     for run in session.runs or {}:
-        if run not in created:
+        if run not in created and not session.forgotten(run):
             yield f"run {run} is listed and was never created"
 
 
@@ -170,7 +211,7 @@ def nothing_after_its_end(session):
             if kind not in ("event", "delta", "partial"):
                 continue
             run, name = frame.get("run"), frame.get("event", kind)
-            if run in ended and name not in ("run.abandoned", "run.finished"):
+            if run in ended and name not in ENDING:
                 yield f"{who}: {name} of run {run} after its end"
             if name == "run.finished":
                 ended.add(run)
@@ -207,44 +248,44 @@ def nothing_of_an_earlier_era(session):
 
 def queued_in_order(session):
     """Who waits in the queue starts in the order of arrival; only an interrupt goes before."""
-    first, ended, waiting = set(), set(), []
-    for event in session.log:
-        run, name = event.get("run"), event["event"]
-        if name == "run.created":
-            if event["data"]["on_conflict"] in ("interrupt", "rollback"):
-                first.add(run)
-            elif event["data"]["status"] == "queued":
-                waiting.append(run)
-        elif name == "run.started" and run in waiting:
-            earlier = waiting[: waiting.index(run)]
-            if earlier:
-                yield f"seq {event['seq']}: run {run} starts before {earlier[0]}, which came first"
-            waiting.remove(run)
-        elif name == "run.finished" and run in waiting:
-            waiting.remove(run)
+    for events in session.stretches():
+        waiting = []
+        for event in events:
+            run, name, data = event.get("run"), event["event"], event["data"]
+            if name == "run.created":
+                first = data["on_conflict"] in ("interrupt", "rollback")
+                if data["status"] == "queued" and not first:
+                    waiting.append(run)
+            elif name == "run.started" and run in waiting:
+                earlier = waiting[: waiting.index(run)]
+                if earlier:
+                    yield f"seq {event['seq']}: run {run} starts before {earlier[0]}"
+                waiting.remove(run)
+            elif name == "run.finished" and run in waiting:
+                waiting.remove(run)
 
 
 def policies_change_what_happens(session):
     """Reject never waits; an interrupt's and a rollback's victim does not succeed."""
     status = {event["run"]: event["data"].get("status") for event in session.events("run.finished")}
-    live = None
-    for event in session.log:
-        run, name, data = event.get("run"), event["event"], event["data"]
-        if name == "run.created":
-            policy = data["on_conflict"]
-            if policy == "reject" and data["status"] == "queued":
-                yield f"run {run} was to be rejected and waits"
-            if data["status"] == "starting" and live is not None:
-                yield f"run {run} starts at once while run {live} has the slot"
-            if policy in ("interrupt", "rollback") and data["status"] == "queued":
-                if live is not None and status.get(live) == "succeeded":
+    for events in session.stretches():
+        live = None
+        for event in events:
+            run, name, data = event.get("run"), event["event"], event["data"]
+            if name == "run.created":
+                policy, starts = data["on_conflict"], data["status"] == "starting"
+                if policy == "reject" and not starts:
+                    yield f"run {run} was to be rejected and waits"
+                if starts and live is not None:
+                    yield f"run {run} starts at once while run {live} has the slot"
+                if policy in ("interrupt", "rollback") and status.get(live) == "succeeded":
                     yield f"run {live} succeeded although run {run} came with {policy}"
-            if data["status"] == "starting":
+                if starts:
+                    live = run
+            elif name == "run.started":
                 live = run
-        elif name == "run.started":
-            live = run
-        elif name == "run.finished" and run == live:
-            live = None
+            elif name == "run.finished" and run == live:
+                live = None
 
 
 # What was answered, against the log.
@@ -261,6 +302,8 @@ def accepted_is_kept(session):
             yield f"message {re} made the runs {sorted(runs)}"
         for run in runs:
             event = created.get(run)
+            if event is None and session.forgotten(run):
+                continue
             if event is None:
                 yield f"message {re} was accepted as run {run}, which is not in the log"
             elif event["data"]["input"] != session.sent[re]["input"]:
@@ -319,9 +362,12 @@ def cancelled_stays_cancelled(session):
 
 def clears_are_in_the_log(session):
     """A clear stands in the log where its answer says."""
+    there = {event["seq"]: event for event in session.log}
     for command, answer in session.accepted("clear"):
         seq, era = answer["body"]["seq"], answer["body"]["era"]
-        event = session.log[seq - 1] if 0 < seq <= len(session.log) else None
+        event = there.get(seq)
+        if event is None and seq < session.first:
+            continue
         if not event or event["event"] != "session.cleared" or event["data"]["era"] != era:
             yield f"clear {command['re']} is said to be era {era} at seq {seq}, and is not there"
 
@@ -384,7 +430,9 @@ def sockets_saw_the_log(session):
             if frame.get("type") != "event":
                 continue
             event = known.setdefault((frame["epoch"], frame["seq"]), frame)
-            for field in ("event", "run", "data", "at"):
+            # A store dates a clear itself, a moment after it is first told.
+            dated = frame["event"] != "session.cleared"
+            for field in ("event", "run", "data") + ("at",) * dated:
                 if event.get(field) != frame.get(field):
                     yield (
                         f"{conn}: seq {frame['seq']} has {field} {frame.get(field)!r}, "
@@ -400,8 +448,9 @@ def staying_sockets_saw_the_end(session):
         seen = [f["seq"] for f in frames if f["type"] in ("event", "resync")]
         begun = [f for f in frames if f["type"] == "subscribed"]
         seen += [f["head"] for f in begun if f["mode"] == "fresh"]
-        if seen and conn not in gone and session.log and max(seen) < len(session.log):
-            yield f"{conn}: stayed and saw seq {max(seen)} last of {len(session.log)}"
+        last = session.log[-1]["seq"] if session.log else 0
+        if seen and conn not in gone and max(seen) < last:
+            yield f"{conn}: stayed and saw seq {max(seen)} last of {last}"
 
 
 def texts_have_no_hole(session):
@@ -435,7 +484,10 @@ def texts_have_no_hole(session):
                     have[frame["data"]["message_id"]] = ""
             elif kind == "event" and frame["event"] == "message.completed":
                 message, text = frame["data"]["message_id"], frame["data"]["text"]
-                if have.get(message, text) != text:
+                told = have.get(message, text)
+                # The last words of a message that was stopped may come with its end alone.
+                stopped = frame["data"].get("partial") and text.startswith(told)
+                if told != text and not stopped:
                     yield f"{conn}: the pieces of message {message} are not its text"
 
 
@@ -447,7 +499,8 @@ def streams_are_the_runs(session):
         run = entry["run"]
         seen = [event["seq"] for event in entry["events"]]
         there = [event["seq"] for event in session.log if event.get("run") == run]
-        if seen and seen != [seq for seq in there if seq >= seen[0]]:
+        known = session.whole or (seen and seen[0] >= session.first)
+        if seen and known and seen != [seq for seq in there if seq >= seen[0]]:
             yield f"the stream of run {run} has {seen}, the log {there}"
         names = [event["event"] for event in entry["events"]]
         if entry.get("whole") and names[-1:] != ["run.finished"]:
@@ -458,39 +511,51 @@ def streams_are_the_runs(session):
 
 
 def fold(session, upto=None):
-    """The memory as the events leave it: (role, text, run, needed) of each item."""
+    """The memory as the events leave it: role, text, run, whether it must be there, and the run
+    that takes it back if it is rolled back."""
     writes = {}
     for op in ("note", "replace"):
         for command, answer in session.accepted(op):
             writes[answer["body"]["seq"]] = command
-    items, inputs = [], {}
-    for event in session.log[: len(session.log) if upto is None else upto]:
+    items, inputs, said, live = [], {}, set(), None
+    for event in session.log if session.whole else session.kept:
+        if upto is not None and event["seq"] > upto:
+            break
         run, name, data = event.get("run"), event["event"], event["data"]
         if name == "run.created":
             inputs[run] = data["input"]
             if data["status"] == "starting":
-                items.append(("user", data["input"], run, False))
+                said.add(run)
+                items.append(("user", data["input"], run, False, run))
+        elif name == "queue.changed" and run in inputs and run not in said:
+            # It comes out of the queue; whether it starts, what follows tells.
+            said.add(run)
+            items.append(("user", inputs[run], run, False, run))
         elif name == "run.started":
-            mine = ("user", inputs.get(run), run, False)
-            if mine in items:
-                items[items.index(mine)] = mine[:3] + (True,)
+            live = run
+            mine = ("user", inputs.get(run), run)
+            if mine + (False, run) in items:
+                items[items.index(mine + (False, run))] = mine + (True, run)
             else:
-                items.append(mine[:3] + (True,))
+                items.append(mine + (True, run))
         elif name == "message.completed":
-            items.append(("assistant", data["text"], run, True))
+            items.append(("assistant", data["text"], run, True, run))
+        elif name == "run.finished" and data.get("status") == "consumed":
+            # Read by the run that goes on: a further message in it.
+            items.append(("user", inputs.get(run), run, True, live))
         elif name == "run.finished" and data.get("status") == "rolled_back":
-            items = [item for item in items if item[2] != run]
+            items = [item for item in items if item[4] != run]
         elif name == "session.cleared":
             items = []
         elif name == "memory.changed" and event["seq"] in writes:
             write = writes[event["seq"]]
             if write["op"] == "replace":
-                items = [(item["role"], item["text"], None, True) for item in write["items"]]
+                items = [(i["role"], i["text"], None, True, None) for i in write["items"]]
             else:
-                items.append((write["role"], write["text"], None, True))
-        elif name == "memory.changed":
+                items.append((write["role"], write["text"], None, True, None))
+        elif name == "memory.changed" and run is None:
             # A note whose answer was lost: nobody knows what it says.
-            items.append(("note", None, None, False))
+            items.append(("note", None, None, False, None))
     return items
 
 
@@ -503,7 +568,7 @@ def compare(folded, kept):
     """What is wrong with a memory, or None. An input that never started may be there or not."""
     kept = [plain(item) for item in kept]
     at = 0
-    for role, text, run, needed in folded:
+    for role, text, run, needed, _ in folded:
         there = kept[at] if at < len(kept) else (None, None, None)
         if there[0] == role and text in (there[1], None) and there[2] in (run, None):
             at += 1
@@ -526,7 +591,7 @@ def snapshots_are_the_fold(session):
     """A resync shows the memory as it was at its seq."""
     for entry in session.entries:
         frame = entry.get("frame", {})
-        if frame.get("type") == "resync" and frame["epoch"] == session.epoch and session.log:
+        if frame.get("type") == "resync" and frame["epoch"] == session.epoch and session.whole:
             wrong = compare(fold(session, frame["seq"]), frame["snapshot"]["items"])
             if wrong:
                 yield f"{entry['conn']}: the snapshot at {frame['seq']}: {wrong}"
@@ -554,13 +619,20 @@ def after_a_restart(before, now):
     as they are after the restart at `boot`, in seconds.
     """
     log = {event["seq"]: event for event in now["log"]}
+    first = min(log, default=1)
+    eras = [e["data"]["era"] for e in now["log"] if e["event"] == "session.cleared"]
+    era = max(eras, default=0)
     if before["epoch"] not in (None, now["epoch"]):
         yield f"epoch {before['epoch']} became {now['epoch']}"
         return
+    if first > 1 and not eras:
+        yield f"the log begins at {first}, and nothing was cleared since"
     for event in list(before["log"]) + list(before["seen"].values()):
         seq, there = event["seq"], log.get(event["seq"])
         if there is None:
-            yield f"seq {seq}, which was shown as {event['event']}, is gone"
+            # What is before a clear may be forgotten.
+            if seq >= first:
+                yield f"seq {seq}, which was shown as {event['event']}, is gone"
         elif any(there.get(field) != event.get(field) for field in ("event", "run", "data")):
             yield f"seq {seq} was shown as {event['event']} and is {there['event']}, or another"
     created = {e["run"]: e for e in now["log"] if e["event"] == "run.created"}
@@ -568,11 +640,12 @@ def after_a_restart(before, now):
     for key, (command, result) in before["accepted"].items():
         if command["op"] == "submit":
             run = result["run"]
-            if run not in created or run not in runs:
+            forgotten = first > 1 and run in runs and runs[run]["era"] < era
+            if run not in runs or (run not in created and not forgotten):
                 yield f"message {key} was accepted as run {run}, which is gone"
-            elif created[run]["data"]["input"] != command["input"]:
+            elif run in created and created[run]["data"]["input"] != command["input"]:
                 yield f"run {run} was that of message {key} and is another's: the id was used again"
-        elif command["op"] in ("clear", "note"):
+        elif command["op"] in ("clear", "note") and result["seq"] >= first:
             name = {"clear": "session.cleared", "note": "memory.changed"}[command["op"]]
             if log.get(result["seq"], {}).get("event") != name:
                 yield f"{command['op']} {key} was done at seq {result['seq']} and is gone"

@@ -144,10 +144,11 @@ class Api:
                 return items
 
     async def log(self, session):
-        """All events of a session, by the long-poll."""
+        """All events that a session still has, by the long-poll."""
         _, body = await self.get(session)
-        epoch, events, after = body["epoch"], [], f"{body['epoch']}-0"
-        while len(events) < body["head"]:
+        epoch, events = body["epoch"], []
+        after = f"{epoch}-{await self.earliest(session, epoch, body['head'])}"
+        while not events or events[-1]["seq"] < body["head"]:
             status, page = await self.get(session, "events", after=after, wait=0)
             if status != 200:
                 raise RuntimeError(f"events of {session} after {after}: {status} {page}")
@@ -156,6 +157,15 @@ class Api:
             events += page["events"]
             after = page["next"]
         return epoch, events
+
+    async def earliest(self, session, epoch, head):
+        """The first position that is not gone: nothing tells it, so it is searched."""
+        low, high = 0, head
+        while low < high:
+            middle = (low + high) // 2 if low else 0
+            status, _ = await self.get(session, "events", after=f"{epoch}-{middle}", wait=0)
+            low, high = (low, middle) if status == 200 else (middle + 1, high)
+        return low
 
     async def close(self):
         await self.client.aclose()

@@ -61,8 +61,8 @@ def subscribed(head, mode):
 
 def run(number, created_at, started, ended, status):
     time = "2026-01-01T00:00:{:09.6f}Z"
-    return {"run": number, "status": status, "created": time.format(created_at),
-            "started": time.format(started), "ended": time.format(ended)}
+    return {"run": number, "status": status, "era": int(number == "4"),
+            "created": time.format(created_at), "started": time.format(started), "ended": time.format(ended)}
 
 
 def sent(re, op, **rest):
@@ -171,6 +171,14 @@ class Good(unittest.TestCase):
             [f for f in checker.check(record) if f.rule == "memory_is_the_fold"], [])
 
 
+    def test_what_a_clear_forgets_was_seen_or_is_not_known(self):
+        record = good()
+        one(record, "log")["events"] = log()[13:]
+        self.assertEqual(checker.check(record), [], "the first socket saw it all")
+        alone = [e for e in record if e.get("conn") not in ("a", "b", "c")]
+        self.assertEqual(checker.check(alone), [], "nobody saw it")
+
+
 class Forged(unittest.TestCase):
     """Each changes one thing of the good record; the rule named must find it."""
 
@@ -182,6 +190,11 @@ class Forged(unittest.TestCase):
 
     def test_a_hole_in_the_log(self):
         self.found("log_is_dense", lambda r: one(r, "log")["events"].pop(3))
+
+    def test_a_log_that_forgets_what_was_not_cleared(self):
+        def forge(r):
+            del one(r, "log")["events"][:15]
+        self.found("log_is_dense", forge)
 
     def test_a_head_that_is_not_the_logs(self):
         self.found("log_is_dense", lambda r: one(r, "session")["body"].update(head=21))
@@ -391,6 +404,15 @@ class Forged(unittest.TestCase):
             one(r, "runs")["items"][3].update(status="rolled_back")
         self.found("memory_is_the_fold", forge)
 
+    def test_a_memory_without_the_message_that_was_read_on_the_way(self):
+        def forge(r):
+            # The fourth run reads a fifth on its way.
+            logged(r, 18).update(event="run.created", run="5", data={
+                "input": "five", "status": "queued", "on_conflict": "steer"})
+            logged(r, 19).update(event="run.finished", run="5", data={"status": "consumed"})
+            one(r, "memory")["items"].pop()
+        self.found("memory_is_the_fold", forge)
+
     def test_a_snapshot_of_another_time(self):
         def forge(r):
             for entry in r:
@@ -440,6 +462,22 @@ class Restart(unittest.TestCase):
 
     def test_an_event_that_was_read_is_gone(self):
         self.found("seq 9, which was shown", lambda before, now: now["log"].pop(8))
+
+    def test_a_clear_may_forget_what_was_before_it(self):
+        before, now = self.knew()
+        del now["log"][:13]
+        self.assertEqual(list(checker.after_a_restart(before, now)), [])
+
+    def test_nothing_else_may_forget(self):
+        def forge(before, now):
+            del now["log"][:15]
+        self.found("nothing was cleared", forge)
+
+    def test_a_run_of_this_era_is_not_forgotten(self):
+        def forge(before, now):
+            before["accepted"]["c4"] = (sent("c4", "submit", input="four"), {"run": "4"})
+            del now["log"][15]
+        self.found("was accepted as run 4", forge)
 
     def test_an_event_that_a_socket_showed_is_gone(self):
         def forge(before, now):

@@ -97,8 +97,9 @@ async def until(opened, kinds):
 
 async def lives(opened, number):
     await opened.send(json.dumps({"type": "ping", "n": number}))
-    pong = await until(opened, ["pong"])
-    return pong.get("n") == number
+    while (await until(opened, ["pong"])).get("n") != number:
+        pass
+    return True
 
 
 async def frames(ws, judge):
@@ -205,7 +206,6 @@ async def requests(http, judge):
         ("POST", runs, b'{"input":"x","on_conflict":"fight"}', {}),
         ("POST", runs, b'{"input":"x","timeout_ms":-1}', {}),
         ("POST", runs, b'{"input":"x","on_disconnect":{"cancel_after_ms":"soon"}}', {}),
-        ("POST", runs, b'{"input":"x","model":"no-such-model"}', {}),
         ("POST", runs, b'{"input":"x"}', {"idempotency-key": "k" * 256}),
         ("POST", runs, b'{"input":"' + b"y" * (2 * MIB) + b'"}', {}),
         ("POST", "/v1/sessions", b'{"id":7}', {}), ("POST", "/v1/sessions", b'{"idd":"x"}', {}),
@@ -231,8 +231,12 @@ async def requests(http, judge):
     ]
     await http.post("/v1/sessions", json={"id": "req"})
     for method, url, body, headers in rows:
-        answer = await http.request(
-            method, url, content=body, headers={"content-type": "application/json"} | headers)
+        try:
+            answer = await http.request(
+                method, url, content=body, headers={"content-type": "application/json"} | headers)
+        except httpx.HTTPError as error:
+            judge.that(False, f"{method} {url[:60]} {body[:40]!r}: {error!r} instead of an answer")
+            continue
         said = answer.status_code in (405, 426) or problem(answer) is not None
         # Cancelling what is not there is no error.
         fine = url.endswith("/cancel") and answer.status_code == 200
@@ -287,7 +291,8 @@ async def churn(host, port, count):
         for number in numbers:
             try:
                 async with asyncio.timeout(30):
-                    upgraded += await come_and_go(host, port, number)
+                    one = await come_and_go(host, port, number)
+                    upgraded += one
             except (OSError, asyncio.IncompleteReadError):
                 pass
 
