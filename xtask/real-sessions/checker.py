@@ -454,7 +454,7 @@ def staying_sockets_saw_the_end(session):
 
 
 def texts_have_no_hole(session):
-    """The pieces of a message fit together, and together they are the message."""
+    """The pieces of a message fit together, and its end tells the text that they began."""
     for conn, entries in by_conn(session).items():
         have, live_from = {}, 0
         for entry in entries:
@@ -484,10 +484,8 @@ def texts_have_no_hole(session):
                     have[frame["data"]["message_id"]] = ""
             elif kind == "event" and frame["event"] == "message.completed":
                 message, text = frame["data"]["message_id"], frame["data"]["text"]
-                told = have.get(message, text)
-                # The last words of a message that was stopped may come with its end alone.
-                stopped = frame["data"].get("partial") and text.startswith(told)
-                if told != text and not stopped:
+                # The last words may come with the end alone.
+                if not text.startswith(have.get(message, "")):
                     yield f"{conn}: the pieces of message {message} are not its text"
 
 
@@ -543,7 +541,8 @@ def fold(session, upto=None):
         elif name == "run.finished" and data.get("status") == "consumed":
             # Read by the run that goes on: a further message in it.
             items.append(("user", inputs.get(run), run, True, live))
-        elif name == "run.finished" and data.get("status") == "rolled_back":
+        elif name == "memory.changed" and run is not None:
+            # Its end was a rollback, or a rollback came while it was being stopped.
             items = [item for item in items if item[4] != run]
         elif name == "session.cleared":
             items = []
@@ -553,7 +552,7 @@ def fold(session, upto=None):
                 items = [(i["role"], i["text"], None, True, None) for i in write["items"]]
             else:
                 items.append((write["role"], write["text"], None, True, None))
-        elif name == "memory.changed" and run is None:
+        elif name == "memory.changed":
             # A note whose answer was lost: nobody knows what it says.
             items.append(("note", None, None, False, None))
     return items

@@ -400,8 +400,9 @@ class Forged(unittest.TestCase):
 
     def test_a_memory_that_keeps_what_was_rolled_back(self):
         def forge(r):
-            logged(r, 20)["data"].update(status="rolled_back")
-            one(r, "runs")["items"][3].update(status="rolled_back")
+            events = one(r, "log")["events"]
+            events.append(event(21, "memory.changed", "4", tag="1.21"))
+            one(r, "session")["body"].update(head=21)
         self.found("memory_is_the_fold", forge)
 
     def test_a_memory_without_the_message_that_was_read_on_the_way(self):
