@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use panelboard::{Handle, IsolateGuard};
 use panelboard_llm::Gateway;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Calendar;
 use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
+use crate::sessions::Service;
 
 /// The server's state, one for the process.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(crate) struct App {
     /// are dropped outside.
     pub(crate) isolated: Mutex<HashMap<Arc<str>, IsolateGuard<Handle>>>,
     pub(crate) stop: Stop,
+    pub(crate) service: Arc<Service>,
+    /// Sockets that are open, to wait for at the end.
+    pub(crate) sockets: TaskTracker,
     /// The configuration that holds, swapped whole. Held to clone or to replace the `Arc`.
     config: RwLock<Arc<Config>>,
     /// What came of reloads. Held for one field operation.
@@ -59,6 +64,7 @@ impl App {
         gateway: Gateway,
         metrics: Arc<Metrics>,
         pretend: Pretenders,
+        service: Arc<Service>,
         config: Config,
         listen: SocketAddr,
     ) -> Self {
@@ -66,6 +72,7 @@ impl App {
         let streams = config.server.max_event_streams;
         let events = Events::new(gateway.panel().clone(), calendar.clone(), streams);
         metrics.stirs(events.stir());
+        metrics.of_sessions(Arc::clone(&service));
         let loaded_at = calendar.started();
         Self {
             gateway,
@@ -76,6 +83,8 @@ impl App {
             pretend,
             isolated: Mutex::default(),
             stop: Stop::default(),
+            service,
+            sockets: TaskTracker::new(),
             config: RwLock::new(Arc::new(config)),
             reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),
         }

@@ -57,3 +57,13 @@ pub(crate) fn rfc3339(date: SystemTime) -> String {
 pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// A date as RFC 3339 in UTC with microseconds.
+pub(crate) fn rfc3339_micros(date: SystemTime) -> String {
+    Timestamp::try_from(date).map_or_else(|_| "unknown".to_owned(), |date| format!("{date:.6}"))
+}
+
+/// A date that [`rfc3339_micros`] has written.
+pub(crate) fn read(date: &str) -> Option<SystemTime> {
+    date.parse::<Timestamp>().ok().map(SystemTime::from)
+}

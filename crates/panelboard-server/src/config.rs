@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use build::LISTEN;
 use build::Origin;
-pub use build::{Config, Seen, Server};
+pub use build::{Config, Seen, Server, Sessions, Store};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;

@@ -11,7 +11,10 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use panelboard_llm::error_body;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::sessions::trouble::{Told, Trouble};
 
 /// Why a request was not done. None of them touches a breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub(crate) enum Error {
     TooManyStreams { limit: usize },
     /// The server is stopping.
     Stopping,
+    /// A session could not do it.
+    Session(Box<Trouble>),
 }
 
 /// An error's answer, before it has a shape.
@@ -54,6 +59,8 @@ struct Answer {
     title: &'static str,
     detail: String,
     retry_after: Option<u64>,
+    /// What else a problem's body says.
+    more: Map<String, Value>,
 }
 
 /// The body of an error outside the gateway's paths, after RFC 9457.
@@ -65,6 +72,15 @@ pub(crate) struct Problem {
     status: u16,
     detail: String,
     request_id: String,
+    /// The last part of `type`.
+    code: &'static str,
+    /// When to come again, on 429 and 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// What else there is to say: `session`, `active_run`, `phase`, `since`, `current`, ...
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    more: Map<String, Value>,
 }
 
 impl Error {
@@ -138,9 +154,10 @@ impl Error {
                 let detail = "the gateway is stopping".to_owned();
                 (S::SERVICE_UNAVAILABLE, "gateway_stopping", "stopping", detail)
             }
+            Self::Session(trouble) => return trouble.told().into(),
         };
         let retry_after = matches!(self, Self::TooManyStreams { .. } | Self::Stopping).then_some(1);
-        Answer { status, code, title, detail, retry_after }
+        Answer { status, code, title, detail, retry_after, more: Map::new() }
     }
 
     /// The response: OpenAI's shape under the gateway's paths, RFC 9457 elsewhere.
@@ -163,12 +180,32 @@ impl Error {
         response
     }
 
+    /// The problem's body as JSON, for those who get it otherwise than as a response.
+    pub(crate) fn problem_json(&self, request_id: &str) -> Value {
+        let problem = self.answer().to_problem(request_id);
+        serde_json::to_value(problem).unwrap_or_default()
+    }
+
     /// The error as an event within a stream of the gateway.
     pub(crate) fn stream_event(&self) -> bytes::Bytes {
         let answer = self.answer();
         let body =
             error_body(answer.status.as_u16(), "server_error", answer.code, &answer.detail, None);
         [b"data: ".as_slice(), &body, b"\n\n"].concat().into()
+    }
+}
+
+impl From<Told> for Answer {
+    fn from(told: Told) -> Self {
+        let Told { status, code, title, detail, retry_after, more } = told;
+        let retry_after = retry_after.map(|wait| wait.as_secs().max(1));
+        Self { status, code, title, detail, retry_after, more }
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        Self::Session(Box::new(trouble))
     }
 }
 
@@ -185,15 +222,21 @@ impl Answer {
     }
 
     fn problem(&self, request_id: &str) -> Response {
-        let problem = Problem {
+        let json = [(CONTENT_TYPE, "application/problem+json")];
+        (self.status, json, Json(self.to_problem(request_id))).into_response()
+    }
+
+    fn to_problem(&self, request_id: &str) -> Problem {
+        Problem {
             r#type: format!("urn:panelboard:problem:{}", self.code),
             title: self.title,
             status: self.status.as_u16(),
             detail: self.detail.clone(),
             request_id: request_id.to_owned(),
-        };
-        let json = [(CONTENT_TYPE, "application/problem+json")];
-        (self.status, json, Json(problem)).into_response()
+            code: self.code,
+            retry_after_ms: self.retry_after.map(|seconds| seconds * 1_000),
+            more: self.more.clone(),
+        }
     }
 }
 

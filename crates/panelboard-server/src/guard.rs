@@ -8,10 +8,11 @@
 //! | `/health`, `/ready` | any | none |
 //! | the gateway's, with client keys set | any | a client key or the admin token |
 //! | the gateway's, without | ours | none |
+//! | `/v1/sessions`, `/v1/ws` | ours | a client key or the admin token, if either is set |
 //! | everything else | ours | the admin token, if one is set |
 //!
-//! The gateway's are `/v1/chat/completions` and the like. What changes something must come from one
-//! of our own pages, or from no page at all.
+//! The gateway's are `/v1/chat/completions` and the like. What changes something, and every
+//! WebSocket, must come from one of our own pages, or from no page at all.
 //!
 //! *Host*: a page of a stranger can have its own name point to 127.0.0.1 and so read and drive a
 //! panelboard on loopback (DNS rebinding), but the browser still sends the stranger's name.
@@ -85,7 +86,12 @@ pub(crate) async fn guard(
 pub(crate) fn is_gateway(path: &str) -> bool {
     let Some(rest) = path.strip_prefix("/v1/") else { return path == "/v1" };
     let first = rest.split('/').next().unwrap_or_default();
-    !matches!(first, "breakers" | "faults" | "events" | "calls")
+    !matches!(first, "breakers" | "faults" | "events" | "calls" | "sessions" | "ws")
+}
+
+/// Whether whoever may use the models may ask for this path.
+fn is_of_sessions(path: &str) -> bool {
+    path == "/v1/ws" || path == "/v1/sessions" || path.starts_with("/v1/sessions/")
 }
 
 fn finish(mut response: Response, gateway: bool, id: &RequestId) -> Response {
@@ -113,11 +119,14 @@ fn admit(app: &App, request: &Request, gateway: bool) -> Result<(), Error> {
     if !keyed && !host.is_some_and(|host| our_host(host, app.listen, server)) {
         return Err(Error::ForeignHost);
     }
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    // A browser lets any page open a WebSocket, and read it.
+    let changes = !reads || path == "/v1/ws";
     if changes && !our_origin(headers, host, server) {
         return Err(Error::ForeignOrigin);
     }
-    if keyed {
+    let of_sessions = is_of_sessions(path) && !server.client_keys.is_empty();
+    if keyed || of_sessions {
         let known = |token: &[u8]| {
             // Every key is compared, so that the time tells nothing of which one it was.
             let client = server.client_keys.iter().fold(false, |found, key| found | key.is(token));
@@ -255,7 +264,16 @@ mod tests {
         for path in ["/v1/chat/completions", "/v1/models", "/v1/nothing", "/v1"] {
             assert!(is_gateway(path), "{path}");
         }
-        for path in ["/", "/v1/breakers", "/v1/breakers/a/b", "/v1/events", "/status", "/v10"] {
+        for path in [
+            "/",
+            "/v1/breakers",
+            "/v1/breakers/a/b",
+            "/v1/events",
+            "/status",
+            "/v10",
+            "/v1/ws",
+            "/v1/sessions/a/runs",
+        ] {
             assert!(!is_gateway(path), "{path}");
         }
     }

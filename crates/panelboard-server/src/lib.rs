@@ -48,6 +48,8 @@ mod pretend;
 mod reload;
 mod routes;
 pub mod serve;
+mod sessions;
 pub mod token;
+mod ws;
 
 pub use reload::Reload;

@@ -8,6 +8,7 @@
 //! number of series is bounded by the configuration.
 
 mod families;
+mod sessions;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,8 @@ use self::families::{
     AttemptLabels, CallLabels, Calls, Gauges, OutcomeLabel, Passed, ResultLabel, TokenLabels,
     TransitionLabels,
 };
+use self::sessions::OfSessions;
+use crate::sessions::Service;
 
 /// The content type of what [`Metrics::text`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -70,6 +73,12 @@ impl Metrics {
     pub(crate) fn stirs(&self, pump: Arc<Notify>) {
         // There is one pump, and it is set once.
         let _ = self.stir.set(pump);
+    }
+
+    /// From now on the sessions are told of too.
+    pub(crate) fn of_sessions(&self, service: Arc<Service>) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(OfSessions(service)));
     }
 
     pub(crate) fn count(&self, transition: &Transition) {

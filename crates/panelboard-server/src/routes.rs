@@ -8,16 +8,23 @@ mod faults;
 mod gateway;
 mod openapi;
 mod process;
+mod sessions;
+mod socket;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::guard::guard;
+use sessions::{memory, runs};
+
+pub(crate) use sessions::HowToClear;
+pub(crate) use sessions::not_understood;
+pub(crate) use sessions::runs::{HowToCancel, Input, WhenAlone};
 
 /// All routes. The test `the_description_and_the_routes_agree` holds this to the OpenAPI document.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -32,6 +39,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/faults", post(faults::set))
         .route("/v1/events", get(events::events))
         .route("/v1/calls", get(calls::list))
+        .route("/v1/sessions", get(sessions::list).post(sessions::make))
+        .route("/v1/sessions/{session}", get(sessions::one).delete(sessions::delete))
+        .route("/v1/sessions/{session}/runs", get(runs::list).post(runs::submit))
+        .route("/v1/sessions/{session}/runs/{run}", get(runs::one))
+        .route("/v1/sessions/{session}/runs/{run}/cancel", post(runs::cancel))
+        .route("/v1/sessions/{session}/runs/{run}/input", post(runs::answer))
+        .route("/v1/sessions/{session}/cancel", post(runs::cancel_current))
+        .route("/v1/sessions/{session}/clear", post(sessions::clear))
+        .route("/v1/sessions/{session}/queue", get(sessions::queue))
+        .route("/v1/sessions/{session}/queue/{run}", delete(runs::unqueue))
+        .route(
+            "/v1/sessions/{session}/memory",
+            get(memory::read_all).post(memory::add).put(memory::replace),
+        )
+        .route("/v1/sessions/{session}/events", get(sessions::events::events))
+        .route("/v1/ws", get(socket::open))
         .route("/health", get(process::health))
         .route("/ready", get(process::ready))
         .route("/status", get(process::status))

@@ -1,6 +1,7 @@
 //! How does the server start, run and stop?
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -8,20 +9,23 @@ use std::{fmt, io};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use panelboard::Clock;
 use panelboard_llm::{Gateway, SettingsError};
+use panelboard_store::OpenError;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::config::{Config, Server};
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::reload::Reload;
-use crate::{reload, routes};
+use crate::sessions::Service;
+use crate::sessions::start::Started;
+use crate::{reload, routes, sessions};
 
 /// What a server can be given beside its configuration.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ pub enum ServeError {
     Settings(SettingsError),
     /// The listener is broken.
     Listener(io::Error),
+    /// The store of sessions can not be opened.
+    Store(OpenError),
 }
 
 impl fmt::Display for ServeError {
@@ -53,6 +59,9 @@ impl fmt::Display for ServeError {
             Self::Pretend(error) => write!(f, "the pretend providers cannot start: {error}"),
             Self::Settings(error) => write!(f, "the engine refused the settings: {error}"),
             Self::Listener(error) => write!(f, "the listener is broken: {error}"),
+            Self::Store(error) => {
+                write!(f, "the store of sessions can not be opened: {error}, see store.path")
+            }
         }
     }
 }
@@ -91,7 +100,9 @@ pub async fn run(
         .build()
         .map_err(ServeError::Settings)?;
     let server = config.server.clone();
-    let app = Arc::new(App::new(gateway, metrics, pretend, config, listen));
+    let started = sessions::start::start(&config, &gateway).await.map_err(ServeError::Store)?;
+    let service = Arc::clone(&started.service);
+    let app = Arc::new(App::new(gateway, metrics, pretend, service, config, listen));
 
     // Aborted when this future ends or is dropped.
     let mut tasks = tokio::task::JoinSet::new();
@@ -99,22 +110,46 @@ pub async fn run(
         let app = Arc::clone(&app);
         async move { app.events.pump(&app.metrics, app.stop.over.clone()).await }
     });
+    for work in [Work::Pump, Work::Tidy, Work::Recover] {
+        let service = Arc::clone(&started.service);
+        tasks.spawn(async move { work.run(&service).await });
+    }
     if let Some(reload) = options.reload {
         tasks.spawn(reload::watch(reload, options.hangup, Arc::clone(&app)));
     }
-    serve(listener, &app, &server, shutdown).await;
+    serve(listener, &app, &server, &started, shutdown).await;
     app.stop.over.cancel();
+    started.end().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is done for the sessions all the time.
+#[derive(Clone, Copy)]
+enum Work {
+    Pump,
+    Tidy,
+    Recover,
+}
+
+impl Work {
+    async fn run(self, service: &Service) {
+        match self {
+            Self::Pump => service.keeper.pump().await,
+            Self::Tidy => service.tidy().await,
+            Self::Recover => service.recover().await,
+        }
+    }
 }
 
 async fn serve(
     listener: TcpListener,
     app: &Arc<App>,
     server: &Server,
+    started: &Started,
     shutdown: impl Future<Output = ()>,
 ) {
-    let connections = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let open =
         Open { router: routes::router(Arc::clone(app)), http: http(server), app: Arc::clone(app) };
     tokio::select! {
@@ -125,7 +160,12 @@ async fn serve(
     tracing::info!(budget_ms = crate::clock::ms(budget), "stopping");
     app.stop.begun.cancel();
     drop(open);
-    let ended = connections.shutdown();
+    let ended = async {
+        connections.close();
+        app.sockets.close();
+        // Runs may be waited for over connections, and write to the store until they end.
+        tokio::join!(connections.wait(), app.sockets.wait(), started.drain(budget));
+    };
     tokio::pin!(ended);
     if tokio::time::timeout(budget, &mut ended).await.is_ok() {
         return;
@@ -152,7 +192,7 @@ fn http(server: &Server) -> http1::Builder {
 }
 
 /// Accepts for ever. At the limit of connections it stops accepting until one ends.
-async fn accept(listener: TcpListener, limit: usize, open: &Open, connections: &GracefulShutdown) {
+async fn accept(listener: TcpListener, limit: usize, open: &Open, connections: &TaskTracker) {
     let places = Arc::new(Semaphore::new(limit));
     loop {
         // The semaphore is never closed.
@@ -168,16 +208,25 @@ async fn accept(listener: TcpListener, limit: usize, open: &Open, connections: &
 }
 
 impl Open {
-    fn spawn(&self, stream: TcpStream, place: OwnedSemaphorePermit, all: &GracefulShutdown) {
+    fn spawn(&self, stream: TcpStream, place: OwnedSemaphorePermit, all: &TaskTracker) {
         // Without it small chunks of a stream wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(self.router.clone());
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        let connection = all.watch(connection);
+        let connection = connection.with_upgrades();
         let app = Arc::clone(&self.app);
-        tokio::spawn(async move {
+        all.spawn(async move {
             app.metrics.connections().inc();
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = app.stop.begun.cancelled() => {
+                    // What is being answered is; nothing more is taken.
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke");
             }
             app.metrics.connections().dec();

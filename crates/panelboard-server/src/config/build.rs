@@ -4,6 +4,7 @@
 //! exist, what each kind of provider needs, what listening beyond loopback needs.
 
 mod providers;
+mod sessions;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use panelboard::Policy;
 use panelboard_llm::{Limits, Settings, Timeouts};
+
+pub use sessions::{Sessions, Store};
 
 use super::mistake::Found;
 use super::values::Table;
@@ -24,6 +27,10 @@ use crate::token::Token;
 pub struct Config {
     /// The program's own door.
     pub server: Server,
+    /// Where sessions are kept.
+    pub store: Store,
+    /// The bounds of sessions.
+    pub sessions: Sessions,
     /// What the engine is told. Pretend providers have neither address nor secrets yet: the
     /// server gives them theirs when it starts them.
     pub llm: Settings,
@@ -119,7 +126,9 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     llm.models = builder.models(file);
     builder.check(&llm);
     let files = builder.files;
-    Some(Config { server: server?, llm, source, files })
+    let store = sessions::store(file.table("store").unwrap_or(&nothing));
+    let sessions = sessions::sessions(file.table("sessions").unwrap_or(&nothing));
+    Some(Config { server: server?, store, sessions, llm, source, files })
 }
 
 struct Builder<'a> {

@@ -259,6 +259,7 @@ fn fits(shape: Shape, text: &str) -> bool {
         Shape::Url => url_host(text).is_some_and(|rest| !rest.contains(['?', '#', '@'])),
         Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
         Shape::Host => !text.is_empty() && text.len() <= 253 && text.chars().all(name),
+        Shape::Path => (1..=4096).contains(&text.len()) && !text.chars().any(char::is_control),
         Shape::Origin => url_host(text).is_some_and(|rest| !rest.contains(['/', '?', '#', '@'])),
     }
 }

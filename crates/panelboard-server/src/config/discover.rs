@@ -89,6 +89,7 @@ fn text(listen: SocketAddr, providers: &[Provider]) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = writeln!(text, "[server]\nlisten = \"{listen}\"");
+    let _ = writeln!(text, "\n[store]\npath = \"panelboard.db\"");
     for provider in providers {
         let _ = write!(
             text,

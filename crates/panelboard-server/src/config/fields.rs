@@ -66,6 +66,8 @@ pub(super) enum Shape {
     Host,
     /// `SCHEME://HOST[:PORT]`.
     Origin,
+    /// The path of a file, or `:memory:`.
+    Path,
 }
 
 impl Shape {
@@ -79,6 +81,7 @@ impl Shape {
             Shape::Address => "ADDRESS:PORT such as \"127.0.0.1:8080\"",
             Shape::Host => "a host name such as \"gateway.example.com\"",
             Shape::Origin => "an origin such as \"https://gateway.example.com\"",
+            Shape::Path => "a path such as \"panelboard.db\", or \":memory:\"",
         }
     }
 }
@@ -111,6 +114,8 @@ pub(super) static FILE: Section = Section {
         field("gateway", Kind::Table(&GATEWAY), None, "What one call may cost."),
         field("breaker", Kind::Table(&BREAKER), None, "The defaults of every breaker."),
         field("timeouts", Kind::Table(&TIMEOUTS), None, "How long each part of a call may take."),
+        field("store", Kind::Table(&STORE), None, "Where sessions are kept."),
+        field("sessions", Kind::Table(&SESSIONS), None, "Chats, each with one run at a time."),
         field("provider", Kind::Tables(&PROVIDER), None, "The services that answer."),
         field("model", Kind::Tables(&MODEL), None, "The names that clients ask for."),
     ],
@@ -379,6 +384,117 @@ static TIMEOUTS: Section = Section {
             Kind::Duration { min: ms(1), max: DAY },
             Some("\"10m\""),
             "The whole call with all its attempts.",
+        ),
+    ],
+};
+
+static STORE: Section = Section {
+    about: "Where sessions are kept.",
+    fields: &[
+        field(
+            "path",
+            Kind::Text(Shape::Path),
+            Some("\"panelboard.db\""),
+            "The file; it is made if it is not there. `:memory:`: nothing survives the process.",
+        ),
+        field(
+            "max_bytes",
+            Kind::Bytes { min: 1 << 20, max: 1 << 40 },
+            Some("\"1GiB\""),
+            "The size that the file may grow to. At the limit nothing new is taken, with 503.",
+        ),
+    ],
+};
+
+/// What a submission does if a run holds its session, as written.
+const POLICIES: &[&str] = &["reject", "enqueue", "interrupt", "rollback", "steer"];
+
+static SESSIONS: Section = Section {
+    about: "Chats, each with one run at a time.",
+    fields: &[
+        field(
+            "on_conflict",
+            Kind::OneOf(POLICIES),
+            Some("\"reject\""),
+            "What a submission that does not say so does if a run holds its session.",
+        ),
+        field(
+            "max_sessions",
+            Kind::Count { min: 1, max: 10_000_000 },
+            Some("100000"),
+            "Sessions in memory. At the limit a further one is answered with 503.",
+        ),
+        field(
+            "max_queue",
+            Kind::Count { min: 1, max: 10_000 },
+            Some("64"),
+            "Runs that wait in one session. One more is answered with 429.",
+        ),
+        field(
+            "max_input_bytes",
+            Kind::Bytes { min: 1024, max: 512 << 10 },
+            Some("\"256KiB\""),
+            "The longest input. A longer one is answered with 413.",
+        ),
+        field(
+            "grace",
+            Kind::Duration { min: ms(0), max: ms(600_000) },
+            Some("\"5s\""),
+            "From the order to stop until a run is aborted.",
+        ),
+        field(
+            "hard_grace",
+            Kind::Duration { min: ms(0), max: ms(600_000) },
+            Some("\"5s\""),
+            "From the abort until a run that does not end is given up.",
+        ),
+        field(
+            "run_timeout",
+            Kind::Duration { min: ms(1), max: DAY },
+            Some("\"10m\""),
+            "How long a run may hold its session. Then it is stopped.",
+        ),
+        field(
+            "idle_after",
+            Kind::Duration { min: ms(1), max: DAY },
+            Some("\"5m\""),
+            "After so long without use a session leaves the memory; its name loads it again.",
+        ),
+        field(
+            "max_connections",
+            Kind::Count { min: 1, max: 1_000_000 },
+            Some("16384"),
+            "Sockets and streams of sessions at once. One more is answered with 429.",
+        ),
+        field(
+            "max_subscriptions",
+            Kind::Count { min: 1, max: 10_000 },
+            Some("64"),
+            "Sessions that one socket may follow. One more is refused.",
+        ),
+        field(
+            "ring_events",
+            Kind::Count { min: 1, max: 1_000_000 },
+            Some("1024"),
+            "Events of each session in memory. Older ones are read from the store.",
+        ),
+        field(
+            "write_timeout",
+            Kind::Duration { min: ms(10), max: ms(600_000) },
+            Some("\"10s\""),
+            "How long one write to a socket may take. Then it is closed with 4408.",
+        ),
+        field(
+            "ping_interval",
+            Kind::Duration { min: ms(10), max: ms(600_000) },
+            Some("\"25s\""),
+            "How often a socket is pinged.",
+        ),
+        field(
+            "ping_timeout",
+            Kind::Duration { min: ms(20), max: ms(3_600_000) },
+            Some("\"55s\""),
+            "A socket from which nothing is heard for so long is closed.",
         ),
     ],
 };

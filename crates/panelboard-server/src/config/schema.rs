@@ -75,6 +75,7 @@ fn pattern(shape: Shape) -> &'static str {
         Shape::Url => "^https?://[^\\s/:?#@][^\\s?#@]*$",
         Shape::Address => "^\\S+:[0-9]{1,5}$",
         Shape::Host => "^[A-Za-z0-9._-]{1,253}$",
+        Shape::Path => "^[^\\u0000-\\u001f]{1,4096}$",
         Shape::Origin => "^https?://[^\\s/:?#@][^\\s/?#@]*$",
     }
 }

@@ -3,7 +3,8 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{breakers, calls, events, faults, gateway, process};
+use super::sessions::{self, memory, runs};
+use super::{breakers, calls, events, faults, gateway, process, socket};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +21,24 @@ use super::{breakers, calls, events, faults, gateway, process};
         faults::set,
         events::events,
         calls::list,
+        sessions::make,
+        sessions::list,
+        sessions::one,
+        sessions::delete,
+        sessions::clear,
+        sessions::queue,
+        runs::submit,
+        runs::list,
+        runs::one,
+        runs::cancel,
+        runs::cancel_current,
+        runs::answer,
+        runs::unqueue,
+        memory::read_all,
+        memory::add,
+        memory::replace,
+        sessions::events::events,
+        socket::open,
         process::health,
         process::ready,
         process::status,
@@ -29,6 +48,7 @@ use super::{breakers, calls, events, faults, gateway, process};
     tags(
         (name = "gateway", description = "OpenAI's API"),
         (name = "panel", description = "The breakers and what goes through them"),
+        (name = "sessions", description = "Chats, each with one run at a time"),
         (name = "process", description = "The process itself"),
     )
 )]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::clock::ms;
 use crate::metrics::{self, Totals, resident_memory};
+use crate::sessions::figures::Figures;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
@@ -57,6 +58,7 @@ pub(super) struct Status {
     models: Vec<Model>,
     totals: Totals,
     retry_budget_remaining: f64,
+    sessions: Figures,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,
 }
@@ -105,6 +107,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         providers: settings.providers.iter().map(provider).collect(),
         models: settings.models.iter().map(model).collect(),
         totals: app.metrics.totals(),
+        sessions: app.service.figures(),
         retry_budget_remaining: app.gateway.retry_budget_remaining(),
         memory_bytes: resident_memory(),
     })

@@ -32,6 +32,8 @@ fn other_value(name: &str, field: &Value) -> String {
         "listen" => return "\"127.0.0.1:9\"".to_owned(),
         "allowed_hosts" => return "[\"example.com\"]".to_owned(),
         "allowed_origins" => return "[\"https://example.com\"]".to_owned(),
+        "path" => return "\":memory:\"".to_owned(),
+        "on_conflict" => return "\"steer\"".to_owned(),
         "client_keys" => return "[\"env:KEY\"]".to_owned(),
         "admin_token" => return "\"env:KEY\"".to_owned(),
         _ => {}

@@ -58,12 +58,13 @@ fn unknown_names_say_the_nearest_known_one() {
             idle, \
          total, did you mean `connect`?"],
     );
-    let sections = "expected one of server, gateway, breaker, timeouts, provider, model";
+    let sections = "expected one of server, gateway, breaker, timeouts, store, sessions, \
+                    provider, model";
     with(
         "[servers]\n",
         &[&format!("f.toml:1:2: servers: unknown section, {sections}, did you mean `server`?")],
     );
-    for later in ["store", "sessions", "jobs", "vault"] {
+    for later in ["jobs", "vault"] {
         with(
             &format!("[{later}]\n"),
             &[&format!("f.toml:1:2: {later}: unknown section, {sections}")],

@@ -260,7 +260,7 @@ fn the_dashboard_is_compiled_in_and_takes_nothing_from_elsewhere() {
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 34] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -272,6 +272,24 @@ const ROUTES: [(&str, &str); 16] = [
     ("post", "/v1/faults"),
     ("get", "/v1/events"),
     ("get", "/v1/calls"),
+    ("post", "/v1/sessions"),
+    ("get", "/v1/sessions"),
+    ("get", "/v1/sessions/{session}"),
+    ("delete", "/v1/sessions/{session}"),
+    ("post", "/v1/sessions/{session}/runs"),
+    ("get", "/v1/sessions/{session}/runs"),
+    ("get", "/v1/sessions/{session}/runs/{run}"),
+    ("post", "/v1/sessions/{session}/runs/{run}/cancel"),
+    ("post", "/v1/sessions/{session}/runs/{run}/input"),
+    ("post", "/v1/sessions/{session}/cancel"),
+    ("post", "/v1/sessions/{session}/clear"),
+    ("get", "/v1/sessions/{session}/queue"),
+    ("delete", "/v1/sessions/{session}/queue/{run}"),
+    ("get", "/v1/sessions/{session}/memory"),
+    ("post", "/v1/sessions/{session}/memory"),
+    ("put", "/v1/sessions/{session}/memory"),
+    ("get", "/v1/sessions/{session}/events"),
+    ("get", "/v1/ws"),
     ("get", "/health"),
     ("get", "/ready"),
     ("get", "/status"),
@@ -295,6 +313,9 @@ fn the_description_and_the_routes_agree() {
     routes.sort_unstable();
     assert_eq!(described, routes);
     for (method, path) in ROUTES {
+        // A session with a run for each, since one of them deletes it.
+        post(server.addr, "/v1/sessions/a/runs", r#"{"input":"hi","on_conflict":"enqueue"}"#);
+        let path = path.replace("{session}", "a").replace("{run}", "1");
         let path = path.replace("{model}", "fast").replace("{key}", "pretend-a/key-1");
         let path = path.replace("{action}", "reset");
         let query = if path == "/v1/events" { "?format=json" } else { "" };

@@ -18,6 +18,7 @@ fn the_greeting_says_where_and_what_to_try() {
             &format!("  dashboard  {url}/"),
             "  providers  pretend-a, pretend-b (no API key found in the environment: these two are \
          built in and make answers up)",
+            "  store      panelboard.db",
             &format!(
                 "try   curl -N {url}/v1/chat/completions -H 'content-type: application/json' -d \
              '{{\"model\":\"fast\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\

@@ -15,4 +15,8 @@ mod http;
 mod limits;
 mod program;
 mod reload;
+mod sessions;
+mod sessions_runs;
+mod sessions_sockets;
+mod sessions_store;
 mod stop;

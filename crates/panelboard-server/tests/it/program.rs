@@ -40,6 +40,8 @@ pub(crate) struct Program {
     stdout: Arc<Mutex<String>>,
     stderr: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    /// Where it runs, and leaves its store.
+    _folder: tempfile::TempDir,
 }
 
 impl Program {
@@ -47,6 +49,8 @@ impl Program {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(args);
         let mut command = command(&all);
+        let folder = tempfile::tempdir().unwrap();
+        command.current_dir(folder.path());
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -68,7 +72,7 @@ impl Program {
         let stderr = Arc::default();
         let err = child.stderr.take().unwrap();
         let readers = vec![collect(out, Arc::clone(&stdout)), collect(err, Arc::clone(&stderr))];
-        Self { addr, child, stdout, stderr, readers }
+        Self { addr, child, stdout, stderr, readers, _folder: folder }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -141,6 +145,7 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// Serves a configuration's text.
     pub(crate) fn serve(text: &str, env: &Environment) -> Self {
+        let text = &in_memory(text);
         let config = config::parse(text, Source::BuiltIn, Some("127.0.0.1:0"), env);
         Self::start(config.unwrap_or_else(|wrong| panic!("{wrong}")), None)
     }
@@ -148,7 +153,10 @@ impl InProcess {
     /// Serves a file, and reloads it.
     pub(crate) fn serve_file(file: &Path, env: &Environment) -> Self {
         let listen = "127.0.0.1:0".to_owned();
-        let config = config::load(file, Some(&listen), env);
+        let mut config = config::load(file, Some(&listen), env);
+        if let Ok(config) = &mut config {
+            config.store.path = None;
+        }
         let reload = Reload { file: file.to_owned(), listen: Some(listen), env: env.clone() };
         Self::start(config.unwrap_or_else(|wrong| panic!("{wrong}")), Some(reload))
     }
@@ -185,6 +193,12 @@ impl Drop for InProcess {
             }
         }
     }
+}
+
+/// The same configuration with a store that goes with the process, unless it names one.
+fn in_memory(text: &str) -> String {
+    let store = if text.contains("[store]") { "" } else { "\n[store]\npath = \":memory:\"\n" };
+    format!("{text}{store}")
 }
 
 /// Two pretend providers; `lines` come first.

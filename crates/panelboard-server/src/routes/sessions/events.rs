@@ -1,0 +1,225 @@
+//! The events of a session: as a stream, or some at a time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::HeaderMap;
+use panelboard_tasks::{RunId, SessionId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::{Named, bad, query, runs};
+use crate::app::App;
+use crate::error::{Error, Problem};
+use crate::sessions::Service;
+use crate::sessions::feed::{Feed, Mode, Piece, Position};
+use crate::sessions::service::{Counts, Follow};
+use crate::sessions::trouble::Trouble;
+
+/// A comment goes out this often, so that nobody between takes the connection for dead.
+const PING: Duration = Duration::from_secs(15);
+
+/// The most events of one JSON answer.
+const MAX_EVENTS: usize = 500;
+
+/// The longest that a request waits for an event.
+const MAX_WAIT: u64 = 30;
+
+/// From where on, and how long to wait.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct From {
+    after: Option<String>,
+    wait: Option<u64>,
+}
+
+/// What happens in a session, from `after` on: as server-sent events, or as one JSON answer.
+#[utoipa::path(get, path = "/v1/sessions/{session}/events", tag = "sessions",
+    params(("session" = String, Path), ("after" = Option<String>, Query,
+            description = "EPOCH-SEQ of the last event that is known"),
+        ("wait" = Option<u64>, Query, description = "seconds to wait for an event, up to 30"),
+        ("last-event-id" = Option<String>, Header, description = "as `after`, which it overrules")),
+    responses((status = 200, body = Object), (status = 404, body = Problem),
+        (status = 410, body = Problem), (status = 429, body = Problem)))]
+pub(in crate::routes) async fn events(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    from: Result<Query<From>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let From { after, wait } = query(from)?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let last = last.filter(|last| !last.is_empty()).map(str::to_owned).or(after);
+    let position = last.as_deref().map(position).transpose()?;
+    let place = app.service.place()?;
+    if runs::wants_events(&headers) {
+        let follow = app.service.follow(&id, false).await?;
+        let (feed, _) = Feed::begin(&app.service, follow, position.as_ref()).await?;
+        return Ok(Stream::new(&app, feed, place, None).answer());
+    }
+    let wait = wait.unwrap_or(0);
+    if wait > MAX_WAIT {
+        return Err(bad(format!("`wait` must be from 0 to {MAX_WAIT}")));
+    }
+    let page = page(&app, &id, position.as_ref(), Duration::from_secs(wait)).await?;
+    drop(place);
+    Ok(Json(page).into_response())
+}
+
+fn position(text: &str) -> Result<Position, Error> {
+    Position::parse(text).ok_or_else(|| bad("a position is EPOCH-SEQ".to_owned()))
+}
+
+async fn page(
+    app: &App,
+    id: &SessionId,
+    position: Option<&Position>,
+    wait: Duration,
+) -> Result<Value, Error> {
+    let follow = app.service.follow(id, false).await?;
+    let (mut feed, mode) = Feed::begin(&app.service, follow, position).await?;
+    let gone = || Error::from(Trouble::EpochGone { session: id.to_string() });
+    if mode == Mode::Resync {
+        return Err(gone());
+    }
+    let mut events: Vec<Box<RawValue>> = Vec::new();
+    let until = tokio::time::Instant::now() + wait;
+    while events.len() < MAX_EVENTS {
+        let piece = match feed.ready().await? {
+            Some(piece) => piece,
+            None if events.is_empty() => {
+                let next = tokio::select! {
+                    next = tokio::time::timeout_at(until, feed.next()) => next,
+                    () = app.stop.begun.cancelled() => break,
+                };
+                let Ok(piece) = next else { break };
+                piece?
+            }
+            None => break,
+        };
+        match piece {
+            Piece::Event { json, .. } => {
+                events.extend(RawValue::from_string(json.to_string()));
+            }
+            // What is being said is for those who stay.
+            Piece::Text(_) => {}
+            Piece::Resync { .. } => return Err(gone()),
+            Piece::Ended(end) => return Err(Trouble::ended(end).into()),
+        }
+    }
+    let book = &feed.follow.book;
+    Ok(json!({
+        "epoch": &*book.epoch,
+        "head": book.head(),
+        "mode": mode.as_str(),
+        "events": events,
+        "next": format!("{}-{}", book.epoch, feed.follow.cursor.seq),
+    }))
+}
+
+/// The events of one run as the answer to whoever asked for it; they end with it.
+pub(super) async fn of_run(
+    app: &Arc<App>,
+    follow: Follow,
+    place: OwnedSemaphorePermit,
+    run: RunId,
+) -> Result<Response, Error> {
+    // The run may be an older one, if its key was known: from the first that is left of it.
+    let from = follow.book.look(|fold| fold.first_of(run)).0;
+    let (mut feed, _) = Feed::begin(&app.service, follow, None).await?;
+    feed.only(run, from.saturating_sub(1));
+    Ok(Stream::new(app, feed, place, Some(run)).answer())
+}
+
+/// A stream under way.
+struct Stream {
+    feed: Feed,
+    stop: CancellationToken,
+    service: Arc<Service>,
+    /// It ends with this run.
+    run: Option<RunId>,
+    begun: bool,
+    ended: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    fn new(app: &App, feed: Feed, place: OwnedSemaphorePermit, run: Option<RunId>) -> Self {
+        Counts::add(&app.service.counts.streams);
+        Self {
+            feed,
+            stop: app.stop.begun.clone(),
+            service: Arc::clone(&app.service),
+            run,
+            begun: false,
+            ended: false,
+            _place: place,
+        }
+    }
+
+    fn answer(self) -> Response {
+        let events = stream::unfold(self, |mut stream| async move {
+            let event = stream.next().await?;
+            Some((Ok::<_, Infallible>(event), stream))
+        });
+        let ping = KeepAlive::new().interval(PING).text("ping");
+        Sse::new(events).keep_alive(ping).into_response()
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        if !self.begun {
+            self.begun = true;
+            // Not all at once, when a server comes back.
+            let retry = Duration::from_millis(fastrand::u64(1_000..3_000));
+            return Some(Event::default().retry(retry).comment("panelboard"));
+        }
+        if self.ended {
+            return None;
+        }
+        let piece = tokio::select! {
+            biased;
+            piece = self.feed.next() => piece,
+            () = self.stop.cancelled() => {
+                self.ended = true;
+                let reconnect = fastrand::u64(500..3_000);
+                let data = json!({ "type": "goaway", "reason": "the server stops",
+                    "reconnect_after_ms": reconnect });
+                return Some(Event::default().event("goaway").data(data.to_string()));
+            }
+        };
+        let epoch = Arc::clone(&self.feed.follow.book.epoch);
+        // Who can't be served any more comes again, and is told then.
+        match piece.ok()? {
+            Piece::Event { seq, name, json } => {
+                self.ended = self.run.is_some() && &*name == "run.finished";
+                let event = Event::default().id(format!("{epoch}-{seq}")).event(&*name);
+                Some(event.data(&*json))
+            }
+            Piece::Text(frame) => {
+                let kind = if frame.contains("\"type\":\"partial\"") { "partial" } else { "delta" };
+                Some(Event::default().event(kind).data(frame))
+            }
+            Piece::Resync { seq, json } => {
+                let event = Event::default().id(format!("{epoch}-{seq}")).event("resync");
+                Some(event.data(json))
+            }
+            Piece::Ended(_) => None,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        Counts::take(&self.service.counts.streams);
+    }
+}

@@ -1,0 +1,120 @@
+//! The memory of a session: what was said in this era.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, IF_MATCH};
+use http::{HeaderMap, StatusCode};
+use panelboard_tasks::Tag;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{Named, Range, bad, query, read};
+use crate::app::App;
+use crate::error::{Error, Problem};
+use crate::sessions::fold::{Fold, NewItem};
+use crate::sessions::shown;
+use crate::sessions::trouble::Trouble;
+
+/// The memory, or a part of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::routes) struct Memory {
+    era: u64,
+    /// What names this very memory: `era.seq`.
+    tag: String,
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    next: Option<String>,
+}
+
+/// What was said, in its order.
+#[utoipa::path(get, path = "/v1/sessions/{session}/memory", tag = "sessions",
+    params(("session" = String, Path), ("limit" = Option<usize>, Query),
+        ("after" = Option<String>, Query)),
+    responses((status = 200, body = Memory), (status = 404, body = Problem),
+        (status = 503, body = Problem)))]
+pub(in crate::routes) async fn read_all(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Response, Error> {
+    let range = query(range)?;
+    let after = range.after.as_deref().map(place).transpose()?;
+    let limit = range.limit()?;
+    let book = app.service.book(&id, false).await?;
+    let memory = app.service.seen(&book, |fold| part(fold, after, limit)).await?;
+    let tag = format!("\"{}\"", memory.tag);
+    Ok(([(ETAG, tag)], Json(memory)).into_response())
+}
+
+fn part(fold: &Fold, after: Option<(u64, usize)>, limit: usize) -> Memory {
+    let from = fold.items.partition_point(|item| after >= Some((item.seq, item.index)));
+    let rest = &fold.items[from..];
+    let page = &rest[..limit.min(rest.len())];
+    let last = page.last().filter(|_| page.len() < rest.len());
+    Memory {
+        era: fold.era,
+        tag: fold.tag().to_string(),
+        items: page.iter().map(shown::item).collect(),
+        next: last.map(|item| format!("{}.{}", item.seq, item.index)),
+    }
+}
+
+/// A place in the memory: `SEQ`, or `SEQ.INDEX` where a record brought several items.
+fn place(text: &str) -> Result<(u64, usize), Error> {
+    let wrong = || bad("`after` must be what `next` said".to_owned());
+    let (seq, index) = text.split_once('.').unwrap_or((text, "0"));
+    Ok((seq.parse().map_err(|_| wrong())?, index.parse().map_err(|_| wrong())?))
+}
+
+/// Adds an item, whatever else happens.
+#[utoipa::path(post, path = "/v1/sessions/{session}/memory", tag = "sessions",
+    params(("session" = String, Path)), request_body = NewItem,
+    responses((status = 201, body = Object), (status = 413, body = Problem)))]
+pub(in crate::routes) async fn add(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    body: Body,
+) -> Result<Response, Error> {
+    let item: NewItem = read(&app, body).await?;
+    let written = app.service.note(&id, &item).await?;
+    let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
+    Ok((StatusCode::CREATED, Json(told)).into_response())
+}
+
+/// The whole of a memory.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct NewMemory {
+    items: Vec<NewItem>,
+}
+
+/// Replaces the memory, if it is still the one that `if-match` names.
+#[utoipa::path(put, path = "/v1/sessions/{session}/memory", tag = "sessions",
+    params(("session" = String, Path), ("if-match" = String, Header)), request_body = NewMemory,
+    responses((status = 200, body = Object), (status = 404, body = Problem),
+        (status = 412, body = Problem), (status = 428, body = Problem)))]
+pub(in crate::routes) async fn replace(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Error> {
+    let tag = headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
+    let tag = tag.ok_or(Trouble::TagRequired)?;
+    let tag = tag_of(tag).ok_or_else(|| bad("`if-match` must be \"ERA.SEQ\"".to_owned()))?;
+    let NewMemory { items } = read(&app, body).await?;
+    let written = app.service.replace(&id, tag, &items).await?;
+    Ok(Json(json!({ "seq": written.seq, "tag": written.tag.to_string() })))
+}
+
+fn tag_of(text: &str) -> Option<Tag> {
+    let text = text.trim().trim_matches('"');
+    let (era, seq) = text.split_once('.')?;
+    Some(Tag { era: era.parse().ok()?, seq: seq.parse().ok()? })
+}

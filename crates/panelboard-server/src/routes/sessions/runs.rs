@@ -1,0 +1,360 @@
+//! Runs: asking for one, looking at it, stopping it, answering it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, LOCATION};
+use http::{HeaderMap, StatusCode};
+use panelboard_tasks::{CancelMode, OnDisconnect, Policy, RequestId, RunId, RunStatus, SessionId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, query, read};
+use crate::app::App;
+use crate::error::{Error, Problem};
+use crate::sessions::service::Ask;
+use crate::sessions::trouble::Trouble;
+use crate::sessions::{shown, words};
+
+/// The longest that a request waits for the end of its run.
+const MAX_WAIT: u64 = 60;
+
+/// What is said to a session.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Input {
+    Plain(String),
+    Fields(TextInput),
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TextInput {
+    text: String,
+}
+
+impl Input {
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Plain(text) | Self::Fields(TextInput { text }) => text,
+        }
+    }
+}
+
+/// What happens to a run when nobody is connected any more: `"continue"`, or
+/// `{"cancel_after_ms": N}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum WhenAlone {
+    Continue,
+    CancelAfterMs(u64),
+}
+
+impl From<WhenAlone> for OnDisconnect {
+    fn from(when: WhenAlone) -> Self {
+        match when {
+            WhenAlone::Continue => Self::Continue,
+            WhenAlone::CancelAfterMs(ms) => Self::CancelAfter(Duration::from_millis(ms)),
+        }
+    }
+}
+
+/// A run to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRun {
+    input: Input,
+    /// One of /v1/models. None: the first.
+    model: Option<String>,
+    /// `reject`, `enqueue`, `interrupt`, `rollback` or `steer`. None: as configured.
+    on_conflict: Option<String>,
+    on_disconnect: Option<WhenAlone>,
+    timeout_ms: Option<u64>,
+    /// The run's events as the answer, as with `accept: text/event-stream`.
+    #[serde(default)]
+    stream: bool,
+}
+
+/// What the two transports ask of a session alike.
+pub(crate) fn ask(
+    input: Input,
+    model: Option<String>,
+    on_conflict: Option<&str>,
+    on_disconnect: Option<WhenAlone>,
+    timeout_ms: Option<u64>,
+) -> Result<Ask, Trouble> {
+    let on_conflict = on_conflict.map(policy).transpose()?;
+    if timeout_ms == Some(0) {
+        return Err(Trouble::Bad { what: "`timeout_ms` must be above 0".to_owned() });
+    }
+    if model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200) {
+        return Err(Trouble::Bad { what: "`model` must be 1 to 200 bytes".to_owned() });
+    }
+    Ok(Ask {
+        text: input.into_text(),
+        model,
+        on_conflict,
+        on_disconnect: on_disconnect.map(OnDisconnect::from).unwrap_or_default(),
+        timeout: timeout_ms.map(Duration::from_millis),
+        key: None,
+    })
+}
+
+fn policy(name: &str) -> Result<Policy, Trouble> {
+    words::policy_of(name).ok_or_else(|| Trouble::Bad {
+        what: "`on_conflict` must be `reject`, `enqueue`, `interrupt`, `rollback` or `steer`"
+            .to_owned(),
+    })
+}
+
+/// Asks for a run. A session that is not there is made.
+#[utoipa::path(post, path = "/v1/sessions/{session}/runs", tag = "sessions",
+    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header),
+        ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s")),
+    request_body = NewRun,
+    responses((status = 202, body = Object), (status = 200, description = "the run, at its end",
+            body = Object), (status = 400, body = Problem), (status = 409, body = Problem),
+        (status = 413, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem), (status = 503, body = Problem)))]
+pub(in crate::routes) async fn submit(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let NewRun { input, model, on_conflict, on_disconnect, timeout_ms, stream } =
+        read(&app, body).await?;
+    let mut ask = ask(input, model, on_conflict.as_deref(), on_disconnect, timeout_ms)?;
+    ask.key = idempotency_key(&headers)?;
+    let wait = wait(&headers)?;
+    let service = &app.service;
+    if stream || accepts_events(&headers) {
+        // Before it is asked for: so nobody has left when it begins, and nothing of it is missed.
+        let place = service.place()?;
+        let follow = service.follow(&id, true).await?;
+        let submitted = service.submit(&id, ask).await?;
+        return events::of_run(&app, follow, place, submitted.run).await;
+    }
+    let submitted = service.submit(&id, ask).await?;
+    if let Some(wait) = wait
+        && ended(&app, &id, submitted.run, wait).await?
+    {
+        return Ok(Json(show(&app, &id, submitted.run).await?).into_response());
+    }
+    let place = format!("/v1/sessions/{}/runs/{}", named::segment(id.as_str()), submitted.run);
+    let told = shown::submitted(id.as_str(), &submitted);
+    Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(told)).into_response())
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepts
+        .flat_map(|value| value.split(','))
+        .any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+}
+
+pub(super) fn wants_events(headers: &HeaderMap) -> bool {
+    accepts_events(headers)
+}
+
+/// `Prefer: wait=N`.
+fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+    let prefer = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut wishes = prefer.flat_map(|value| value.split(',')).map(str::trim);
+    let Some(seconds) = wishes.find_map(|wish| wish.strip_prefix("wait=")) else {
+        return Ok(None);
+    };
+    match seconds.parse::<u64>() {
+        Ok(seconds) => Ok(Some(Duration::from_secs(seconds.min(MAX_WAIT)))),
+        Err(_) => Err(bad("`prefer: wait=N` takes whole seconds".to_owned())),
+    }
+}
+
+/// Waits for a run's end; whether it has ended.
+async fn ended(app: &App, id: &SessionId, run: RunId, wait: Duration) -> Result<bool, Error> {
+    tokio::select! {
+        ended = tokio::time::timeout(wait, app.service.finished(id, run)) => match ended {
+            Ok(ended) => Ok(ended?.is_none_or(RunStatus::is_terminal)),
+            Err(_) => Ok(false),
+        },
+        () = app.stop.over.cancelled() => Ok(false),
+    }
+}
+
+async fn show(app: &App, id: &SessionId, run: RunId) -> Result<Value, Error> {
+    let book = app.service.book(id, false).await?;
+    let look = |fold: &crate::sessions::fold::Fold| {
+        fold.runs.get(&run.0).map(|run| shown::run(id.as_str(), run))
+    };
+    let found = app.service.seen(&book, look).await?;
+    let (session, run) = (id.to_string(), run.to_string());
+    found.ok_or_else(|| Trouble::NoSuchRun { session, run }.into())
+}
+
+/// The runs of a session, the oldest first.
+#[utoipa::path(get, path = "/v1/sessions/{session}/runs", tag = "sessions",
+    params(("session" = String, Path), ("limit" = Option<usize>, Query),
+        ("after" = Option<String>, Query)),
+    responses((status = 200, body = Page), (status = 404, body = Problem)))]
+pub(in crate::routes) async fn list(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Json<Page>, Error> {
+    let range = query(range)?;
+    let (after, limit) = (range.after_number()?.unwrap_or(0), range.limit()?);
+    let book = app.service.book(&id, false).await?;
+    let look = |fold: &crate::sessions::fold::Fold| {
+        let mut runs = fold.runs.range(after.saturating_add(1)..);
+        let page: Vec<_> = runs.by_ref().take(limit).collect();
+        let next = page.last().map(|(run, _)| run.to_string()).filter(|_| runs.next().is_some());
+        let items = page.iter().map(|(_, run)| shown::run(id.as_str(), run)).collect();
+        Page { items, next }
+    };
+    Ok(Json(app.service.seen(&book, look).await?))
+}
+
+/// One run.
+#[utoipa::path(get, path = "/v1/sessions/{session}/runs/{run}", tag = "sessions",
+    params(("session" = String, Path), ("run" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(in crate::routes) async fn one(
+    State(app): State<Arc<App>>,
+    NamedRun(id, run): NamedRun,
+) -> Result<Json<Value>, Error> {
+    Ok(Json(show(&app, &id, run).await?))
+}
+
+/// How hard to stop a run.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HowToCancel {
+    #[default]
+    Graceful,
+    Force,
+}
+
+impl From<HowToCancel> for CancelMode {
+    fn from(how: HowToCancel) -> Self {
+        match how {
+            HowToCancel::Graceful => Self::Graceful,
+            HowToCancel::Force => Self::Force,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct Cancel {
+    #[serde(default)]
+    mode: HowToCancel,
+    /// What it wrote is taken back.
+    #[serde(default)]
+    rollback: bool,
+}
+
+/// Stops a run. One that has ended stays as it is.
+#[utoipa::path(post, path = "/v1/sessions/{session}/runs/{run}/cancel", tag = "sessions",
+    params(("session" = String, Path), ("run" = String, Path)), request_body = Option<Cancel>,
+    responses((status = 202, body = Object), (status = 200, body = Object),
+        (status = 404, body = Problem)))]
+pub(in crate::routes) async fn cancel(
+    State(app): State<Arc<App>>,
+    NamedRun(id, run): NamedRun,
+    body: Body,
+) -> Result<Response, Error> {
+    stop(&app, &id, Some(run), body).await
+}
+
+/// Stops the run that has the slot, if one has.
+#[utoipa::path(post, path = "/v1/sessions/{session}/cancel", tag = "sessions",
+    params(("session" = String, Path)), request_body = Option<Cancel>,
+    responses((status = 202, body = Object), (status = 200, body = Object),
+        (status = 404, body = Problem)))]
+pub(in crate::routes) async fn cancel_current(
+    State(app): State<Arc<App>>,
+    Named(id): Named,
+    body: Body,
+) -> Result<Response, Error> {
+    stop(&app, &id, None, body).await
+}
+
+async fn stop(
+    app: &App,
+    id: &SessionId,
+    run: Option<RunId>,
+    body: Body,
+) -> Result<Response, Error> {
+    let Cancel { mode, rollback } = read(app, body).await?;
+    let (run, stopped) = app.service.cancel(id, run, mode.into(), rollback).await?;
+    let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Json(shown::stopped(run, &stopped))).into_response())
+}
+
+/// The answer to what a run has asked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct AnswerTo {
+    /// As in the event `run.awaiting_input`.
+    #[schema(value_type = String)]
+    request_id: Value,
+    #[schema(value_type = Object)]
+    input: Value,
+}
+
+/// Answers the question that a run has asked.
+#[utoipa::path(post, path = "/v1/sessions/{session}/runs/{run}/input", tag = "sessions",
+    params(("session" = String, Path), ("run" = String, Path)), request_body = AnswerTo,
+    responses((status = 202, body = Object), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+pub(in crate::routes) async fn answer(
+    State(app): State<Arc<App>>,
+    NamedRun(id, run): NamedRun,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let AnswerTo { request_id, input } = read(&app, body).await?;
+    let request = request_number(&request_id)?;
+    let key = idempotency_key(&headers)?;
+    app.service.answer(&id, run, request, &input, key.as_deref()).await?;
+    let told = json!({ "run": run.to_string(), "request_id": request.to_string() });
+    Ok((StatusCode::ACCEPTED, Json(told)).into_response())
+}
+
+/// The number of a question, written as a text or as a number.
+pub(crate) fn request_number(id: &Value) -> Result<RequestId, Trouble> {
+    let number = id.as_u64().or_else(|| id.as_str().and_then(named::number));
+    number.map(RequestId).ok_or(Trouble::NotAwaiting)
+}
+
+/// Takes a run out of the queue.
+#[utoipa::path(delete, path = "/v1/sessions/{session}/queue/{run}", tag = "sessions",
+    params(("session" = String, Path), ("run" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::routes) async fn unqueue(
+    State(app): State<Arc<App>>,
+    NamedRun(id, run): NamedRun,
+) -> Result<StatusCode, Error> {
+    let book = app.service.book(&id, false).await?;
+    let status = |fold: &crate::sessions::fold::Fold| fold.runs.get(&run.0).map(|one| one.status);
+    match app.service.seen(&book, status).await? {
+        Some(RunStatus::Queued) => {}
+        Some(RunStatus::Cancelled) => return Ok(StatusCode::NO_CONTENT),
+        Some(_) => return Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
+        None => {
+            let (session, run) = (id.to_string(), run.to_string());
+            return Err(Trouble::NoSuchRun { session, run }.into());
+        }
+    }
+    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::Graceful, false).await?;
+    match stopped.status {
+        Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
+        _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
+    }
+}

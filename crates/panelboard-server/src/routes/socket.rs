@@ -1,0 +1,438 @@
+//! Sessions over one WebSocket: commands in, events of any number of sessions out.
+//!
+//! One task a socket. It reads, does commands one after the other in the order in which they came,
+//! and sends what the sessions that it follows have news of. While a command waits for the disk,
+//! news goes out; while the other side does not read, nothing is read from it.
+
+mod command;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use panelboard_tasks::{ConnId, SessionId};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
+
+use self::command::{Asked, Done};
+use crate::app::App;
+use crate::error::{Error, Problem};
+use crate::sessions::book::End;
+use crate::sessions::feed::{Feed, Piece};
+use crate::sessions::frame::{self, ClientFrame, NoFrame};
+use crate::sessions::service::Counts;
+use crate::sessions::shown;
+use crate::sessions::trouble::Trouble;
+use crate::ws::{self, Incoming, ReadError, Socket, WriteError, close};
+
+/// The subprotocol, for those who name one.
+const PROTOCOL: &str = "panelboard.v1";
+
+/// Commands of a socket that wait for the one before; then nothing more is read.
+const MAX_COMMANDS: usize = 64;
+
+/// Frames in a row that are none, after which somebody is taken to speak another language.
+const MAX_BAD: u32 = 32;
+
+/// So much is put together before it is sent.
+const CHUNK: usize = 64 * 1024;
+
+/// Sessions over one WebSocket.
+#[utoipa::path(get, path = "/v1/ws", tag = "sessions",
+    params(("sec-websocket-protocol" = Option<String>, Header, description = "`panelboard.v1`")),
+    responses((status = 101), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 429, body = Problem)))]
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+) -> Result<Response, Error> {
+    let handshake =
+        ws::accept(&mut request, PROTOCOL).map_err(|what| Trouble::NotAWebSocket { what })?;
+    let place = app.service.place()?;
+    let (response, upgrade) = handshake.answer();
+    let sockets = app.sockets.clone();
+    sockets.spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => serve(app, upgraded, place).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket did not come about"),
+        }
+    });
+    Ok(response)
+}
+
+async fn serve(app: Arc<App>, upgraded: Upgraded, place: OwnedSemaphorePermit) {
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, frame_bytes(&app));
+    // Perhaps empty, but it is a part of what the request was read into.
+    drop(parts.read_buf);
+    let counts = Counted::new(&app);
+    // On the heap: what became of the connection until here had its place in the task.
+    Box::pin(Connection::new(app, socket).run()).await;
+    drop((counts, place));
+}
+
+/// The longest message that is read.
+fn frame_bytes(app: &App) -> usize {
+    app.service.settings.max_input_bytes * 2 + 16 * 1024
+}
+
+/// Counts a socket while it is there.
+struct Counted(Arc<App>);
+
+impl Counted {
+    fn new(app: &Arc<App>) -> Self {
+        Counts::add(&app.service.counts.sockets);
+        Counts::add(&app.service.counts.opened);
+        Self(Arc::clone(app))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        Counts::take(&self.0.service.counts.sockets);
+    }
+}
+
+/// One socket.
+struct Connection {
+    app: Arc<App>,
+    socket: Socket,
+    id: ConnId,
+    /// Rung by every session that it follows.
+    bell: Arc<Notify>,
+    feeds: BTreeMap<SessionId, Box<Followed>>,
+    /// Commands that wait for the one that is done.
+    asked: VecDeque<Asked>,
+    doing: Option<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    bad: u32,
+    heard: Instant,
+    ping_at: Instant,
+}
+
+struct Followed {
+    feed: Feed,
+    /// How many follow it, as was last told.
+    connections: usize,
+}
+
+/// How a connection ends.
+struct Over {
+    code: u16,
+    reason: String,
+}
+
+impl Over {
+    fn new(code: u16, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    /// There is nobody to say anything to.
+    fn gone() -> Self {
+        Self::new(0, "")
+    }
+}
+
+/// What made the connection look up.
+enum Woken {
+    Came(Result<Incoming, ReadError>),
+    Done(Done),
+    News,
+    Time,
+    Stop,
+}
+
+impl Connection {
+    fn new(app: Arc<App>, socket: Socket) -> Self {
+        let now = Instant::now();
+        let ping_at = now + app.service.settings.ping_interval;
+        Self {
+            app,
+            socket,
+            id: ConnId::next(),
+            bell: Arc::new(Notify::new()),
+            feeds: BTreeMap::new(),
+            asked: VecDeque::new(),
+            doing: None,
+            bad: 0,
+            heard: now,
+            ping_at,
+        }
+    }
+
+    async fn run(mut self) {
+        let settings = &self.app.service.settings;
+        let welcome = json!({
+            "type": "welcome",
+            "conn_id": self.id.to_string(),
+            "limits": {
+                "frame_bytes": frame_bytes(&self.app),
+                "subscriptions": settings.max_subscriptions,
+            },
+        });
+        self.socket.text(&shown::typed(&welcome));
+        let over = loop {
+            if let Err(over) = self.send_news().await {
+                break over;
+            }
+            let woken = self.wait().await;
+            if let Err(over) = self.go_on(woken) {
+                break over;
+            }
+        };
+        // They leave before the goodbye: nobody waits for a side that does not answer.
+        self.feeds.clear();
+        if over.code != 0 {
+            self.socket.close(over.code, &over.reason).await;
+        }
+    }
+
+    /// What happens next. Everything in it can be dropped and waited for again.
+    async fn wait(&mut self) -> Woken {
+        let settings = &self.app.service.settings;
+        let silent_at = self.heard + settings.ping_timeout;
+        let text_at = self.feeds.values().filter_map(|one| one.feed.look_at()).min();
+        let look_at = text_at.into_iter().chain([silent_at, self.ping_at]).min();
+        let look_at = look_at.unwrap_or(silent_at);
+        let doing = async {
+            match &mut self.doing {
+                Some(doing) => doing.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.app.stop.begun.cancelled() => Woken::Stop,
+            done = doing => Woken::Done(done),
+            came = self.socket.read(), if self.asked.len() < MAX_COMMANDS => Woken::Came(came),
+            () = self.bell.notified() => Woken::News,
+            () = tokio::time::sleep_until(look_at) => Woken::Time,
+        }
+    }
+
+    fn go_on(&mut self, woken: Woken) -> Result<(), Over> {
+        match woken {
+            Woken::Came(came) => {
+                self.heard = Instant::now();
+                self.hear(came)?;
+            }
+            Woken::Done(done) => {
+                self.doing = None;
+                self.take(done);
+            }
+            Woken::News => {}
+            Woken::Time => self.look_at_the_clock()?,
+            Woken::Stop => {
+                let reconnect = fastrand::u64(500..3_000);
+                let goaway = json!({ "type": "goaway", "reason": "the server stops",
+                    "reconnect_after_ms": reconnect });
+                self.socket.text(&shown::typed(&goaway));
+                let reason = json!({ "reconnect_after_ms": reconnect }).to_string();
+                return Err(Over::new(close::RESTART, reason));
+            }
+        }
+        self.begin_next();
+        Ok(())
+    }
+
+    fn look_at_the_clock(&mut self) -> Result<(), Over> {
+        let (now, service) = (Instant::now(), &self.app.service);
+        if now >= self.heard + service.settings.ping_timeout {
+            Counts::add(&service.counts.silent);
+            return Err(Over::new(close::GOING_AWAY, "nothing was heard for too long"));
+        }
+        if now >= self.ping_at {
+            self.ping_at = now + service.settings.ping_interval;
+            self.socket.ping();
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, came: Result<Incoming, ReadError>) -> Result<(), Over> {
+        let text = match came {
+            Ok(Incoming::Text(text)) => text,
+            Ok(Incoming::Pong) => return Ok(()),
+            Ok(Incoming::Ping(payload)) => {
+                self.socket.pong(&payload);
+                return Ok(());
+            }
+            Ok(Incoming::Close(code)) => {
+                return Err(Over::new(Socket::answer_to(code), ""));
+            }
+            Ok(Incoming::NotText) => {
+                return self.bad(&NoFrame::new("bad-frame", "it is no UTF-8"));
+            }
+            Ok(Incoming::Binary) => {
+                return self.bad(&NoFrame::new("bad-frame", "frames are text, this one is binary"));
+            }
+            Ok(Incoming::TooLong) => {
+                let limit = frame_bytes(&self.app);
+                let detail = format!("a frame has at most {limit} bytes");
+                return self.bad(&NoFrame::new("too-large", detail));
+            }
+            Err(ReadError::Broken(code)) => return Err(Over::new(code, "this is no WebSocket")),
+            Err(ReadError::Gone) => return Err(Over::gone()),
+        };
+        match frame::read(&text) {
+            Ok(ClientFrame::Ping(ping)) => {
+                let mut pong = json!({ "type": "pong" });
+                if let Some(n) = ping.n {
+                    pong["n"] = n;
+                }
+                self.socket.text(&shown::typed(&pong));
+            }
+            Ok(ClientFrame::Hello(hello)) => {
+                self.asked.extend(hello.resume.into_iter().map(Asked::Subscribe));
+            }
+            Ok(frame) => self.asked.push_back(Asked::of(frame)),
+            Err(wrong) => return self.bad(&wrong),
+        }
+        self.bad = 0;
+        Ok(())
+    }
+
+    fn bad(&mut self, wrong: &NoFrame) -> Result<(), Over> {
+        Counts::add(&self.app.service.counts.bad_frames);
+        self.bad += 1;
+        self.socket.text(&wrong.frame());
+        if self.bad > MAX_BAD {
+            return Err(Over::new(close::BAD_FRAMES, "too many frames in a row that are none"));
+        }
+        Ok(())
+    }
+
+    /// Begins the next command, if none is being done.
+    fn begin_next(&mut self) {
+        while self.doing.is_none() {
+            let Some(asked) = self.asked.pop_front() else { return };
+            match asked {
+                // Needs nobody: done at once.
+                Asked::Unsubscribe(session) => {
+                    if let Ok(id) = frame::session(&session) {
+                        self.feeds.remove(&id);
+                    }
+                }
+                Asked::Subscribe(subscribe) => {
+                    let limit = self.app.service.settings.max_subscriptions;
+                    let known = frame::session(&subscribe.session)
+                        .is_ok_and(|id| self.feeds.remove(&id).is_some());
+                    if !known && self.feeds.len() >= limit {
+                        let trouble = Trouble::TooManySubscriptions { limit };
+                        self.socket.text(&command::refused(&subscribe.session, &trouble));
+                        continue;
+                    }
+                    let (bell, id) = (Arc::clone(&self.bell), self.id);
+                    let service = Arc::clone(&self.app.service);
+                    self.doing = Some(Box::pin(command::subscribe(service, subscribe, id, bell)));
+                }
+                asked => {
+                    let service = Arc::clone(&self.app.service);
+                    self.doing = Some(Box::pin(command::act(service, asked, self.id)));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Said(frames) => {
+                for frame in frames {
+                    self.socket.text(&frame);
+                }
+            }
+            Done::Subscribed { feed, frame } => {
+                self.socket.text(&frame);
+                let id = feed.follow.book.id.clone();
+                self.feeds.insert(id, Box::new(Followed { feed: *feed, connections: 0 }));
+            }
+        }
+    }
+
+    /// Sends what there is.
+    async fn send_news(&mut self) -> Result<(), Over> {
+        let mut ended = Vec::new();
+        let ids: Vec<SessionId> = self.feeds.keys().cloned().collect();
+        for id in ids {
+            while let Some(followed) = self.feeds.get_mut(&id) {
+                match followed.feed.ready().await {
+                    Ok(Some(Piece::Event { json, .. })) => self.socket.text(&json),
+                    Ok(Some(Piece::Text(json) | Piece::Resync { json, .. })) => {
+                        self.socket.text(&json);
+                    }
+                    Ok(Some(Piece::Ended(end))) => {
+                        ended.push((id.clone(), end));
+                        break;
+                    }
+                    Ok(None) => {
+                        followed.presence(&mut self.socket);
+                        break;
+                    }
+                    Err(trouble) => {
+                        self.socket.text(&command::refused(id.as_str(), &trouble));
+                        self.feeds.remove(&id);
+                        break;
+                    }
+                }
+                if self.socket.waiting() > CHUNK {
+                    self.flush().await?;
+                }
+            }
+        }
+        for (id, end) in ended {
+            self.feeds.remove(&id);
+            self.socket.text(&over(&id, end));
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Over> {
+        if self.socket.waiting() == 0 {
+            return Ok(());
+        }
+        let time = self.app.service.settings.write_timeout;
+        match self.socket.flush(time).await {
+            Ok(()) => Ok(()),
+            Err(WriteError::Gone) => Err(Over::gone()),
+            Err(WriteError::Slow) => {
+                Counts::add(&self.app.service.counts.slow);
+                // From where to go on, for whoever reads this after all.
+                let place = self.feeds.values().next().map(|one| {
+                    let follow = &one.feed.follow;
+                    json!({ "epoch": &*follow.book.epoch, "seq": follow.cursor.seq })
+                });
+                let reason = place.unwrap_or_default().to_string();
+                Err(Over::new(close::SLOW, reason))
+            }
+        }
+    }
+}
+
+impl Followed {
+    fn presence(&mut self, socket: &mut Socket) {
+        let connections = self.feed.follow.book.watchers();
+        if connections != self.connections {
+            self.connections = connections;
+            let session = self.feed.follow.book.id.as_str();
+            let frame =
+                json!({ "type": "presence", "session": session, "connections": connections });
+            socket.text(&shown::typed(&frame));
+        }
+    }
+}
+
+/// What is said to who follows a session that is none any more.
+fn over(id: &SessionId, end: End) -> String {
+    let (code, detail) = match end {
+        End::Deleted => ("session-deleted", "the session was deleted"),
+        End::Full | End::NotKept => {
+            ("store-failed", "what was last shown may not be kept: subscribe again to see what is")
+        }
+    };
+    let frame = json!({ "type": "error", "code": code, "detail": detail, "session": id.as_str() });
+    shown::typed(&frame)
+}

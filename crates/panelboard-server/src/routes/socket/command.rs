@@ -1,0 +1,179 @@
+//! What does a command of a socket come to? The same as over HTTP, as an ack.
+
+use std::sync::Arc;
+
+use panelboard_tasks::{ConnId, RunId, SessionId};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::super::sessions::run_number;
+use super::super::sessions::runs::{self, request_number};
+use crate::error::Error;
+use crate::sessions::feed::{Feed, Mode, Position};
+use crate::sessions::frame::{self, Answer, Cancel, Clear, ClientFrame, Submit, Subscribe};
+use crate::sessions::trouble::Trouble;
+use crate::sessions::{Service, shown};
+
+/// What is to be done, in the order in which it was asked for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Subscribe(Subscribe),
+    Unsubscribe(String),
+    Submit(Box<Submit>),
+    Cancel(Cancel),
+    Clear(Clear),
+    Answer(Answer),
+    Nothing,
+}
+
+impl Asked {
+    pub(super) fn of(frame: ClientFrame) -> Self {
+        match frame {
+            ClientFrame::Subscribe(subscribe) => Self::Subscribe(subscribe),
+            ClientFrame::Unsubscribe(of) => Self::Unsubscribe(of.session),
+            ClientFrame::Submit(submit) => Self::Submit(submit),
+            ClientFrame::Cancel(cancel) => Self::Cancel(cancel),
+            ClientFrame::Clear(clear) => Self::Clear(clear),
+            ClientFrame::Answer(answer) => Self::Answer(answer),
+            ClientFrame::Hello(_) | ClientFrame::Ping(_) => Self::Nothing,
+        }
+    }
+}
+
+/// What came of it.
+pub(super) enum Done {
+    /// Frames to send.
+    Said(Vec<String>),
+    /// A session that is followed from now on, and the frame that says so.
+    Subscribed { feed: Box<Feed>, frame: String },
+}
+
+/// Follows a session.
+pub(super) async fn subscribe(
+    service: Arc<Service>,
+    subscribe: Subscribe,
+    conn: ConnId,
+    bell: Arc<Notify>,
+) -> Done {
+    match try_subscribe(&service, &subscribe, conn, bell).await {
+        Ok(done) => done,
+        Err(trouble) => Done::Said(vec![refused(&subscribe.session, &trouble)]),
+    }
+}
+
+async fn try_subscribe(
+    service: &Arc<Service>,
+    subscribe: &Subscribe,
+    conn: ConnId,
+    bell: Arc<Notify>,
+) -> Result<Done, Trouble> {
+    let id = frame::session(&subscribe.session)?;
+    let position = match (&subscribe.epoch, subscribe.seq) {
+        (Some(epoch), Some(seq)) => Some(Position { epoch: epoch.clone(), seq }),
+        (None, None) => None,
+        _ => {
+            let what = "`epoch` and `seq` go together".to_owned();
+            return Err(Trouble::Bad { what });
+        }
+    };
+    let follow = service.follow_as(&id, true, conn, bell).await?;
+    let (feed, mode) = Feed::begin(service, follow, position.as_ref()).await?;
+    let book = Arc::clone(&feed.follow.book);
+    let look = |fold: &crate::sessions::fold::Fold| (shown::slot_of(fold), fold.queue_json());
+    let (slot, queue) = service.seen(&book, look).await?;
+    let head = match mode {
+        Mode::Fresh => feed.follow.cursor.seq,
+        _ => book.head(),
+    };
+    let frame = json!({
+        "type": "subscribed",
+        "session": id.as_str(),
+        "epoch": &*book.epoch,
+        "head": head,
+        "mode": mode.as_str(),
+        "slot": slot,
+        "queue": queue,
+    });
+    Ok(Done::Subscribed { feed: Box::new(feed), frame: shown::typed(&frame) })
+}
+
+/// That a session is not followed.
+pub(super) fn refused(session: &str, trouble: &Trouble) -> String {
+    let told = trouble.told();
+    let session: String = session.chars().take(256).collect();
+    let frame = json!({ "type": "error", "code": told.code, "detail": told.detail,
+        "session": session });
+    shown::typed(&frame)
+}
+
+/// Does a command, and acknowledges it.
+pub(super) async fn act(service: Arc<Service>, asked: Asked, conn: ConnId) -> Done {
+    let (re, result) = match asked {
+        Asked::Submit(command) => {
+            let re = command.client_msg_id.clone();
+            (Some(re), submit(&service, *command).await)
+        }
+        Asked::Cancel(command) => (command.client_msg_id.clone(), cancel(&service, &command).await),
+        Asked::Clear(command) => (command.client_msg_id.clone(), clear(&service, &command).await),
+        Asked::Answer(command) => {
+            (Some(command.client_msg_id.clone()), answer(&service, &command).await)
+        }
+        Asked::Subscribe(_) | Asked::Unsubscribe(_) | Asked::Nothing => (None, Ok(Value::Null)),
+    };
+    // Who gives it no name wants no answer, unless it went wrong.
+    match (re, result) {
+        (Some(re), Ok(result)) => {
+            let ack = json!({ "type": "ack", "re": re, "ok": true, "result": result });
+            Done::Said(vec![shown::typed(&ack)])
+        }
+        (Some(re), Err(trouble)) => {
+            let problem = Error::from(trouble).problem_json(&format!("conn-{conn}"));
+            let ack = json!({ "type": "ack", "re": re, "ok": false, "problem": problem });
+            Done::Said(vec![shown::typed(&ack)])
+        }
+        (None, Ok(_)) => Done::Said(Vec::new()),
+        (None, Err(trouble)) => {
+            let told = trouble.told();
+            let frame = json!({ "type": "error", "code": told.code, "detail": told.detail });
+            Done::Said(vec![shown::typed(&frame)])
+        }
+    }
+}
+
+async fn submit(service: &Service, command: Submit) -> Result<Value, Trouble> {
+    let Submit { client_msg_id, session, input, model, on_conflict, on_disconnect, timeout_ms } =
+        command;
+    let id = frame::session(&session)?;
+    let mut ask = runs::ask(input, model, on_conflict.as_deref(), on_disconnect, timeout_ms)?;
+    ask.key = Some(client_msg_id);
+    let submitted = service.submit(&id, ask).await?;
+    Ok(shown::submitted(id.as_str(), &submitted))
+}
+
+async fn cancel(service: &Service, command: &Cancel) -> Result<Value, Trouble> {
+    let id = frame::session(&command.session)?;
+    let run = command.run.as_deref().map(|run| number(&id, run)).transpose()?;
+    let (run, stopped) = service.cancel(&id, run, command.mode.into(), false).await?;
+    Ok(shown::stopped(run, &stopped))
+}
+
+async fn clear(service: &Service, command: &Clear) -> Result<Value, Trouble> {
+    let id = frame::session(&command.session)?;
+    let cleared = service.clear(&id, command.mode.into()).await?;
+    Ok(json!({ "era": cleared.era, "seq": cleared.seq }))
+}
+
+async fn answer(service: &Service, command: &Answer) -> Result<Value, Trouble> {
+    let id = frame::session(&command.session)?;
+    let run = number(&id, &command.run)?;
+    let request = request_number(&command.request_id)?;
+    let key = Some(command.client_msg_id.as_str());
+    service.answer(&id, run, request, &command.input, key).await?;
+    Ok(json!({ "run": run.to_string(), "request_id": request.to_string() }))
+}
+
+fn number(id: &SessionId, run: &str) -> Result<RunId, Trouble> {
+    let number = run_number(run).map(RunId);
+    let run = || run.chars().take(40).collect();
+    number.ok_or_else(|| Trouble::NoSuchRun { session: id.to_string(), run: run() })
+}

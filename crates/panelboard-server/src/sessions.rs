@@ -1,0 +1,32 @@
+//! Chats that survive: each with one run at a time, a memory, and any number of readers.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what can be done with them, whatever the transport | `service` |
+//! | what do a session's records come to | `fold` |
+//! | what is in memory of a log, and who is told when it grows | `book` |
+//! | what does one reader get, from which place on | `feed` |
+//! | who keeps the records | `keeper`, `stored` |
+//! | how do they start and stop | `start` |
+//! | what does a run do | `turn`, `chunks`, `notice` |
+//! | how are they doing, in numbers | `figures` |
+//! | what is told to clients, and in which words | `shown`, `trouble`, `words` |
+//! | which frames go over a socket | `frame` |
+
+pub(crate) mod book;
+mod chunks;
+pub(crate) mod feed;
+pub(crate) mod figures;
+pub(crate) mod fold;
+pub(crate) mod frame;
+pub(crate) mod keeper;
+mod notice;
+pub(crate) mod service;
+pub(crate) mod shown;
+pub(crate) mod start;
+mod stored;
+pub(crate) mod trouble;
+mod turn;
+pub(crate) mod words;
+
+pub(crate) use service::Service;

@@ -1,0 +1,461 @@
+//! What do a session's records come to: its memory, its runs, what each is told as? Pure.
+//!
+//! The log is the truth. Whoever has the same records has the same fold, whether they came one by
+//! one or out of the store.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use panelboard_tasks::{Kind, Policy, Record, RunId, RunStatus, Tag};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::words;
+
+/// Runs of a session that are shown; beyond, the oldest that have ended are forgotten.
+const MAX_RUNS: usize = 1_000;
+
+/// What a submission says, as the body of its record.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+pub(crate) struct Input {
+    pub(crate) text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+}
+
+/// An item of the memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// The record that brought it.
+    pub(crate) seq: u64,
+    /// Its place among the items of that record.
+    pub(crate) index: usize,
+    pub(crate) role: Role,
+    pub(crate) text: String,
+    /// Who said it, if it was in a run.
+    pub(crate) run: Option<RunId>,
+    /// The run that takes it back when it is rolled back.
+    owner: Option<RunId>,
+    pub(crate) at: String,
+    pub(crate) partial: bool,
+}
+
+/// Who says an item.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    User,
+    Assistant,
+    /// Nobody of the two: the model is told it as an instruction.
+    #[default]
+    Note,
+}
+
+/// An item as people write it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewItem {
+    #[serde(default)]
+    pub(crate) role: Role,
+    pub(crate) text: String,
+}
+
+/// A run as far as the records tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) run: RunId,
+    pub(crate) status: RunStatus,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) created: String,
+    pub(crate) started: Option<String>,
+    pub(crate) ended: Option<String>,
+    /// When its phase began.
+    pub(crate) since: String,
+    pub(crate) input: String,
+    pub(crate) output: Option<String>,
+    pub(crate) error: Option<Value>,
+    pub(crate) model: Option<String>,
+    pub(crate) answered_by: Option<String>,
+    pub(crate) notices: Vec<Value>,
+    pub(crate) era: u64,
+    /// The first record of it.
+    first: u64,
+    policy: Policy,
+    /// The run that may yet read it.
+    steers: Option<RunId>,
+}
+
+impl Run {
+    fn forget_what_was_said(&mut self) {
+        self.input = String::new();
+        self.notices = Vec::new();
+        (self.output, self.error) = (None, None);
+        (self.model, self.answered_by) = (None, None);
+    }
+}
+
+/// One place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) run: RunId,
+    pub(crate) steer: bool,
+}
+
+/// What a record is told as.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) event: String,
+    pub(crate) run: Option<RunId>,
+    pub(crate) data: Value,
+}
+
+/// The state of a session as its records have left it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fold {
+    pub(crate) era: u64,
+    pub(crate) head: u64,
+    /// The last record that changed the memory.
+    changed: u64,
+    pub(crate) items: Vec<Item>,
+    /// Bytes of all items.
+    pub(crate) bytes: usize,
+    pub(crate) runs: BTreeMap<u64, Run>,
+    /// The run that has the slot and has not ended.
+    pub(crate) active: Option<RunId>,
+}
+
+impl Fold {
+    /// The tag of the memory.
+    pub(crate) fn tag(&self) -> Tag {
+        Tag { era: self.era, seq: self.changed }
+    }
+
+    /// The first record of a run; of one that is not known, the next that comes.
+    pub(crate) fn first_of(&self, run: RunId) -> u64 {
+        self.runs.get(&run.0).map_or(self.head + 1, |one| one.first)
+    }
+
+    /// How long a run has waited until `now`.
+    pub(crate) fn waited(&self, run: RunId, now: SystemTime) -> Duration {
+        let created = self.runs.get(&run.0).and_then(|one| crate::clock::read(&one.created));
+        created.and_then(|created| now.duration_since(created).ok()).unwrap_or_default()
+    }
+
+    /// Takes a record in; answers what it is told as.
+    pub(crate) fn apply(&mut self, record: &Record, at: &str) -> Told {
+        self.head = record.seq;
+        self.era = record.era;
+        let data = self.take(record, at);
+        if self.changes_the_memory(&record.kind) {
+            self.changed = record.seq;
+        }
+        let event = name(&record.kind).to_owned();
+        let data = match (&record.kind, data) {
+            (Kind::Noted { .. } | Kind::Replaced { .. } | Kind::RolledBack { .. }, _) => {
+                json!({ "tag": self.tag().to_string() })
+            }
+            (_, data) => data,
+        };
+        Told { event, run: record.kind.run(), data }
+    }
+
+    /// As the session's own step counts it: the two tags are one.
+    fn changes_the_memory(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Created { queued, .. } => !queued,
+            Kind::Finished { status, .. } => *status == RunStatus::Succeeded,
+            Kind::Starting { .. }
+            | Kind::Answered { .. }
+            | Kind::Appended { .. }
+            | Kind::Noted { .. }
+            | Kind::Replaced { .. }
+            | Kind::RolledBack { .. }
+            | Kind::Cleared => true,
+            _ => false,
+        }
+    }
+
+    fn take(&mut self, record: &Record, at: &str) -> Value {
+        let (seq, body) = (record.seq, &record.body[..]);
+        match &record.kind {
+            Kind::Created { run, queued, policy, .. } => {
+                self.created(record, *run, (*queued, *policy), at)
+            }
+            Kind::Starting { run } => {
+                self.active = Some(*run);
+                if let Some(one) = self.phase(*run, RunStatus::Starting, at) {
+                    one.steers = None;
+                    let text = one.input.clone();
+                    self.say(seq, Role::User, text, Some(*run), at);
+                }
+                json!({ "queue": self.queue_json() })
+            }
+            Kind::Started { run } => {
+                let one = self.phase(*run, RunStatus::Running, at);
+                let model = one.and_then(|one| {
+                    one.started = Some(at.to_owned());
+                    one.model.clone()
+                });
+                with("model", model)
+            }
+            Kind::AwaitingInput { run, request } => {
+                self.phase(*run, RunStatus::AwaitingInput, at);
+                json!({ "request_id": request.to_string(), "prompt": value(body) })
+            }
+            Kind::Answered { run, request, .. } => {
+                self.phase(*run, RunStatus::Running, at);
+                json!({ "request_id": request.to_string() })
+            }
+            Kind::Stopping { run, reason, .. } => {
+                let reason = words::reason(*reason);
+                if let Some(one) = self.phase(*run, RunStatus::Stopping, at) {
+                    one.reason = Some(reason);
+                }
+                json!({ "reason": reason })
+            }
+            Kind::Finished { run, status, late } => {
+                self.finished(record, *run, (*status, *late), at)
+            }
+            Kind::Appended { run, name } => self.appended(seq, *run, name, value(body), at),
+            Kind::Noted { .. } => {
+                if let Ok(NewItem { role, text }) = serde_json::from_slice(body) {
+                    self.say(seq, role, text, None, at);
+                }
+                Value::Null
+            }
+            Kind::Replaced { .. } => {
+                let items: Vec<NewItem> = serde_json::from_slice(body).unwrap_or_default();
+                (self.items, self.bytes) = (Vec::new(), 0);
+                for NewItem { role, text } in items {
+                    self.say(seq, role, text, None, at);
+                }
+                Value::Null
+            }
+            Kind::RolledBack { run, since } => {
+                self.items.retain(|item| item.owner != Some(*run) || item.seq <= *since);
+                self.bytes = self.items.iter().map(|item| item.text.len()).sum();
+                Value::Null
+            }
+            Kind::Cleared => {
+                (self.items, self.bytes) = (Vec::new(), 0);
+                // Of the runs before it stays what the store keeps: when, and how they ended.
+                self.runs.values_mut().for_each(Run::forget_what_was_said);
+                json!({ "era": record.era })
+            }
+            _ => json!({}),
+        }
+    }
+
+    fn created(
+        &mut self,
+        record: &Record,
+        run: RunId,
+        (queued, policy): (bool, Policy),
+        at: &str,
+    ) -> Value {
+        let said = serde_json::from_slice(&record.body);
+        let Input { text, model } = said.unwrap_or(Input { text: String::new(), model: None });
+        let status = if queued { RunStatus::Queued } else { RunStatus::Starting };
+        // Handed to the run that goes on; to one that stops nobody can say anything any more.
+        let goes_on = |run: &RunId| {
+            self.runs.get(&run.0).is_some_and(|one| one.status != RunStatus::Stopping)
+        };
+        let steers = self.active.filter(|run| policy == Policy::Steer && queued && goes_on(run));
+        let one = Run {
+            run,
+            status,
+            reason: None,
+            created: at.to_owned(),
+            started: None,
+            ended: None,
+            since: at.to_owned(),
+            input: text.clone(),
+            output: None,
+            error: None,
+            model,
+            answered_by: None,
+            notices: Vec::new(),
+            era: record.era,
+            first: record.seq,
+            policy,
+            steers,
+        };
+        self.runs.insert(run.0, one);
+        self.forget_old_runs();
+        let mut data = json!({
+            "input": text.clone(),
+            "status": status.to_string(),
+            "on_conflict": words::policy(policy),
+        });
+        if queued {
+            if let Some(position) = self.position(run) {
+                data["position"] = position.into();
+            }
+            data["queue"] = self.queue_json();
+        } else {
+            self.active = Some(run);
+            self.say(record.seq, Role::User, text, Some(run), at);
+        }
+        data
+    }
+
+    fn finished(
+        &mut self,
+        record: &Record,
+        run: RunId,
+        (status, late): (RunStatus, bool),
+        at: &str,
+    ) -> Value {
+        let body = value(&record.body);
+        let mut data = json!({ "status": status.to_string() });
+        let before = self.runs.get(&run.0).map(|one| one.status);
+        let active = self.active;
+        if let Some(one) = self.phase(run, status, at) {
+            one.ended = Some(at.to_owned());
+            one.steers = None;
+            match status {
+                RunStatus::Failed => one.error = Some(words::error(&body)),
+                RunStatus::Lost if one.reason.is_none() => one.reason = Some("restart"),
+                RunStatus::Cancelled if one.reason.is_none() => one.reason = Some("cancelled"),
+                _ => {}
+            }
+            if status == RunStatus::Succeeded && !late {
+                let text = |field: &str| body[field].as_str().map(str::to_owned);
+                one.answered_by = text("answered_by").or(one.answered_by.take());
+                one.model = text("model").or(one.model.take());
+                if !body["usage"].is_null() {
+                    data["usage"] = body["usage"].clone();
+                }
+            }
+            if let Some(reason) = one.reason {
+                data["reason"] = reason.into();
+            }
+            if let Some(error) = &one.error {
+                data["error"] = error.clone();
+            }
+            let text = one.input.clone();
+            if status == RunStatus::Consumed {
+                self.say(record.seq, Role::User, text, Some(run), at);
+                if let Some(item) = self.items.last_mut() {
+                    item.owner = active;
+                }
+            }
+        }
+        if self.active == Some(run) {
+            self.active = None;
+            for one in self.runs.values_mut().filter(|one| one.steers == Some(run)) {
+                // What it did not read waits among the others.
+                one.steers = None;
+            }
+        }
+        if before == Some(RunStatus::Queued) {
+            data["queue"] = self.queue_json();
+        }
+        data
+    }
+
+    fn appended(&mut self, seq: u64, run: RunId, name: &str, data: Value, at: &str) -> Value {
+        match name {
+            words::MESSAGE_COMPLETED => {
+                let text = data["text"].as_str().unwrap_or_default().to_owned();
+                let partial = data["partial"] == true;
+                if let Some(one) = self.runs.get_mut(&run.0) {
+                    one.output = Some(text.clone());
+                }
+                self.say(seq, Role::Assistant, text, Some(run), at);
+                if let Some(item) = self.items.last_mut() {
+                    item.partial = partial;
+                }
+            }
+            words::RUN_NOTICE => {
+                if let Some(one) = self.runs.get_mut(&run.0) {
+                    one.notices.push(data.clone());
+                }
+            }
+            words::MESSAGE_STARTED => {
+                if let Some(one) = self.runs.get_mut(&run.0) {
+                    one.answered_by = data["answered_by"].as_str().map(str::to_owned);
+                }
+            }
+            _ => {}
+        }
+        data
+    }
+
+    fn say(&mut self, seq: u64, role: Role, text: String, run: Option<RunId>, at: &str) {
+        let last = self.items.last().filter(|item| item.seq == seq);
+        let index = last.map_or(0, |item| item.index + 1);
+        self.bytes += text.len();
+        let (at, owner, partial) = (at.to_owned(), run, false);
+        self.items.push(Item { seq, index, role, text, run, owner, at, partial });
+    }
+
+    fn phase(&mut self, run: RunId, status: RunStatus, at: &str) -> Option<&mut Run> {
+        let one = self.runs.get_mut(&run.0)?;
+        one.status = status;
+        at.clone_into(&mut one.since);
+        Some(one)
+    }
+
+    fn forget_old_runs(&mut self) {
+        while self.runs.len() > MAX_RUNS {
+            let old = self.runs.values().find(|one| one.status.is_terminal()).map(|one| one.run);
+            let Some(old) = old else { return };
+            self.runs.remove(&old.0);
+        }
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.runs.values().rev().filter(|one| one.status == RunStatus::Queued).count()
+    }
+
+    /// Who waits, in the order in which they go; last the steers that the run has not read.
+    pub(crate) fn queue(&self) -> Vec<Waiting> {
+        let waits = self.runs.values().filter(|one| one.status == RunStatus::Queued);
+        let mut waiting: Vec<&Run> = waits.collect();
+        let first = |one: &Run| matches!(one.policy, Policy::Interrupt | Policy::Rollback);
+        // By the run's number within each, since the sort is stable.
+        waiting.sort_by_key(|one| (one.steers.is_some(), !first(one)));
+        waiting.iter().map(|one| Waiting { run: one.run, steer: one.steers.is_some() }).collect()
+    }
+
+    fn position(&self, run: RunId) -> Option<usize> {
+        self.queue().iter().filter(|one| !one.steer).position(|one| one.run == run)
+    }
+
+    pub(crate) fn queue_json(&self) -> Value {
+        let places = self.queue().into_iter().enumerate();
+        places
+            .map(|(position, Waiting { run, steer })| {
+                json!({ "run": run.to_string(), "position": position, "steer": steer })
+            })
+            .collect()
+    }
+}
+
+/// The name of a record's event.
+fn name(kind: &Kind) -> &str {
+    match kind {
+        Kind::Starting { .. } => "queue.changed",
+        Kind::Appended { name, .. } => name,
+        Kind::Noted { .. } | Kind::Replaced { .. } | Kind::RolledBack { .. } => "memory.changed",
+        other => other.name(),
+    }
+}
+
+/// A body as JSON; a text that is none as a string.
+pub(super) fn value(body: &[u8]) -> Value {
+    if body.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into())
+}
+
+fn with(field: &str, text: Option<String>) -> Value {
+    let fields = text.map(|text| (field.to_owned(), Value::from(text)));
+    Value::Object(fields.into_iter().collect::<Map<_, _>>())
+}

@@ -1,0 +1,535 @@
+//! Who keeps the records of sessions, in which order, and from when on are they shown?
+//!
+//! The [`Journal`] of the sessions over the store. What both crates know, one decides:
+//!
+//! | what | the truth | the other |
+//! | --- | --- | --- |
+//! | the order of the records | the session's step | the store refuses any other |
+//! | who may write | the step, by fences | the store refuses an older owner |
+//! | the memory | the fold of the log, `fold.rs` | the store's own is not used |
+//! | a clear | the step's record | the store's, which removes what was said before |
+//! | replace, rollback | the step's record | an event to the store |
+//! | idempotency keys | the records that they stand in | the store's own are not used |
+//! | the term | the store's | the sessions are given it |
+//!
+//! The store's rollback would take what others said meanwhile, the step's takes what the run said.
+//!
+//! A clear removes the log before it. That there were runs, how they ended and under which keys is
+//! then kept in a second log of the session, written before the clear: so no number of a run and no
+//! key is ever used twice.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use panelboard_store::{
+    Append, Change, Create, Delete, Epoch, FailureKind, MAX_PAGE, Owner, ReadError, Receipt,
+    Refusal, Store, SubmitError, Tag, WriteError,
+};
+use panelboard_tasks::{
+    BoxFuture, Histogram, Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
+};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+
+use super::book::{Book, End, Title, locked};
+use super::fold::Told;
+use super::stored::{self, Again, Beside};
+use crate::clock::{rfc3339_micros, wall};
+
+/// Writes that may wait for the disk before clients are told to come back. The store takes more,
+/// for the ends of runs that were accepted.
+const MAX_WAITING: usize = 3_072;
+
+/// Records in one piece of what is left of a cleared era.
+const LEFT_PIECE: usize = 500;
+
+/// Keeps the records of all sessions.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) store: Store,
+    reading: Reading,
+    /// Sessions in memory. Held for one operation of the map.
+    books: Mutex<HashMap<SessionId, Arc<Book>>>,
+    /// What has been given to the store, in its order. Taken under a session's lock; the store's
+    /// short lock of its queue is taken under it.
+    line: Mutex<Line>,
+    news: Notify,
+    /// Up to where it is decided what became of the records.
+    decided: watch::Sender<u64>,
+    /// Of those decided, the ones that were not kept.
+    failed: Mutex<BTreeSet<u64>>,
+    /// How long runs waited for the slot. Held to record or to copy.
+    queue_waits: Mutex<Histogram>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    last: u64,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: u64,
+    book: Arc<Book>,
+    seq: u64,
+    /// Several where one record took more than one write.
+    receipts: Vec<Result<Receipt, End>>,
+}
+
+/// Why a session can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoSession {
+    /// There is none of this name.
+    Absent,
+    /// There is one, and what is kept of it can't be read.
+    Unreadable,
+    /// The store itself does not answer.
+    Failed(End),
+}
+
+/// What came of making a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    New,
+    /// It was there, with the same metadata.
+    Same,
+    /// It was there, with other metadata.
+    Other,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Store, ring: usize) -> Self {
+        Self {
+            reading: Reading { store: store.clone(), ring },
+            store,
+            books: Mutex::default(),
+            line: Mutex::default(),
+            news: Notify::new(),
+            decided: watch::Sender::new(0),
+            failed: Mutex::default(),
+            queue_waits: Mutex::default(),
+        }
+    }
+
+    /// Sees what becomes of the records, in their order, and shows those that are kept. Never ends.
+    pub(crate) async fn pump(&self) {
+        loop {
+            let next = locked(&self.line).entries.pop_front();
+            let Some(Entry { at, book, seq, receipts }) = next else {
+                self.news.notified().await;
+                continue;
+            };
+            let mut kept = Ok(());
+            for receipt in receipts {
+                let end = match receipt {
+                    Ok(receipt) => receipt.await.map(drop).map_err(|why| end_of(&why)),
+                    Err(why) => Err(why),
+                };
+                kept = kept.and(end);
+            }
+            match kept {
+                Ok(()) => book.show(seq),
+                Err(why) => {
+                    tracing::error!(?why, seq, "a record of a session was not kept");
+                    locked(&self.failed).insert(at);
+                    book.end(why);
+                }
+            }
+            self.decided.send_replace(at);
+        }
+    }
+
+    /// How many records wait for the disk.
+    pub(crate) fn waiting(&self) -> usize {
+        locked(&self.line).entries.len()
+    }
+
+    /// How long runs waited for the slot.
+    pub(crate) fn queue_waits(&self) -> Histogram {
+        locked(&self.queue_waits).clone()
+    }
+
+    /// A session in memory.
+    pub(crate) fn book(&self, id: &SessionId) -> Option<Arc<Book>> {
+        locked(&self.books).get(id).cloned()
+    }
+
+    /// All sessions in memory.
+    pub(crate) fn books(&self) -> Vec<Arc<Book>> {
+        locked(&self.books).values().cloned().collect()
+    }
+
+    /// Takes this very one out of the memory.
+    pub(crate) fn forget(&self, book: &Arc<Book>) {
+        let mut books = locked(&self.books);
+        if books.get(&book.id).is_some_and(|known| Arc::ptr_eq(known, book)) {
+            books.remove(&book.id);
+        }
+    }
+
+    /// Makes a session durable.
+    pub(crate) async fn make(&self, id: &SessionId, metadata: &Value) -> Result<Made, End> {
+        let create = Create::new(&main(id), json!({ "metadata": metadata }).to_string());
+        let receipt = self.store.create(create.map_err(|_| End::NotKept)?);
+        let receipt = receipt.map_err(|why| no_place(&why))?;
+        match receipt.await {
+            Ok(written) if written.outcome == panelboard_store::Outcome::Same => Ok(Made::Same),
+            Ok(_) => Ok(Made::New),
+            Err(WriteError::Refused(Refusal::Exists)) => Ok(Made::Other),
+            Err(why) => Err(end_of(&why)),
+        }
+    }
+
+    /// Looks a session up in the store.
+    pub(crate) async fn find(
+        &self,
+        id: &SessionId,
+    ) -> Result<panelboard_store::Session, NoSession> {
+        let (store, id) = (self.store.clone(), main(id));
+        blocking(move || store.session(&id)).await?.map_err(|why| no_session(&why))
+    }
+
+    /// Sessions in the order in which they were made: those after `after`.
+    pub(crate) async fn list(
+        &self,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<SessionId>, Option<u64>), NoSession> {
+        let store = self.store.clone();
+        let page = blocking(move || store.sessions(after, limit)).await?;
+        let page = page.map_err(|why| no_session(&why))?;
+        let ours = page.sessions.iter().filter_map(|one| one.id.as_str().strip_prefix(MAIN));
+        Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
+    }
+
+    /// Removes a session from the store.
+    pub(crate) async fn delete(&self, id: &SessionId) -> Result<(), End> {
+        for name in [main(id), left(id)] {
+            let receipt = self.store.delete(Delete::new(&name)).map_err(|why| no_place(&why))?;
+            match receipt.await {
+                Ok(_) | Err(WriteError::Refused(Refusal::Absent | Refusal::Deleted)) => {}
+                Err(why) => return Err(end_of(&why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Events that are not in memory any more, as frames with their seq and run. None if they are
+    /// gone from the store too.
+    pub(crate) async fn events(
+        &self,
+        book: &Arc<Book>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<Shown>>, NoSession> {
+        let (store, book, upto) = (self.store.clone(), Arc::clone(book), book.head());
+        let read = move || match store.log(&main(&book.id), after, limit) {
+            Ok(page) if page.epoch.to_string() != *book.epoch => Ok(None),
+            Ok(page) => {
+                let all = page.records.iter().filter(|record| record.seq <= upto);
+                let shown = all.map(|record| shown(&book, record));
+                shown.collect::<Result<Vec<_>, _>>().map(Some)
+            }
+            Err(ReadError::Gone { .. } | ReadError::Ahead { .. }) => Ok(None),
+            Err(why) => Err(no_session(&why)),
+        };
+        blocking(read).await?
+    }
+
+    /// Gives a record to the store; what it must be refused for is told by the pump.
+    fn submit(
+        &self,
+        book: &Book,
+        record: &Record,
+        at: &str,
+        told: &Told,
+    ) -> Vec<Result<Receipt, End>> {
+        let id = main(&book.id);
+        let owner =
+            Owner { term: record.term, fence: record.fence.0.saturating_add(book.fence_base) };
+        let epoch: Epoch = book.epoch.parse().unwrap_or(Epoch(0));
+        if record.kind != Kind::Cleared {
+            let json = stored::write(record, at, told);
+            let append = Append::event(&id, kind(told), json)
+                .map(|append| append.owner(owner).epoch(epoch).seq(record.seq));
+            let receipt = append.map_err(|_| End::NotKept);
+            return vec![
+                receipt.and_then(|it| self.store.append(it).map_err(|why| no_place(&why))),
+            ];
+        }
+        let mut receipts = self.keep_what_is_left(book);
+        let before = Tag { era: record.era.saturating_sub(1), seq: record.seq.saturating_sub(1) };
+        let clear = Change::clear(&id, before).owner(owner).epoch(epoch);
+        receipts.push(self.store.change(clear).map_err(|why| no_place(&why)));
+        receipts
+    }
+
+    /// Before a clear: what must not be forgotten of the runs before it.
+    fn keep_what_is_left(&self, book: &Book) -> Vec<Result<Receipt, End>> {
+        let kept = book.take_stripped();
+        if kept.is_empty() {
+            return Vec::new();
+        }
+        let id = left(&book.id);
+        let create = Create::new(&id, "{}").map_err(|_| End::NotKept);
+        let create =
+            create.and_then(|create| self.store.create(create).map_err(|why| no_place(&why)));
+        let mut receipts = vec![create];
+        for piece in kept.chunks(LEFT_PIECE) {
+            let piece: Value = piece.iter().map(stored::left).collect();
+            let append = Append::event(&id, "runs", piece.to_string());
+            let append = append.map_err(|_| End::NotKept);
+            receipts.push(
+                append.and_then(|append| self.store.append(append).map_err(|why| no_place(&why))),
+            );
+        }
+        receipts
+    }
+}
+
+/// Reads what is kept. Waits for the disk: not for the runtime's own threads.
+#[derive(Clone, Debug)]
+struct Reading {
+    store: Store,
+    ring: usize,
+}
+
+impl Reading {
+    /// Reads a session: a book of it, and its records for the sessions to take up.
+    fn read(&self, id: &SessionId) -> Result<(Book, Vec<Record>), NoSession> {
+        let session = self.store.session(&main(id)).map_err(|why| no_session(&why))?;
+        let records = self.read_log(&main(id))?;
+        let ours = session.owner.term == self.store.term() && records.is_empty();
+        let title = Title {
+            id: id.clone(),
+            epoch: session.epoch.to_string().into(),
+            created: rfc3339_micros(session.created),
+            metadata: metadata(&session.config),
+            fence_base: if ours { session.owner.fence } else { 0 },
+        };
+        let book = Book::new(title, self.ring);
+        let first = records.first().map_or(u64::MAX, |record| record.seq);
+        let mut all = self.read_left(id, first)?;
+        book.with_fold(|fold| {
+            for Again { record, at, .. } in &all {
+                fold.apply(record, at);
+            }
+        });
+        for record in &records {
+            let again = again(id, record).map_err(|why| unreadable(id, &why))?;
+            book.restore(&again.record, &again.at);
+            all.push(again);
+        }
+        Ok((book, all.into_iter().map(|again| again.record).collect()))
+    }
+
+    /// All that there is of a log.
+    fn read_log(
+        &self,
+        id: &panelboard_store::SessionId,
+    ) -> Result<Vec<panelboard_store::Record>, NoSession> {
+        let mut all = Vec::new();
+        let mut after = 0;
+        loop {
+            match self.store.log(id, after, MAX_PAGE) {
+                Ok(page) => {
+                    after = page.records.last().map_or(after, |record| record.seq);
+                    all.extend(page.records);
+                    if !page.more {
+                        return Ok(all);
+                    }
+                }
+                Err(ReadError::Gone { earliest }) if all.is_empty() && earliest > after => {
+                    after = earliest;
+                }
+                Err(why) => return Err(no_session(&why)),
+            }
+        }
+    }
+
+    /// What is left of eras that were cleared: what is before the record `first`.
+    fn read_left(&self, id: &SessionId, first: u64) -> Result<Vec<Again>, NoSession> {
+        let pieces = match self.read_log(&left(id)) {
+            Ok(pieces) => pieces,
+            Err(NoSession::Absent) => return Ok(Vec::new()),
+            Err(why) => return Err(why),
+        };
+        let mut all = Vec::new();
+        for piece in pieces {
+            let records: Vec<Value> = serde_json::from_str(&piece.body)
+                .map_err(|why| unreadable(id, &why.to_string()))?;
+            for record in records {
+                all.push(stored::left_again(id, &record).map_err(|why| unreadable(id, &why))?);
+            }
+        }
+        all.retain(|again| again.record.seq < first);
+        Ok(all)
+    }
+}
+
+impl Journal for Keeper {
+    fn append(&self, records: Vec<Record>) -> Lsn {
+        let Some(book) = records.first().and_then(|record| self.book(&record.session)) else {
+            return Lsn(locked(&self.line).last);
+        };
+        let now = wall();
+        let at = rfc3339_micros(now);
+        let mut last = 0;
+        for record in &records {
+            let told = book.take(record, &at);
+            if let Kind::Starting { run } = record.kind {
+                let waited = book.look(|fold| fold.waited(run, now)).0;
+                locked(&self.queue_waits).record(waited);
+            }
+            let mut line = locked(&self.line);
+            line.last += 1;
+            last = line.last;
+            let receipts = self.submit(&book, record, &at, &told);
+            let (book, seq) = (Arc::clone(&book), record.seq);
+            line.entries.push_back(Entry { at: last, book, seq, receipts });
+        }
+        book.is_written(Lsn(last));
+        self.news.notify_one();
+        Lsn(last)
+    }
+
+    fn has_room(&self) -> bool {
+        self.store.stats().queued < MAX_WAITING
+    }
+
+    fn is_durable(&self, at: Lsn) -> bool {
+        *self.decided.borrow() >= at.0 && !locked(&self.failed).contains(&at.0)
+    }
+
+    fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
+        let mut decided = self.decided.subscribe();
+        Box::pin(async move {
+            // It ends with an error only if the sender is gone, and that is `self`.
+            decided.wait_for(|decided| *decided >= at.0).await.map_err(|_| NotKept)?;
+            if locked(&self.failed).contains(&at.0) { Err(NotKept) } else { Ok(()) }
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        session: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Unreadable>> {
+        Box::pin(async move {
+            let (reading, id) = (self.reading.clone(), session.clone());
+            let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;
+            let (book, records) = read.map_err(|why| {
+                if why != NoSession::Absent {
+                    tracing::error!(?why, "a session can't be read");
+                }
+                Unreadable
+            })?;
+            locked(&self.books).insert(session.clone(), Arc::new(book));
+            Ok(records)
+        })
+    }
+}
+
+/// An event as a reader gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) seq: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) run: Option<panelboard_tasks::RunId>,
+    pub(crate) json: Arc<str>,
+}
+
+fn shown(book: &Book, record: &panelboard_store::Record) -> Result<Shown, NoSession> {
+    let Again { record: again, at, data } =
+        again(&book.id, record).map_err(|why| unreadable(&book.id, &why))?;
+    let run = again.kind.run();
+    let told = Told { event: record.kind.to_string(), run, data };
+    let name = Arc::clone(&record.kind);
+    Ok(Shown { seq: record.seq, name, run, json: book.event(record.seq, &at, &told).into() })
+}
+
+fn again(id: &SessionId, record: &panelboard_store::Record) -> Result<Again, String> {
+    let (seq, era) = (record.seq, record.era);
+    let Owner { term, fence } = record.owner;
+    if record.effect == panelboard_store::Effect::Clear {
+        let (session, fence, body) =
+            (id.clone(), panelboard_tasks::Fence(fence), bytes::Bytes::new());
+        let record2 = Record { session, seq, term, fence, era, kind: Kind::Cleared, body };
+        let at = rfc3339_micros(record.made);
+        return Ok(Again { record: record2, at, data: json!({ "era": era }) });
+    }
+    stored::read(id, Beside { seq, term, fence, era }, &record.body)
+}
+
+/// The name of an event as the store takes it.
+fn kind(told: &Told) -> &str {
+    &told.event
+}
+
+const MAIN: &str = "s:";
+const LEFT: &str = "r:";
+
+/// Where the store has a session's log.
+fn main(id: &SessionId) -> panelboard_store::SessionId {
+    named(MAIN, id)
+}
+
+/// Where it has what is left of its cleared eras.
+fn left(id: &SessionId) -> panelboard_store::SessionId {
+    named(LEFT, id)
+}
+
+fn named(prefix: &str, id: &SessionId) -> panelboard_store::SessionId {
+    panelboard_store::SessionId::new(&format!("{prefix}{id}"))
+        .expect("256 bytes and a prefix are an id of the store")
+}
+
+fn metadata(config: &str) -> Value {
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    match config.get("metadata") {
+        Some(metadata) => metadata.clone(),
+        None => json!({}),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NoSession> {
+    // Only a panic in it, or the end of the runtime.
+    tokio::task::spawn_blocking(read).await.map_err(|_| NoSession::Failed(End::NotKept))
+}
+
+fn unreadable(id: &SessionId, why: &str) -> NoSession {
+    tracing::error!(session = %id, why, "a session's log is not what was written");
+    NoSession::Unreadable
+}
+
+fn no_session(why: &ReadError) -> NoSession {
+    match why {
+        ReadError::Absent | ReadError::Deleted => NoSession::Absent,
+        ReadError::Failed(_) | ReadError::Busy => NoSession::Failed(End::NotKept),
+        _ => NoSession::Unreadable,
+    }
+}
+
+fn no_place(why: &SubmitError) -> End {
+    match why {
+        SubmitError::Full { .. } => End::Full,
+        _ => End::NotKept,
+    }
+}
+
+fn end_of(why: &WriteError) -> End {
+    match why {
+        WriteError::Refused(
+            Refusal::StoreFull { .. }
+            | Refusal::SessionFull { .. }
+            | Refusal::TooManySessions { .. },
+        ) => End::Full,
+        WriteError::Refused(Refusal::Deleted | Refusal::Absent | Refusal::OtherEpoch { .. }) => {
+            End::Deleted
+        }
+        WriteError::Failed(failure) if failure.kind == FailureKind::DiskFull => End::Full,
+        _ => End::NotKept,
+    }
+}

@@ -1,0 +1,541 @@
+//! What can be done with sessions, whatever the transport?
+//!
+//! Everything takes place in the sessions' own step; here names become sessions, words become
+//! commands, and what came of them becomes JSON.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use panelboard_tasks::{
+    CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey, Journal as _, Lsn,
+    OnDisconnect, Policy, Refused, RequestId, RunId, RunStatus, SessionId, Sessions, Stopped,
+    Submission, Submitted, Tag, Unavailable, WriteRefused, Written,
+};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::book::{Book, Cursor, End};
+use super::fold::{Fold, Input, NewItem};
+use super::keeper::{Keeper, Made};
+use super::trouble::Trouble;
+use super::{shown, words};
+use crate::config;
+
+/// Bytes of a session's memory; beyond, no input is taken until it is cleared or replaced.
+pub(crate) const MAX_MEMORY: usize = 16 << 20;
+
+/// The longest record that the sessions take; in the store it has what stands beside it as well.
+pub(crate) const MAX_RECORD: usize = 960 << 10;
+
+/// How long a session that is given up, or deleted, is waited for.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// All sessions of the process.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) sessions: Sessions,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) settings: config::Sessions,
+    on_conflict: Policy,
+    /// One permit for each socket and stream.
+    places: Arc<Semaphore>,
+    pub(crate) counts: Counts,
+}
+
+/// What passes, for metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sockets: AtomicU64,
+    pub(crate) streams: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) slow: AtomicU64,
+    pub(crate) silent: AtomicU64,
+    pub(crate) bad_frames: AtomicU64,
+    pub(crate) resyncs: AtomicU64,
+    pub(crate) given_up: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn add(counter: &AtomicU64) {
+        // Carries only itself.
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(counter: &AtomicU64) {
+        counter.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// What is asked of a session when something is submitted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ask {
+    pub(crate) text: String,
+    pub(crate) model: Option<String>,
+    pub(crate) on_conflict: Option<Policy>,
+    pub(crate) on_disconnect: OnDisconnect,
+    pub(crate) timeout: Option<Duration>,
+    /// What the client calls it.
+    pub(crate) key: Option<String>,
+}
+
+impl Service {
+    pub(crate) fn new(sessions: Sessions, keeper: Arc<Keeper>, settings: config::Sessions) -> Self {
+        let places = Arc::new(Semaphore::new(settings.max_connections));
+        let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
+        let counts = Counts::default();
+        Self { sessions, keeper, settings, on_conflict, places, counts }
+    }
+
+    /// A place for one more socket or stream.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Trouble> {
+        let limit = self.settings.max_connections;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map_err(|_| Trouble::TooManyConnections { limit })
+    }
+
+    /// The session in memory, read from the store if it is not there; made if `make`.
+    pub(crate) async fn book(&self, id: &SessionId, make: bool) -> Result<Arc<Book>, Trouble> {
+        let mut waited = false;
+        loop {
+            if let Some(book) = self.keeper.book(id) {
+                let Some(end) = book.ended() else {
+                    book.touch();
+                    return Ok(book);
+                };
+                let gone = self.give_up(&book);
+                if waited {
+                    return Err(Trouble::ended(end));
+                }
+                waited = true;
+                // In both cases: look again.
+                tokio::time::timeout(PATIENCE, gone).await.ok();
+                continue;
+            }
+            match self.keeper.find(id).await {
+                Ok(_) => {}
+                Err(super::keeper::NoSession::Absent) if make => {
+                    self.keeper.make(id, &json!({})).await.map_err(Trouble::ended)?;
+                }
+                Err(why) => return Err(Trouble::no_session(why, id.as_str())),
+            }
+            let taken_up = self.sessions.view(id).await;
+            taken_up.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+        }
+    }
+
+    /// What is in memory of this session is not what is kept of it: it is stopped, and forgotten
+    /// when nothing of it is left. The answer ends then.
+    pub(crate) fn give_up(&self, book: &Arc<Book>) -> impl Future<Output = ()> + use<> {
+        let gone = book.gone();
+        let gone = async move { gone.cancelled_owned().await };
+        if book.begin_to_give_up() {
+            Counts::add(&self.counts.given_up);
+            let (sessions, keeper) = (self.sessions.clone(), Arc::clone(&self.keeper));
+            let book = Arc::clone(book);
+            tokio::spawn(async move {
+                let mut moved = false;
+                loop {
+                    // That something of before was not kept is known, and no reason to wait.
+                    moved = moved
+                        || !matches!(
+                            sessions.lose_ownership(&book.id).await,
+                            Err(Unavailable::Lock(_) | Unavailable::JournalFull)
+                        );
+                    if moved && matches!(sessions.passivate(&book.id).await, Ok(true)) {
+                        break;
+                    }
+                    // Until its run is gone and those who watch have been told.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                keeper.forget(&book);
+                book.gone().cancel();
+            });
+        }
+        gone
+    }
+
+    /// Makes a session.
+    pub(crate) async fn make(&self, id: &SessionId, metadata: &Value) -> Result<bool, Trouble> {
+        if let Some(book) = self.keeper.book(id)
+            && book.ended().is_some()
+        {
+            tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
+        }
+        match self.keeper.make(id, metadata).await.map_err(Trouble::ended)? {
+            Made::New => Ok(true),
+            Made::Same => Ok(false),
+            Made::Other => Err(Trouble::ExistsDifferently { session: id.to_string() }),
+        }
+    }
+
+    /// Ends all that runs and waits in a session, and removes it.
+    pub(crate) async fn delete(&self, id: &SessionId, mode: ClearMode) -> Result<(), Trouble> {
+        let book = match self.book(id, false).await {
+            Ok(book) => Some(book),
+            Err(Trouble::NoSuchSession { .. }) => return Ok(()),
+            // What can't be read can be removed all the same.
+            Err(Trouble::Unreadable { .. }) => None,
+            Err(why) => return Err(why),
+        };
+        if book.is_some() {
+            self.clear(id, mode).await?;
+        }
+        self.keeper.delete(id).await.map_err(Trouble::ended)?;
+        if let Some(book) = book {
+            book.end(End::Deleted);
+            tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
+        }
+        Ok(())
+    }
+
+    /// Asks for a run.
+    pub(crate) async fn submit(&self, id: &SessionId, ask: Ask) -> Result<Submitted, Trouble> {
+        let (input, limit) = (ask.text.len(), self.settings.max_input_bytes);
+        if input > limit {
+            return Err(Trouble::TooLarge { limit });
+        }
+        let book = self.book(id, true).await?;
+        if book.look(|fold| fold.bytes).0.saturating_add(input) > MAX_MEMORY {
+            return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
+        }
+        let submission = self.submission(ask)?;
+        let done = self.sessions.submit(id, submission).await;
+        done.map_err(|why| {
+            if why == Refused::Unavailable(Unavailable::NotKept) {
+                return self.not_kept(&book);
+            }
+            let mut trouble = Trouble::refused(why, id.as_str(), self.limits());
+            self.say_since(&book, &mut trouble);
+            trouble
+        })
+    }
+
+    fn limits(&self) -> (usize, usize) {
+        (self.settings.max_queue, MAX_RECORD)
+    }
+
+    fn submission(&self, ask: Ask) -> Result<Submission, Trouble> {
+        let policy = ask.on_conflict.unwrap_or(self.on_conflict);
+        let longest = self.settings.run_timeout;
+        let timeout = ask.timeout.map_or(longest, |timeout| timeout.min(longest));
+        let key = ask.key.as_deref().map(key_rule).transpose()?;
+        let digest = fingerprint(&[
+            "submit",
+            &ask.text,
+            ask.model.as_deref().unwrap_or("\0"),
+            words::policy(policy),
+            &format!("{:?} {timeout:?}", ask.on_disconnect),
+        ]);
+        let input = Input { text: ask.text, model: ask.model };
+        let input = serde_json::to_vec(&input)
+            .map_err(|_| Trouble::Bad { what: "the input is no text".to_owned() })?;
+        let submission = Submission::new(input).policy(policy).timeout(timeout);
+        let submission = submission.on_disconnect(ask.on_disconnect);
+        Ok(match key {
+            Some(key) => submission.key(IdempotencyKey::new(key, digest)),
+            None => submission,
+        })
+    }
+
+    fn say_since(&self, book: &Book, trouble: &mut Trouble) {
+        if let Trouble::Busy { run, since, .. } = trouble {
+            *since = book.look(|fold| fold.runs.get(&run.0).map(|one| one.since.clone())).0;
+        }
+    }
+
+    fn not_kept(&self, book: &Arc<Book>) -> Trouble {
+        drop(self.give_up(book));
+        Trouble::ended(book.ended().unwrap_or(End::NotKept))
+    }
+
+    /// Stops a run, or the one that has the slot. Answers which, and what came of it.
+    pub(crate) async fn cancel(
+        &self,
+        id: &SessionId,
+        run: Option<RunId>,
+        mode: CancelMode,
+        rollback: bool,
+    ) -> Result<(Option<RunId>, Stopped), Trouble> {
+        let book = self.book(id, false).await?;
+        let Some(run) = run.or_else(|| book.look(|fold| fold.active).0) else {
+            return Ok((None, Stopped { changed: false, status: None }));
+        };
+        let known = book.look(|fold| fold.runs.get(&run.0).map(|one| one.status)).0;
+        if known.is_none() {
+            let (session, run) = (id.to_string(), run.to_string());
+            return Err(Trouble::NoSuchRun { session, run });
+        }
+        let stopped = if rollback {
+            self.sessions.cancel_and_roll_back(id, Some(run), mode).await
+        } else {
+            self.sessions.cancel(id, Some(run), mode).await
+        };
+        let mut stopped = stopped.map_err(|why| self.unavailable(why, &book))?;
+        // The sessions forget an end after a while, the records do not.
+        stopped.status = stopped.status.or(known);
+        Ok((Some(run), stopped))
+    }
+
+    fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {
+        match why {
+            Unavailable::NotKept | Unavailable::Moved => self.not_kept(book),
+            why => Trouble::unavailable(why, book.id.as_str()),
+        }
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        id: &SessionId,
+        run: RunId,
+        request: RequestId,
+        input: &Value,
+        key: Option<&str>,
+    ) -> Result<(), Trouble> {
+        let book = self.book(id, false).await?;
+        let text = input.to_string();
+        let key = key.map(key_rule).transpose()?;
+        let digest = fingerprint(&["answer", &run.to_string(), &request.to_string(), &text]);
+        let key = key.map(|key| IdempotencyKey::new(key, digest));
+        let done = self.sessions.answer(id, run, request, text, key).await;
+        done.map_err(|why| match why {
+            panelboard_tasks::AnswerRefused::Unavailable(why) => self.unavailable(why, &book),
+            why => Trouble::answer(why, id.as_str(), MAX_RECORD),
+        })
+    }
+
+    pub(crate) async fn clear(&self, id: &SessionId, mode: ClearMode) -> Result<Cleared, Trouble> {
+        let book = self.book(id, false).await?;
+        let cleared = self.sessions.clear(id, mode).await;
+        cleared.map_err(|why| {
+            if let panelboard_tasks::ClearRefused::Unavailable(why) = why {
+                return self.unavailable(why, &book);
+            }
+            let mut trouble = Trouble::clear(why, id.as_str());
+            self.say_since(&book, &mut trouble);
+            trouble
+        })
+    }
+
+    /// Adds an item to the memory.
+    pub(crate) async fn note(&self, id: &SessionId, item: &NewItem) -> Result<Written, Trouble> {
+        let book = self.book(id, true).await?;
+        let limit = self.settings.max_input_bytes;
+        if item.text.len() > limit {
+            return Err(Trouble::TooLarge { limit });
+        }
+        if book.look(|fold| fold.bytes).0.saturating_add(item.text.len()) > MAX_MEMORY {
+            return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
+        }
+        let written = self.sessions.note(id, "note", json!(item).to_string()).await;
+        written.map_err(|why| self.write_refused(why, &book))
+    }
+
+    /// Makes the memory these items, if it is still the one that `tag` names.
+    pub(crate) async fn replace(
+        &self,
+        id: &SessionId,
+        tag: Tag,
+        items: &[NewItem],
+    ) -> Result<Written, Trouble> {
+        let book = self.book(id, false).await?;
+        let written = self.sessions.replace(id, tag, "items", json!(items).to_string()).await;
+        written.map_err(|why| self.write_refused(why, &book))
+    }
+
+    fn write_refused(&self, why: WriteRefused, book: &Arc<Book>) -> Trouble {
+        match why {
+            WriteRefused::Unavailable(why) => self.unavailable(why, book),
+            why => Trouble::write(why, book.id.as_str(), MAX_RECORD),
+        }
+    }
+
+    /// Looks at a session's records, and answers when what was seen would survive.
+    pub(crate) async fn seen<R>(
+        &self,
+        book: &Arc<Book>,
+        look: impl FnOnce(&Fold) -> R,
+    ) -> Result<R, Trouble> {
+        let (seen, at) = book.look(look);
+        self.kept(book, at).await?;
+        Ok(seen)
+    }
+
+    async fn kept(&self, book: &Arc<Book>, at: Lsn) -> Result<(), Trouble> {
+        if self.keeper.is_durable(at) {
+            return Ok(());
+        }
+        self.keeper.durable(at).await.map_err(|_| self.not_kept(book))
+    }
+
+    /// The session as people see it.
+    pub(crate) async fn show(&self, id: &SessionId) -> Result<Value, Trouble> {
+        let book = self.book(id, false).await?;
+        let view = self.sessions.view(id).await.map_err(|why| self.unavailable(why, &book))?;
+        self.seen(&book, |fold| shown::session(&book, fold, &view)).await
+    }
+
+    /// Waits until a run has ended.
+    pub(crate) async fn finished(
+        &self,
+        id: &SessionId,
+        run: RunId,
+    ) -> Result<Option<RunStatus>, Trouble> {
+        let ended = self.sessions.finished(id, run).await;
+        ended.map_err(|why| Trouble::unavailable(why, id.as_str()))
+    }
+
+    /// A reader of the session's events, counted as one of its connections.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        id: &SessionId,
+        make: bool,
+    ) -> Result<Follow, Trouble> {
+        self.follow_as(id, make, ConnId::next(), Arc::new(Notify::new())).await
+    }
+
+    /// As [`follow`](Self::follow), for a connection that has a number and a bell already.
+    pub(crate) async fn follow_as(
+        self: &Arc<Self>,
+        id: &SessionId,
+        make: bool,
+        conn: ConnId,
+        bell: Arc<Notify>,
+    ) -> Result<Follow, Trouble> {
+        self.book(id, make).await?;
+        let attached = self.sessions.attach(id, conn).await;
+        attached.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+        let follow = |book: Option<Arc<Book>>| {
+            let book = book?;
+            book.watch(conn, Arc::clone(&bell));
+            Some(book)
+        };
+        // It stays in memory from the attach on.
+        let book = follow(self.keeper.book(id));
+        let leave = Leave { service: Arc::clone(self), id: id.clone(), conn, book: book.clone() };
+        let book = book.ok_or(Trouble::StoreFailed)?;
+        let cursor = Cursor::at(book.head());
+        Ok(Follow { book, cursor, bell, _leave: leave })
+    }
+
+    /// The names of sessions in the order in which they were made, and where the rest is.
+    pub(crate) async fn names(
+        &self,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<SessionId>, Option<u64>), Trouble> {
+        let listed = self.keeper.list(after, limit).await;
+        listed.map_err(|why| Trouble::no_session(why, ""))
+    }
+
+    /// Gives up what nobody has used for a while.
+    pub(crate) async fn tidy(&self) {
+        let every = (self.settings.idle_after / 4).clamp(Duration::from_millis(5), MINUTE);
+        loop {
+            tokio::time::sleep(every).await;
+            for book in self.keeper.books() {
+                if book.ended().is_some() {
+                    drop(self.give_up(&book));
+                } else if book.unused() >= self.settings.idle_after
+                    && matches!(self.sessions.passivate(&book.id).await, Ok(true))
+                {
+                    self.keeper.forget(&book);
+                }
+            }
+        }
+    }
+
+    /// Takes up every session whose runs an earlier process did not end. What had started is lost,
+    /// what waited starts.
+    pub(crate) async fn recover(&self) {
+        let mut after = None;
+        loop {
+            let Ok((ids, next)) = self.keeper.list(after, RECOVER_PAGE).await else { return };
+            for id in ids {
+                if let Err(why) = self.book(&id, false).await {
+                    tracing::warn!(session = %id, ?why, "a session can't be taken up");
+                }
+            }
+            let Some(next) = next else { return };
+            after = Some(next);
+        }
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How many names of sessions are read at once after a start.
+const RECOVER_PAGE: usize = 500;
+
+/// A reader of a session's events. Leaves when dropped.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    pub(crate) book: Arc<Book>,
+    pub(crate) cursor: Cursor,
+    /// Rung when there may be news.
+    pub(crate) bell: Arc<Notify>,
+    _leave: Leave,
+}
+
+#[derive(Debug)]
+struct Leave {
+    service: Arc<Service>,
+    id: SessionId,
+    conn: ConnId,
+    book: Option<Arc<Book>>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if let Some(book) = &self.book {
+            book.unwatch(self.conn);
+            book.touch();
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (sessions, id, conn) = (self.service.sessions.clone(), self.id.clone(), self.conn);
+        runtime.spawn(async move {
+            while let Err(Unavailable::JournalFull | Unavailable::Lock(_)) =
+                sessions.detach(&id, conn).await
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+}
+
+/// A key as a client may send it.
+fn key_rule(key: &str) -> Result<&str, Trouble> {
+    let fits = (1..=255).contains(&key.len()) && !key.chars().any(char::is_control);
+    if fits { Ok(key) } else { Err(Trouble::BadKey) }
+}
+
+/// A digest of a command (FNV-1a of 64 bits): it tells a repetition from a mistake, it guards
+/// nothing.
+pub(crate) fn fingerprint(parts: &[&str]) -> Fingerprint {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    let mut put = |byte: u8| {
+        sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    };
+    for part in parts {
+        part.bytes().for_each(&mut put);
+        // Parts end where no text can have a byte.
+        put(0xff);
+    }
+    // No wider: JSON's numbers are not, in most hands.
+    Fingerprint(sum.into())
+}
+
+/// Whether something has been said, once.
+#[derive(Debug, Default)]
+pub(crate) struct Once(AtomicBool);
+
+impl Once {
+    pub(crate) fn first(&self) -> bool {
+        // Carries only itself.
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+}

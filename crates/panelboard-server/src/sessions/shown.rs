@@ -1,0 +1,149 @@
+//! What do sessions, runs and memories look like in JSON?
+
+use panelboard_tasks::{RunView, SessionView, Stopped, Submitted};
+use serde_json::{Map, Value, json};
+
+use super::book::Book;
+use super::fold::{Fold, Item, Run};
+
+/// A session.
+pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
+    json!({
+        "id": book.id.as_str(),
+        "created": book.created,
+        "metadata": book.metadata,
+        "epoch": &*book.epoch,
+        "era": view.era,
+        "head": view.head,
+        "slot": slot(fold, view.active),
+        "queue": fold.queue_json(),
+        "connections": view.connections,
+    })
+}
+
+/// Who has the slot.
+pub(crate) fn slot(fold: &Fold, active: Option<RunView>) -> Value {
+    let Some(RunView { run, status }) = active else { return json!({ "state": "idle" }) };
+    let one = fold.runs.get(&run.0);
+    // It has ended and its task has not.
+    let draining = one.is_some_and(|one| one.status.is_terminal());
+    let mut slot = Map::new();
+    slot.insert("state".into(), json!(if draining { "draining" } else { "active" }));
+    slot.insert("run".into(), json!(run.to_string()));
+    slot.insert("phase".into(), json!(status.to_string()));
+    if let Some(one) = one {
+        slot.insert("since".into(), json!(one.since));
+        if let Some(reason) = one.reason {
+            slot.insert("reason".into(), json!(reason));
+        }
+    }
+    Value::Object(slot)
+}
+
+/// The same, as the records alone tell.
+pub(crate) fn slot_of(fold: &Fold) -> Value {
+    let active = fold.active.and_then(|run| fold.runs.get(&run.0));
+    slot(fold, active.map(|one| RunView { run: one.run, status: one.status }))
+}
+
+/// A run. What is not there, is not in it.
+pub(crate) fn run(session: &str, run: &Run) -> Value {
+    let mut shown = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            shown.insert(name.to_owned(), value);
+        }
+    };
+    put("run", json!(run.run.to_string()));
+    put("session", json!(session));
+    put("status", json!(run.status.to_string()));
+    put("reason", json!(run.reason));
+    put("created", json!(run.created));
+    put("started", json!(run.started));
+    put("ended", json!(run.ended));
+    put("input", json!(run.input));
+    put("output", json!(run.output));
+    put("error", run.error.clone().unwrap_or_default());
+    put("model", json!(run.model));
+    put("answered_by", json!(run.answered_by));
+    put("notices", json!(run.notices));
+    put("era", json!(run.era));
+    Value::Object(shown)
+}
+
+/// An item of the memory.
+pub(crate) fn item(item: &Item) -> Value {
+    let mut shown = json!({
+        "seq": item.seq,
+        "role": item.role,
+        "text": item.text,
+        "at": item.at,
+    });
+    if let Some(run) = item.run {
+        shown["run"] = run.to_string().into();
+    }
+    if item.partial {
+        shown["partial"] = true.into();
+    }
+    shown
+}
+
+/// What a submission came to.
+pub(crate) fn submitted(session: &str, submitted: &Submitted) -> Value {
+    let Submitted { run, status, position, replayed } = submitted;
+    let mut shown = json!({
+        "run": run.to_string(),
+        "session": session,
+        "status": status.to_string(),
+        "replayed": replayed,
+    });
+    if let Some(position) = position {
+        shown["position"] = json!(position);
+    }
+    shown
+}
+
+/// What a cancel came to.
+pub(crate) fn stopped(run: Option<panelboard_tasks::RunId>, stopped: &Stopped) -> Value {
+    let mut shown = json!({ "changed": stopped.changed });
+    if let Some(run) = run {
+        shown["run"] = run.to_string().into();
+    }
+    shown["status"] = match stopped.status {
+        Some(status) => status.to_string().into(),
+        None => "idle".into(),
+    };
+    shown
+}
+
+/// The memory, and who has the slot, at one place of the log.
+pub(crate) fn snapshot(fold: &Fold) -> Value {
+    json!({
+        "era": fold.era,
+        "items": fold.items.iter().map(item).collect::<Vec<_>>(),
+        "slot": slot_of(fold),
+        "queue": fold.queue_json(),
+    })
+}
+
+/// Who waits, with what they said.
+pub(crate) fn queue(fold: &Fold) -> Value {
+    let mut queue = fold.queue_json();
+    for place in queue.as_array_mut().into_iter().flatten() {
+        let run = place["run"].as_str().and_then(|run| run.parse().ok());
+        let said = run.and_then(|run: u64| fold.runs.get(&run)).map(|one| one.input.clone());
+        place["input"] = json!(said);
+    }
+    queue
+}
+
+/// A frame as text, `type` first.
+pub(crate) fn typed(frame: &Value) -> String {
+    let Some(fields) = frame.as_object() else { return frame.to_string() };
+    let mut text = format!("{{\"type\":{}", fields["type"]);
+    for (name, value) in fields.iter().filter(|(name, _)| *name != "type") {
+        text.push_str(&format!(",{}:{value}", Value::from(name.as_str())));
+    }
+    text.push('}');
+    text
+}

@@ -1,0 +1,114 @@
+//! How are the sessions started, and how do they stop?
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use panelboard_llm::Gateway;
+use panelboard_store::{OpenError, Store};
+use panelboard_tasks::{DrainMode, Journal, RunContext, SessionLimits, Sessions};
+
+use super::keeper::Keeper;
+use super::service::{MAX_RECORD, Service};
+use super::turn::Turns;
+use crate::config::Config;
+
+/// Rows of the store: each session has up to two, and bytes are the tighter bound.
+const MAX_ROWS: u64 = 10_000_000;
+
+/// Keys, and ends of runs, that a session in memory remembers.
+const REMEMBERED: usize = 1_000;
+
+/// The sessions and what goes with them.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) service: Arc<Service>,
+    /// A store that nobody asked to be kept.
+    scratch: Option<Scratch>,
+}
+
+/// Files that go when the process does.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is a file in a folder for such files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Opens the store and makes the sessions. Their runs are tasks of this runtime.
+pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started, OpenError> {
+    let (path, scratch) = match &config.store.path {
+        Some(path) => (path.clone(), None),
+        None => {
+            let folder = scratch();
+            // If it can't be made the store says so.
+            let _ = std::fs::create_dir_all(&folder);
+            (folder.join("sessions.db"), Some(Scratch(folder)))
+        }
+    };
+    let settings = panelboard_store::Config::new()
+        .max_bytes(config.store.max_bytes)
+        .max_sessions(MAX_ROWS)
+        .session_ttl(None)
+        // The log is the truth: nothing stands in for its records.
+        .snapshot_every(u64::MAX);
+    let open = tokio::task::spawn_blocking(move || Store::open(path, settings));
+    let store = open.await.expect("opening does not panic")?;
+    let term = store.term();
+    let sessions = &config.sessions;
+    let keeper = Arc::new(Keeper::new(store, sessions.ring_events));
+    let turns = Arc::new(Turns::new(gateway.clone(), Arc::clone(&keeper)));
+    let limits = SessionLimits {
+        queue: sessions.max_queue,
+        input_bytes: MAX_RECORD,
+        key_bytes: 255,
+        keys: REMEMBERED,
+        ended: REMEMBERED,
+        connections: sessions.max_connections,
+        grace: sessions.grace,
+        abort_grace: sessions.hard_grace,
+    };
+    let built = Sessions::builder()
+        .limits(limits)
+        .max_sessions(sessions.max_sessions)
+        .term(term)
+        .journal(Arc::clone(&keeper) as Arc<dyn Journal>)
+        .build(move |context: RunContext, input: Bytes| {
+            let turns = Arc::clone(&turns);
+            async move { turns.run(context, input).await }
+        });
+    let built = built.expect("it is called within a runtime");
+    let service = Arc::new(Service::new(built, keeper, sessions.clone()));
+    Ok(Started { service, scratch })
+}
+
+/// In memory where the system has a place for that.
+fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    folder.join(format!("panelboard-{}-{:016x}", std::process::id(), fastrand::u64(..)))
+}
+
+impl Started {
+    /// Takes no new runs, and waits for those that are there; after `budget` they are told to stop.
+    /// What waits stays in the store for the next process, if there is one to come.
+    pub(crate) async fn drain(&self, budget: Duration) {
+        let mode =
+            if self.scratch.is_some() { DrainMode::CancelQueued } else { DrainMode::KeepQueued };
+        let drained = self.service.sessions.drain(mode, budget).await;
+        if !drained.in_time {
+            tracing::warn!(left = drained.left, "runs were stopped that did not end in time");
+        }
+    }
+
+    /// Ends the store: what was given to it is on disk when this returns.
+    pub(crate) async fn end(self) {
+        let store = self.service.keeper.store.clone();
+        // A panic there has been told of by the store itself.
+        tokio::task::spawn_blocking(move || store.shut()).await.ok();
+    }
+}

@@ -1,0 +1,25 @@
+//! WebSocket, the server's side of RFC 6455: handshake, frames, and a socket that costs nothing
+//! while nothing comes.
+//!
+//! Our own and not a library's, for three things that libraries do not do: a message of broken
+//! UTF-8 or of too many bytes is told of and the connection goes on, what is too long is skipped
+//! and not held, and a socket on which nothing happens holds no buffer at all.
+
+mod frame;
+mod handshake;
+mod socket;
+
+pub(crate) use frame::Incoming;
+pub(crate) use handshake::accept;
+pub(crate) use socket::{ReadError, Socket, WriteError};
+
+/// Codes with which a connection is closed; from 4000 on they are our own.
+pub(crate) mod close {
+    pub(crate) const NORMAL: u16 = 1000;
+    pub(crate) const GOING_AWAY: u16 = 1001;
+    pub(crate) const PROTOCOL: u16 = 1002;
+    pub(crate) const TOO_LONG: u16 = 1009;
+    pub(crate) const RESTART: u16 = 1012;
+    pub(crate) const BAD_FRAMES: u16 = 4400;
+    pub(crate) const SLOW: u16 = 4408;
+}
