@@ -43,6 +43,7 @@ class World:
             for index in range(count)
         ]
         self.done = collections.Counter()
+        self.counter = Counter(self)
         self.stop = asyncio.Event()
         self.problems = collections.Counter()
         self.tabs = []
@@ -212,33 +213,43 @@ async def session_of(world, session, tabs_only):
     await asyncio.gather(*(guarded(world, person, session) for person in people))
 
 
-def counted(world):
-    """What was done so far, by what came of it."""
-    count = collections.Counter(world.done)
-    finished = {}
-    for entry in world.recorder.entries:
-        if entry["k"] == "answered":
-            if not entry["ok"]:
-                count[f"refused: {entry['body'].get('code')}"] += 1
-        elif entry["k"] == "frame":
-            frame = entry["frame"]
-            count["frames"] += 1
-            if frame["type"] == "event" and frame["event"] == "run.finished":
-                finished[frame["session"], frame["run"]] = frame["data"].get("status")
+class Counter:
+    """What was done so far, by what came of it. Reads each entry of the record once."""
+
+    def __init__(self, world):
+        self.world = world
+        self.read, self.count, self.ends = 0, collections.Counter(), {}
+
+    def look(self):
+        entries = self.world.recorder.entries
+        for entry in entries[self.read:]:
+            self.add(entry)
+        self.read = len(entries)
+        runs = collections.Counter(f"runs {status}" for status in self.ends.values())
+        return dict(self.world.done + self.count + runs) | {"runs": len(self.ends)}
+
+    def add(self, entry):
+        kind, frame = entry["k"], entry.get("frame", {})
+        if kind == "answered" and not entry["ok"]:
+            self.count[f"refused: {entry['body'].get('code')}"] += 1
+        elif kind == "open":
+            self.count["sockets"] += 1
+        elif kind == "runs":
+            for run in entry["items"]:
+                if run.get("answered_by"):
+                    self.count[f"answered by {run['answered_by']}"] += 1
+        elif kind == "frame":
+            self.count["frames"] += 1
+            if frame.get("event") == "run.finished":
+                self.ends[frame["session"], frame["run"]] = frame["data"].get("status")
             elif frame["type"] in ("delta", "partial", "resync"):
-                count[f"{frame['type']} frames"] += 1
-        elif entry["k"] == "open":
-            count["sockets"] += 1
-    for status in finished.values():
-        count[f"runs {status}"] += 1
-    count["runs"] = len(finished)
-    return dict(count)
+                self.count[f"{frame['type']} frames"] += 1
 
 
 async def progress(world):
-    """Each second, how many runs have ended, by status and by who answered."""
+    """Each second, how many runs have ended, by status."""
     while True:
-        count = counted(world)
+        count = world.counter.look()
         runs = {name: number for name, number in count.items() if name.startswith("runs ")}
         say(progress=count["runs"], runs=runs, messages=count.get("messages", 0))
         await asyncio.sleep(1)
@@ -324,7 +335,7 @@ async def main():
 
 def report(world):
     """The counts, then each rule as one check over all sessions."""
-    for name, number in sorted(counted(world).items()):
+    for name, number in sorted(world.counter.look().items()):
         say(count=name, number=number)
     say(check="clients", ok=not world.problems, what="no client broke", found=[
         f"{what} ({count} times)" for what, count in world.problems.items()
