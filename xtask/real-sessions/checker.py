@@ -586,6 +586,14 @@ def memory_is_the_fold(session):
             yield wrong
 
 
+def rolled_back_leaves_nothing(session):
+    """Of a run that ended as rolled back the memory has nothing."""
+    gone = {run["run"] for run in (session.runs or {}).values() if run["status"] == "rolled_back"}
+    for item in session.memory or []:
+        if item.get("run") in gone:
+            yield f"run {item['run']} was rolled back, and what the {item['role']} said is there"
+
+
 def snapshots_are_the_fold(session):
     """A resync shows the memory as it was at its seq."""
     for entry in session.entries:
@@ -660,7 +668,7 @@ RULES = [
     policies_change_what_happens, accepted_is_kept, one_answer_each, refusals_name_who_was_there,
     cancelled_stays_cancelled, clears_are_in_the_log, one_of_two_writers_wins, no_gap_no_double,
     sockets_saw_the_log, staying_sockets_saw_the_end, texts_have_no_hole, streams_are_the_runs,
-    memory_is_the_fold, snapshots_are_the_fold, at_rest,
+    memory_is_the_fold, rolled_back_leaves_nothing, snapshots_are_the_fold, at_rest,
 ]
 
 

@@ -405,6 +405,10 @@ class Forged(unittest.TestCase):
             one(r, "session")["body"].update(head=21)
         self.found("memory_is_the_fold", forge)
 
+    def test_a_rollback_that_took_nothing_back(self):
+        self.found("rolled_back_leaves_nothing",
+                   lambda r: one(r, "runs")["items"][3].update(status="rolled_back"))
+
     def test_a_memory_without_the_message_that_was_read_on_the_way(self):
         def forge(r):
             # The fourth run reads a fifth on its way.
