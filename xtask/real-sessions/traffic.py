@@ -20,8 +20,10 @@ import checker
 from client import Api, Follower, Recorder, Tab
 
 POLICIES = ["reject", "enqueue", "interrupt", "rollback", "steer"]
-# Most turns are short ones of the pretend provider, so that much happens beside the real model.
-MODELS = [None, "quick", "quick", "quick"]
+# Most turns are short ones of the pretend provider, so that much happens beside the real model:
+# every fourth session speaks to that one.
+QUICK = ["quick", "quick", "quick", "quick", None]
+REAL = [None, None, "quick"]
 ODD_NAMES = ["a/b", "../x", "a b", "Grüße/日本語", "%2e%2e", "a?b#c", "a%2Fb"]
 REST = 20
 
@@ -67,11 +69,10 @@ class World:
         return not self.stop.is_set()
 
 
-def options(rng):
-    chosen = {}
-    if policy := rng.choice(POLICIES):
-        chosen["on_conflict"] = policy
-    if model := rng.choice(MODELS):
+def options(world, session, rng):
+    chosen = {"on_conflict": rng.choice(POLICIES)}
+    real = world.names.index(session) % 4 == 0
+    if model := rng.choice(REAL if real else QUICK):
         chosen["model"] = model
     return chosen
 
@@ -82,7 +83,7 @@ async def staying(world, session, tab):
     while await world.pause(rng, 0.2, 2.0):
         what = rng.random()
         if what < 0.75:
-            await tab.submit(world.text(rng), **options(rng))
+            await tab.submit(world.text(rng), **options(world, session, rng))
         elif what < 0.93:
             world.done["cancels"] += 1
             await tab.cancel(**({"mode": "force"} if rng.random() < 0.3 else {}))
@@ -97,7 +98,8 @@ async def coming_and_going(world, session, tab):
     while await world.pause(rng, 0.1, 1.5):
         command = None
         if rng.random() < 0.6:
-            command = asyncio.create_task(tab.submit(world.text(rng), **options(rng)))
+            chosen = options(world, session, rng)
+            command = asyncio.create_task(tab.submit(world.text(rng), **chosen))
             await asyncio.sleep(rng.choice([0, 0, 0.001, 0.05]))
         rudely = rng.random() < 0.7
         world.done["cut sockets" if rudely else "closed sockets"] += 1
@@ -116,14 +118,16 @@ async def over_http(world, session, api):
         what = rng.random()
         if what < 0.3:
             wait = {"prefer": "wait=2"} if rng.random() < 0.3 else {}
-            await api.submit(session, world.text(rng), headers=wait, **options(rng))
+            chosen = options(world, session, rng)
+            await api.submit(session, world.text(rng), headers=wait, **chosen)
         elif what < 0.42:
             world.done["streams"] += 1
-            await api.stream(session, world.text(rng), **options(rng))
+            await api.stream(session, world.text(rng), **options(world, session, rng))
         elif what < 0.55:
             # A double click: the same message twice at once.
             world.done["double clicks"] += 1
-            key, text, chosen = world.recorder.name("twice"), world.text(rng), options(rng)
+            key, text = world.recorder.name("twice"), world.text(rng)
+            chosen = options(world, session, rng)
             await asyncio.gather(*(api.submit(session, text, key, **chosen) for _ in range(2)))
         elif what < 0.65:
             world.done["cancels"] += 1

@@ -44,7 +44,7 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
         format!("{why}\nthe server's last lines:\n{}", server.lines.last(15))
     };
     let ended = ended_runs(&mut clients, more).map_err(|why| with_logs(why, &panelboard))?;
-    let enough = if extent.short { 5 } else { 50 };
+    let enough = if extent.short { 3 } else { 50 };
     let called = clock::wait_until(Duration::from_secs(60), || launches(&llama) >= enough);
     let calls = launches(&llama);
     story.check(called, format!("{ended} runs have ended, {calls} calls reached the model"));
