@@ -62,7 +62,8 @@ def subscribed(head, mode):
 def run(number, created_at, started, ended, status):
     time = "2026-01-01T00:00:{:09.6f}Z"
     return {"run": number, "status": status, "era": int(number == "4"),
-            "created": time.format(created_at), "started": time.format(started), "ended": time.format(ended)}
+            "created": time.format(created_at), "started": time.format(started),
+            "ended": time.format(ended)}
 
 
 def sent(re, op, **rest):

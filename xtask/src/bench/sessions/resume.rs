@@ -1,14 +1,21 @@
 //! How long does it take to be told 1,000 events that were missed?
 
-use crate::{bench::stats::Samples, clock};
+use std::{net::SocketAddr, thread};
+
+use crate::{
+    bench::stats::Samples,
+    clock,
+    http::{self, Connection},
+};
 
 use super::{
-    contestant::{Kit, is_event, is_subscribed},
+    contestant::{Kit, is_event},
     sockets::Sockets,
 };
 
 const MISSED: u64 = 1_000;
 const TIMES: u32 = 100;
+const WRITERS: u64 = 20;
 const SESSION: &str = "resume";
 
 /// # Errors
@@ -28,29 +35,39 @@ pub(super) fn run(kit: &Kit) -> Result<(), String> {
     Ok(())
 }
 
+/// Writes so many events, and answers the epoch of their log.
+fn missed(address: SocketAddr) -> Result<String, String> {
+    let path = format!("/v1/sessions/{SESSION}/memory");
+    let body = r#"{"text":"Said while nobody was there."}"#;
+    let write = |count: u64| {
+        let mut connection = Connection::open(address)?;
+        let request = http::request(address, &path, Some(body));
+        for _ in 0..count {
+            let answer = connection.send(&request)?;
+            if answer.status != 201 {
+                let body = String::from_utf8_lossy(answer.body);
+                return Err(format!("{path} answered {}: {body}", answer.status));
+            }
+        }
+        Ok(())
+    };
+    // Many at once: they are written together.
+    thread::scope(|scope| {
+        let writers: Vec<_> =
+            (0..WRITERS).map(|_| scope.spawn(|| write(MISSED / WRITERS))).collect();
+        writers.into_iter().try_for_each(|it| it.join().map_err(|_| "a writer broke")?)
+    })?;
+    let session = http::get(address, &format!("/v1/sessions/{SESSION}"))?;
+    let head = session["head"].as_u64();
+    match (session["epoch"].as_str(), head) {
+        (Some(epoch), Some(MISSED)) => Ok(epoch.to_owned()),
+        _ => Err(format!("not {MISSED} events: {session}")),
+    }
+}
+
 fn of_one(kit: &Kit, store: &str, more: &str) -> Result<Samples, String> {
     let server = kit.panelboard(store, more)?;
-    let mut sockets = Sockets::new()?;
-    let subscription = server.subscription(SESSION);
-    sockets.open(server.address, server.path(), subscription.as_deref())?;
-    let mut epoch = String::new();
-    sockets.read_until(|_, text, _| {
-        let ours = is_subscribed(text);
-        if ours {
-            let frame: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
-            frame["epoch"].as_str().unwrap_or_default().clone_into(&mut epoch);
-        }
-        ours
-    })?;
-    // Many at once: they are written together.
-    for number in 0..MISSED {
-        sockets.send(0, &server.publication(SESSION, number, 0))?;
-    }
-    let mut left = MISSED;
-    sockets.read_until(|_, text, _| {
-        left -= u64::from(is_event(text));
-        left == 0
-    })?;
+    let epoch = missed(server.address)?;
     let mut samples = Samples::default();
     let ask = format!(r#"{{"type":"subscribe","session":"{SESSION}","epoch":"{epoch}","seq":0}}"#);
     for _ in 0..TIMES {
