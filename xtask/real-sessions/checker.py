@@ -219,15 +219,17 @@ def nothing_after_its_end(session):
 
 def nothing_of_an_earlier_era(session):
     """After a clear the log, and each socket, has nothing of an earlier run but its end."""
-    born = {}
+    # The list knows it also of runs whose beginning nobody saw.
+    born = {run["run"]: run["era"] for run in (session.runs or {}).values()}
     era = 0
     for event in session.log:
         if event["event"] == "session.cleared":
             if event["data"]["era"] <= era:
                 yield f"seq {event['seq']}: era {event['data']['era']} after era {era}"
             era = event["data"]["era"]
-        elif event["event"] == "run.created":
-            born[event["run"]] = era
+        elif event["event"] == "run.created" and session.whole:
+            if born.setdefault(event["run"], era) != era:
+                yield f"run {event['run']} began in era {era}, and is listed in another"
     views = [("the log", [("event", event) for event in session.log])]
     for conn, entries in by_conn(session).items():
         frames = [entry["frame"] for entry in entries if entry["k"] == "frame"]

@@ -257,6 +257,10 @@ class Forged(unittest.TestCase):
     def test_an_era_that_does_not_rise(self):
         self.found("nothing_of_an_earlier_era", lambda r: logged(r, 14)["data"].update(era=0))
 
+    def test_a_run_that_is_listed_in_another_era(self):
+        self.found("nothing_of_an_earlier_era",
+                   lambda r: one(r, "runs")["items"][3].update(era=0))
+
     def test_a_queue_that_is_overtaken(self):
         def forge(r):
             logged(r, 4).update(event="run.created", run="5",
