@@ -1,7 +1,8 @@
 """llama.cpp's own HTTP server on 127.0.0.1, out of the wheel `xllamacpp`.
 
-    server.py MODEL.gguf PORT ALIAS
+    server.py MODEL.gguf PORT ALIAS [LONGEST]
 
+LONGEST is the length of an answer, in tokens, of who asks for none.
 Ends on SIGTERM, SIGINT and when its input ends: whoever started it is gone then.
 """
 
@@ -16,6 +17,7 @@ SLOTS = 2
 CONTEXT = 1024
 
 model, port, alias = sys.argv[1:4]
+longest = sys.argv[4:5]
 settings = xllamacpp.CommonParams()
 settings.model.path = model
 settings.hostnames = ["127.0.0.1"]
@@ -23,6 +25,8 @@ settings.port = int(port)
 settings.model_alias = {alias}
 settings.n_parallel = SLOTS
 settings.n_ctx = SLOTS * CONTEXT
+if longest:
+    settings.n_predict = int(longest[0])
 # With two threads on two busy cores the threads wait for each other: ten times slower.
 settings.cpuparams.n_threads = 1
 # Or a restart right after an end cannot bind while old connections are in TIME_WAIT.

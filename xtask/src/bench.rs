@@ -1,11 +1,12 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway]`. Never a test.
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions]`. No test.
 
 mod gateway;
 mod provider;
+pub(crate) mod sessions;
 mod stats;
 mod usage;
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use crate::{
     process,
@@ -18,18 +19,23 @@ use crate::{
 /// An unknown name; something that cannot be built, installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
-    let all = ["core", "panel", "gateway"];
+    let all = ["core", "panel", "gateway", "sessions"];
     let chosen: Vec<&str> = match arguments {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),
     };
-    if let Some(other) = chosen.iter().find(|name| !all.contains(name)) {
+    let known = |name: &&str| all.contains(name) || name.starts_with("sessions:");
+    if let Some(other) = chosen.iter().find(|name| !known(name)) {
         return Err(format!("no bench `{other}`; there are {}", all.join(", ")));
     }
     let mut good = true;
     for name in chosen {
         good &= match name {
             "gateway" => gateway::run(&workspace)?,
+            "sessions" => sessions::run(&workspace, None)?,
+            part if part.starts_with("sessions:") => {
+                sessions::run(&workspace, part.strip_prefix("sessions:"))?
+            }
             bench => in_cargo(&workspace, bench)?,
         };
     }
@@ -47,4 +53,24 @@ fn in_cargo(workspace: &Workspace, bench: &str) -> Result<bool, String> {
     let mut command = Command::new("cargo");
     command.current_dir(&workspace.root).args(["bench", "-p", &package.name, "--bench", bench]);
     Ok(process::run(command, Duration::from_secs(3600), true)?.success())
+}
+
+/// A number is worth nothing without machine, toolchain, commit and command.
+fn machine(command: &str) -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
+        let line = info.lines().find_map(|line| line.strip_prefix("model name"))?;
+        Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+    });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "{} x {}; {}; commit {}; `{command}`",
+        cores,
+        processor.unwrap_or_else(|| "unknown processor".into()),
+        said("rustc", &["--version"]).unwrap_or_default(),
+        said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
+    )
 }

@@ -157,7 +157,7 @@ pub(crate) fn node_modules(folder: &Path) -> Result<(), String> {
         return Ok(());
     }
     debian("npm", "npm")?;
-    println!("installing the npm packages of the browser test");
+    println!("installing the npm packages that {} names", folder.display());
     let mut npm = Command::new("npm");
     npm.current_dir(folder).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     checked(npm)

@@ -3,17 +3,22 @@
 
 mod bench;
 mod cache;
+mod chance;
 mod clock;
 mod counts;
 mod faults;
 mod http;
 mod install;
 mod ledger;
+mod llama;
 mod models;
 mod process;
 mod real_llm;
+mod real_sessions;
 mod report;
+mod server;
 mod soak;
+mod story;
 mod test;
 mod tidy;
 mod verify;
@@ -30,8 +35,10 @@ cargo xtask shuttle [FILTER]    the cores' models under shuttle
 cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`, `sessions`)
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
 cargo xtask soak --for 2h       searches in turn from fresh seeds, and adds a line to the ledger
-cargo xtask bench [core|panel|gateway]
-cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted";
+cargo xtask bench [core|panel|gateway|sessions]
+cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted
+cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|wire]
+                                people race each other on it; the server is killed; bad input";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,6 +57,9 @@ fn main() -> ExitCode {
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "real-llm" => real_llm::run(rest),
+        "real-sessions" => real_sessions::run(rest),
+        // Not for people: the floor of `bench sessions`, in a process of its own.
+        "bench-floor" => bench::sessions::floor::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(true)

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -130,6 +130,20 @@ impl Running {
 
     pub(crate) fn alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether it has ended, and well.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(status)) if status.success())
+    }
+
+    /// Writes a line to the program's input.
+    ///
+    /// # Errors
+    /// It does not read any more.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), String> {
+        let input = self.child.stdin.as_mut().ok_or("its input is closed")?;
+        writeln!(input, "{line}").map_err(|e| format!("{}: {line}: {e}", self.name))
     }
 
     /// Closes the program's input, which tells it to end, and waits for that.

@@ -7,23 +7,30 @@
 //! error that the spare could have hidden; the breaker opened; exactly one probe went out; it
 //! closed. Every program is ended by its process id, whatever happened.
 
-mod setup;
 mod traffic;
 mod watch;
 
-use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
 use crate::{
     clock,
     counts::Counts,
-    http,
+    http, install,
+    llama::{Llama, SERVED, provider},
     process::{self, Running},
     report::{Outcome, closing_line},
+    server,
+    story::Story,
     workspace::Workspace,
 };
-use setup::{Kit, SERVED};
 use traffic::Tally;
 use watch::Watch;
 
@@ -60,24 +67,29 @@ pub(crate) fn step(workspace: &Workspace) -> Outcome {
     }
 }
 
-/// What we say, with the time, and what we found.
+/// What is needed, on disk.
 #[derive(Debug)]
-struct Story {
-    start: std::time::Instant,
-    counts: Counts,
+struct Kit {
+    llama: Llama,
+    sdk: PathBuf,
+    script: PathBuf,
 }
 
-impl Story {
-    fn say(&self, what: impl AsRef<str>) {
-        println!("[{:6.1} s] {}", self.start.elapsed().as_secs_f64(), what.as_ref());
+impl Kit {
+    /// # Errors
+    /// Something is not there and cannot be installed.
+    fn install(workspace: &Workspace) -> Result<Self, String> {
+        let scripts = workspace.root.join("xtask/real-llm");
+        let llama = Llama::install(workspace)?;
+        let sdk = install::environment("openai-sdk", &scripts.join("requirements.txt"))?;
+        Ok(Self { llama, sdk, script: scripts.join("client.py") })
     }
 
-    fn check(&mut self, good: bool, what: impl AsRef<str>) {
-        match good {
-            true => self.counts.passed += 1,
-            false => self.counts.failed += 1,
-        }
-        self.say(format!("{} {}", if good { "ok    " } else { "FAILED" }, what.as_ref()));
+    /// The SDK's script.
+    fn client(&self, gateway: SocketAddr, mode: &[&str]) -> Command {
+        let mut command = Command::new(&self.sdk);
+        command.arg(&self.script).arg(format!("http://{gateway}/v1")).arg("fast").args(mode);
+        command
     }
 }
 
@@ -94,21 +106,21 @@ struct Scene<'a> {
 }
 
 fn tell(workspace: &Workspace, kit: &Kit, short: bool) -> Result<Counts, String> {
-    let program = build(workspace, short)?;
-    let mut story = Story { start: clock::now(), counts: Counts::default() };
+    let program = server::build(workspace, if short { "debug" } else { "release" })?;
+    let mut story = Story::new();
     let (llama_port, spare_port) = (http::free_port()?, http::free_port()?);
     let address = http::local(http::free_port()?);
-    let llama = kit.llama(FIRST, llama_port)?;
+    let llama = kit.llama.start(FIRST, llama_port)?;
     story.say(format!("{llama:?} answers on port {llama_port}: a llama.cpp server, {SERVED}"));
     let spare = match short {
         true => None,
-        false => Some(kit.llama(SPARE, spare_port)?),
+        false => Some(kit.llama.start(SPARE, spare_port)?),
     };
     match &spare {
         Some(spare) => story.say(format!("{spare:?} answers on port {spare_port}: another one")),
         None => story.say("the spare is the gateway's own pretend provider"),
     }
-    let gateway = setup::gateway(&program, address, &config(short, llama_port, spare_port))?;
+    let gateway = gateway(&program, address, &config(short, llama_port, spare_port))?;
     story.say(format!("{gateway:?} is ready on {address}"));
 
     let once = process::run(kit.client(address, &["once"]), Duration::from_secs(90), false)?;
@@ -144,7 +156,7 @@ impl Scene<'_> {
         self.opens(&mut watch, seen, story)?;
         self.some_answers(if self.short { 3 } else { 6 })?;
         story.say("it is down, and clients get answers from the spare");
-        self.llama = self.kit.llama(FIRST, self.llama_port)?;
+        self.llama = self.kit.llama.start(FIRST, self.llama_port)?;
         story.say(format!("restarted as {:?}", self.llama));
         if let Some(closed_at) = self.closes(&mut watch, seen, story)? {
             let calls = launches(&self.llama, closed_at);
@@ -294,28 +306,21 @@ fn launches(server: &Running, time: u64) -> usize {
     lines.iter().filter(|(at, line)| *at <= time && line.contains("launch_slot_")).count()
 }
 
-/// The long form measures and so takes the release build; the short one the gate's own.
-fn build(workspace: &Workspace, short: bool) -> Result<PathBuf, String> {
-    let mut command = Command::new("cargo");
-    command.current_dir(&workspace.root);
-    command.args(["build", "-p", "panelboard-server", "--bin", "panelboard"]);
-    if !short {
-        command.arg("--release");
-    }
-    let ended = process::run(command, Duration::from_secs(30 * 60), true)?;
-    match ended.success() {
-        true => Ok(workspace.program(if short { "debug" } else { "release" }, "panelboard")),
-        false => Err(format!("the build: {}", ended.how())),
-    }
+/// The gateway, ready to serve, with `config` as its file.
+fn gateway(program: &Path, address: SocketAddr, config: &str) -> Result<Running, String> {
+    let file = server::config_file("real-llm", config)?;
+    let ready = server::start(program, address, &file);
+    let _ = fs::remove_file(&file);
+    ready
 }
 
 /// Two failures in a row trip; open times are short, so that the story is.
 fn config(short: bool, llama_port: u16, spare_port: u16) -> String {
     let spare = match short {
         true => "kind = \"pretend\"\nkeys = [{ name = \"key-1\" }]".to_owned(),
-        false => openai_compatible(spare_port),
+        false => provider(spare_port),
     };
-    let first = openai_compatible(llama_port);
+    let first = provider(llama_port);
     format!(
         r#"[breaker]
 failure_threshold = 2
@@ -340,12 +345,5 @@ name = "{SPARE}"
 name = "fast"
 targets = ["{FIRST}/{SERVED}", "{SPARE}/{SERVED}"]
 "#
-    )
-}
-
-fn openai_compatible(port: u16) -> String {
-    format!(
-        "kind = \"openai-compatible\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
-         keys = [{{ name = \"key-1\", secret = \"env:REAL_LLM_KEY\" }}]"
     )
 }

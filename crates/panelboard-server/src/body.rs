@@ -12,17 +12,39 @@ use crate::error::Error;
 /// The longest body of a request outside the gateway, in bytes. A longer one is answered with 413.
 pub(crate) const MAX_JSON: usize = 16 * 1024;
 
+/// Of a body that is too long so much is still taken in, and for so long.
+///
+/// Whoever is still sending reads no answer; and a connection that is closed with bytes unread makes
+/// the other end forget the answer that it has got.
+const MAX_REST: u64 = 8 * 1024 * 1024;
+const REST_TIME: Duration = Duration::from_secs(1);
+
 /// Reads a body to its end: at most `limit` bytes, within `time`.
-pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, Error> {
+pub(crate) async fn read(mut body: Body, limit: usize, time: Duration) -> Result<Bytes, Error> {
     use http_body::Body as _;
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Error::BodyTooLong { limit });
+    let promised = body.size_hint().lower();
+    if promised <= limit as u64 {
+        match tokio::time::timeout(time, Limited::new(&mut body, limit).collect()).await {
+            Ok(Ok(collected)) => return Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {}
+            Ok(Err(_)) => return Err(Error::BodyBroken),
+            Err(_) => return Err(Error::BodyTooSlow { limit: time }),
+        }
     }
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::BodyTooLong { limit }),
-        Ok(Err(_)) => Err(Error::BodyBroken),
-        Err(_) => Err(Error::BodyTooSlow { limit: time }),
+    if promised <= MAX_REST {
+        let _ = tokio::time::timeout(REST_TIME.min(time), drop_rest(body)).await;
+    }
+    Err(Error::BodyTooLong { limit })
+}
+
+async fn drop_rest(mut body: Body) {
+    let mut left = MAX_REST;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        if bytes > left {
+            return;
+        }
+        left -= bytes;
     }
 }
 

@@ -19,18 +19,17 @@ use std::{
 };
 
 use crate::{
-    cache, clock,
+    cache,
+    chance::Chance,
+    clock,
     http::{self, Connection},
     install,
-    process::{self, Running},
+    process::Running,
+    server,
     workspace::Workspace,
 };
 
-use super::{
-    provider,
-    stats::{Samples, Shuffle},
-    usage,
-};
+use super::{machine, provider, stats::Samples, usage};
 
 const ENVOY: &str = "1.40.0";
 const NGINX: &str = "1.31.3";
@@ -81,7 +80,7 @@ fn measure(workspace: &Workspace, provider: SocketAddr, folder: &Path) -> Result
         contestant.samples = Samples::default();
         contestant.processor = Duration::ZERO;
     }
-    let mut shuffle = Shuffle::new(clock::wall_ms());
+    let mut shuffle = Chance::new(clock::wall_ms());
     for round in 1..=ROUNDS {
         shuffle.shuffle(&mut contestants);
         for contestant in &mut contestants {
@@ -145,7 +144,8 @@ fn table(mut contestants: Vec<Contestant>) {
     };
     let floor = median(&mut contestants, "bare");
     let envoy = median(&mut contestants, "Envoy") - floor;
-    println!("\n{}\n", machine());
+    let rounds = format!("{ROUNDS} rounds of {CALLS} calls");
+    println!("\n{}, {rounds}\n", machine("cargo xtask bench gateway"));
     println!(
         "| | median µs | p99 µs | added, median µs | of Envoy's | MiB after start | MiB after | \
          CPU ms per 1,000 calls |"
@@ -177,38 +177,12 @@ fn order(name: &str) -> usize {
     ["bare", "panelboard", "Envoy", "nginx"].iter().position(|other| *other == name).unwrap_or(9)
 }
 
-/// A number is worth nothing without machine, toolchain, commit and command.
-fn machine() -> String {
-    let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok()?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
-        let line = info.lines().find_map(|line| line.strip_prefix("model name"))?;
-        Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
-    });
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "{} x {}; {}; commit {}; `cargo xtask bench gateway`, {ROUNDS} rounds of {CALLS} calls",
-        cores,
-        processor.unwrap_or_else(|| "unknown processor".into()),
-        said("rustc", &["--version"]).unwrap_or_default(),
-        said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
-    )
-}
-
 fn panelboard(
     workspace: &Workspace,
     provider: SocketAddr,
     folder: &Path,
 ) -> Result<Contestant, String> {
-    let mut build = Command::new("cargo");
-    build.current_dir(&workspace.root);
-    build.args(["build", "--release", "-p", "panelboard-server", "--bin", "panelboard"]);
-    let built = process::run(build, Duration::from_secs(30 * 60), true)?;
-    if !built.success() {
-        return Err(format!("the release build: {}", built.how()));
-    }
+    let program = server::build(workspace, "release")?;
     let config = format!(
         "[[provider]]\nname = \"bare\"\nkind = \"openai-compatible\"\n\
          base_url = \"http://{provider}/v1\"\n\
@@ -217,7 +191,7 @@ fn panelboard(
     );
     let file = write(folder, "panelboard.toml", &config)?;
     let address = http::local(http::free_port()?);
-    let mut command = Command::new(workspace.program("release", "panelboard"));
+    let mut command = Command::new(program);
     command.args(["serve", "--listen", &address.to_string(), "--config"]).arg(file);
     command.env("BENCH_KEY", "any");
     started("panelboard", command, address)

@@ -1,4 +1,4 @@
-//! What do many durations say? Their median and their 99th percentile; and in which order to run.
+//! What do many durations say? Their median and their 99th percentile.
 
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ pub(super) struct Samples(Vec<Duration>);
 impl Samples {
     pub(super) fn add(&mut self, sample: Duration) {
         self.0.push(sample);
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -30,27 +34,6 @@ impl Samples {
     }
 }
 
-/// Numbers for shuffling: nobody's turn shall always follow the same other's.
-#[derive(Debug)]
-pub(super) struct Shuffle(u64);
-
-impl Shuffle {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            // xorshift64: any order is as good as another.
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            let other = usize::try_from(self.0 >> 33).unwrap_or_default() % (last + 1);
-            items.swap(last, other);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,14 +47,5 @@ mod tests {
         assert!((samples.percentile(0.5) - 51.0).abs() < 1e-9);
         assert!((samples.percentile(0.99) - 100.0).abs() < 1e-9);
         assert!(Samples::default().percentile(0.5).is_nan());
-    }
-
-    #[test]
-    fn a_shuffle_keeps_every_item_and_moves_some() {
-        let mut items: Vec<u32> = (0..20).collect();
-        Shuffle::new(42).shuffle(&mut items);
-        assert_ne!(items, (0..20).collect::<Vec<_>>());
-        items.sort_unstable();
-        assert_eq!(items, (0..20).collect::<Vec<_>>());
     }
 }

@@ -45,6 +45,17 @@ fn a_body_that_does_not_come_is_answered_with_408() {
 }
 
 #[test]
+fn who_sends_too_much_can_read_the_answer() {
+    let server = serve("[gateway]\nmax_body_bytes = \"2KiB\"\n");
+    let body = " ".repeat(4 << 20);
+    for path in ["/v1/chat/completions", "/v1/faults"] {
+        for _ in 0..10 {
+            assert_eq!(post(server.addr, path, &body).status, 413, "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_body_that_is_too_long_is_answered_with_413() {
     let server = serve("[gateway]\nmax_body_bytes = \"2KiB\"\n");
     let body = format!("{{\"model\":\"fast\",\"x\":\"{}\"}}", "y".repeat(4096));

@@ -4,6 +4,10 @@
 //! never started again (S11). It is lost, unless it had been told to stop: then it ends as it was
 //! told. What had been accepted and had not started still waits, and starts (S12). The fence goes
 //! on above all that were used (S3).
+//!
+//! A crash may come between the records of one step. What the step wrote first is there and what was
+//! to follow is not, so it is written now: the end of a run whose place before the queue was taken
+//! (S5, S12), and what a rollback takes back (S13 of the catalogue).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +28,11 @@ use super::{
 struct Unended {
     waits: BTreeMap<RunId, Waiting>,
     front: Option<Waiting>,
+    /// Their place was taken, and their end is not written.
+    replaced: Vec<RunId>,
     started: Option<Started>,
+    /// It ended, and what it takes back is not written.
+    rolls_back: Option<Started>,
 }
 
 struct Started {
@@ -50,6 +58,7 @@ impl State {
         } else {
             steps.state.queue.extend(unended.waits.into_values());
             steps.state.front = unended.front;
+            steps.complete(unended.replaced, unended.rolls_back);
             steps.end_started(unended.started);
             steps.release();
         }
@@ -89,9 +98,13 @@ impl Steps<'_> {
             }
             Kind::Finished { run, status, .. } => {
                 unended.take(*run);
-                unended.started.take_if(|started| started.run == *run);
+                if let Some(ended) = unended.started.take_if(|started| started.run == *run) {
+                    let takes_back = |ended: &Started| ended.stopping.is_some_and(|(_, it)| it);
+                    unended.rolls_back = Some(ended).filter(takes_back);
+                }
                 self.remember_end(*run, *status);
             }
+            Kind::RolledBack { .. } | Kind::Cleared => unended.rolls_back = None,
             _ => {}
         }
     }
@@ -109,9 +122,19 @@ impl Steps<'_> {
             submitted: self.given.now,
         };
         if matches!(policy, Policy::Interrupt | Policy::Rollback) {
-            unended.front = Some(waiting);
+            unended.replaced.extend(unended.front.replace(waiting).map(|earlier| earlier.run));
         } else {
             unended.waits.insert(*run, waiting);
+        }
+    }
+
+    /// Writes what a step had still to write.
+    fn complete(&mut self, replaced: Vec<RunId>, rolls_back: Option<Started>) {
+        if let Some(Started { run, fence, base, .. }) = rolls_back {
+            self.record_under(fence, Kind::RolledBack { run, since: base }, Bytes::new());
+        }
+        for run in replaced {
+            self.end(self.state.fence, run, RunStatus::Superseded, false, Bytes::new());
         }
     }
 
@@ -129,6 +152,7 @@ impl Unended {
     fn take(&mut self, run: RunId) {
         self.waits.remove(&run);
         self.front.take_if(|waiting| waiting.run == run);
+        self.replaced.retain(|replaced| *replaced != run);
     }
 }
 

@@ -7,3 +7,4 @@ mod model;
 mod naive;
 mod rig;
 mod table;
+mod torn;

@@ -1,0 +1,87 @@
+//! How does the program itself come to run? Built, started with a configuration, waited for.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    cache, clock, http, llama,
+    process::{self, Running},
+    workspace::Workspace,
+};
+
+/// Builds `panelboard`, for `debug` or `release`.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf, String> {
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root);
+    command.args(["build", "-p", "panelboard-server", "--bin", "panelboard"]);
+    if profile == "release" {
+        command.arg("--release");
+    }
+    let ended = process::run(command, Duration::from_secs(30 * 60), true)?;
+    match ended.success() {
+        true => Ok(workspace.program(profile, "panelboard")),
+        false => Err(format!("the build: {}", ended.how())),
+    }
+}
+
+/// A configuration's file, of this run alone. Whoever made it removes it.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn config_file(name: &str, config: &str) -> Result<PathBuf, String> {
+    let file = cache::folder()?.join(format!("{name}-{}.toml", std::process::id()));
+    fs::write(&file, config).map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(file)
+}
+
+/// The server, ready to serve.
+///
+/// # Errors
+/// It does not start, or is not ready within a minute.
+pub(crate) fn start(program: &Path, address: SocketAddr, config: &Path) -> Result<Running, String> {
+    let mut server = spawn(program, address, config)?;
+    wait_for(&mut server, address, "/ready")?;
+    Ok(server)
+}
+
+/// The server, started and perhaps not ready yet.
+///
+/// # Errors
+/// It does not start.
+pub(crate) fn spawn(program: &Path, address: SocketAddr, config: &Path) -> Result<Running, String> {
+    let mut command = Command::new(program);
+    command.args(["serve", "--listen", &address.to_string(), "--config"]).arg(config);
+    command.env(llama::KEY, "any");
+    Running::start("panelboard", command)
+}
+
+/// Waits until `path` answers 200.
+///
+/// # Errors
+/// The program ends, or a minute is over.
+pub(crate) fn wait_for(
+    server: &mut Running,
+    address: SocketAddr,
+    path: &str,
+) -> Result<(), String> {
+    let mut died = false;
+    let ready = clock::wait_until(Duration::from_secs(60), || {
+        died = !server.alive();
+        died || http::get(address, path).is_ok()
+    });
+    match (died, ready) {
+        (false, true) => Ok(()),
+        (true, _) => Err(format!("{server:?} ended at its start:\n{}", server.lines.last(15))),
+        (false, false) => {
+            Err(format!("{server:?}: {path} is not ready:\n{}", server.lines.last(15)))
+        }
+    }
+}
