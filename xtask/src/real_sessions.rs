@@ -29,15 +29,8 @@ use std::{
 };
 
 use crate::{
-    cache, clock,
-    counts::Counts,
-    install,
-    llama::Llama,
-    process,
-    report::{Outcome, closing_line},
-    server,
-    story::Story,
-    workspace::Workspace,
+    cache, clock, counts::Counts, install, llama::Llama, process, report::closing_line, server,
+    story::Story, workspace::Workspace,
 };
 
 const PARTS: [&str; 3] = ["people", "kills", "wire"];
@@ -98,19 +91,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let counts = tell(&workspace, &kit, &extent)?;
     println!("{}", closing_line(counts));
     Ok(counts.failed == 0)
-}
-
-/// The short form as a step of the gate.
-pub(crate) fn step(workspace: &Workspace) -> Outcome {
-    let kit = match Kit::install(workspace) {
-        Ok(kit) => kit,
-        Err(why) => return Outcome::skipped(why),
-    };
-    match tell(workspace, &kit, &Extent::short()) {
-        Err(why) => Outcome::failed(why),
-        Ok(counts @ Counts { failed: 0, .. }) => Outcome::passed(counts),
-        Ok(counts) => Outcome { counts, ..Outcome::failed("see the lines above") },
-    }
 }
 
 /// What is needed, on disk.

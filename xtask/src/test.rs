@@ -6,7 +6,7 @@ use crate::{
     counts::Counts,
     faults, install,
     models::{self, Checker},
-    process, real_llm, real_sessions,
+    process, real_llm,
     report::{Outcome, Report, Verdict, run as run_step},
     tidy,
     workspace::Workspace,
@@ -72,7 +72,6 @@ fn all(extent: Extent) -> Result<bool, String> {
         report.step("faults", || faults::step(&workspace));
         report.step("browser", || tolerate(extent, browser(&workspace)));
         report.step("real-llm", || tolerate(extent, real_llm::step(&workspace)));
-        report.step("real-sessions", || tolerate(extent, real_sessions::step(&workspace)));
     }
     Ok(report.close())
 }

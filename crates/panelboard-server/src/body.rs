@@ -14,8 +14,8 @@ pub(crate) const MAX_JSON: usize = 16 * 1024;
 
 /// Of a body that is too long so much is still taken in, and for so long.
 ///
-/// Whoever is still sending reads no answer; and a connection that is closed with bytes unread makes
-/// the other end forget the answer that it has got.
+/// Whoever is still sending reads no answer; and a connection that is closed with bytes unread
+/// makes the other end forget the answer that it has got.
 const MAX_REST: u64 = 8 * 1024 * 1024;
 const REST_TIME: Duration = Duration::from_secs(1);
 

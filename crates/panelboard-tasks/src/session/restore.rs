@@ -5,9 +5,9 @@
 //! told. What had been accepted and had not started still waits, and starts (S12). The fence goes
 //! on above all that were used (S3).
 //!
-//! A crash may come between the records of one step. What the step wrote first is there and what was
-//! to follow is not, so it is written now: the end of a run whose place before the queue was taken
-//! (S5, S12), and what a rollback takes back (S13 of the catalogue).
+//! A crash may come between the records of one step. What the step wrote first is there and what
+//! was to follow is not, so it is written now: the end of a run whose place before the queue was
+//! taken (S5, S12), and what a rollback takes back (S13 of the catalogue).
 
 use std::{collections::BTreeMap, time::Duration};
 
