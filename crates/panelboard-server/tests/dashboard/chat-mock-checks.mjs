@@ -47,6 +47,21 @@ export function chatMockChecks(browser, options) {
         assert.equal(kept(session, 'go'), plain);
       })],
 
+    ['chat: what was said so far is there at once after a reload, while the answer pauses',
+      staged({}, async (page, mock, session) => {
+        mock.sessions.answer = plain;
+        await say(page, 'go');
+        await speaks(page, 'go', 40);
+        mock.sessions.hold();
+        await page.reload();
+        await speaks(page, 'go', kept(session, 'go').trimEnd().length);
+        assert.equal((await turns(page))[0].words, kept(session, 'go').trimEnd());
+        assert.equal((await turns(page))[0].status, 'running');
+        mock.sessions.release();
+        await turnIs(page, 'go', 'succeeded');
+        assert.equal((await turns(page))[0].words, plain);
+      })],
+
     ['chat: a snapshot stands in for what is gone, also for its ends and notices',
       staged({ pace: 20 }, async (page, mock) => {
         page.offline = true;

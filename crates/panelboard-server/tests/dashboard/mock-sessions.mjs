@@ -12,7 +12,8 @@ const SUBSCRIPTIONS = 64;
 export class Sessions {
   constructor({ pace = 12 } = {}) {
     Object.assign(this, { pace, all: new Map(), links: new Set(), counter: 0, micros: 0, answer: ANSWER,
-      epoch: 'e1', lost: false, deaf: false, notices: [], failing: null, seen: new Map() });
+      epoch: 'e1', lost: false, deaf: false, notices: [], failing: null, held: false,
+      seen: new Map() });
   }
 
   now = () => { this.micros = Math.max(this.micros + 1, Date.now() * 1000); return this.micros; };
@@ -38,12 +39,21 @@ export class Sessions {
   // ---- the made-up answers ---------------------------------------------------------------------
 
   drive(session) {
-    if (session.timer) return;
+    if (session.timer || this.held) return;
     session.timer = setTimeout(() => {
       session.timer = null;
+      if (this.held) return;
       this.step(session);
       if (session.active || session.queue.length) this.drive(session);
     }, this.pace);
+  }
+
+  /** No answer goes on until `release`. */
+  hold() { this.held = true; }
+
+  release() {
+    this.held = false;
+    for (const session of this.all.values()) this.drive(session);
   }
 
   step(session) {
