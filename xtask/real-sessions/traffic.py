@@ -70,8 +70,9 @@ class World:
 
 
 def options(world, session, rng):
-    chosen = {"on_conflict": rng.choice(POLICIES)}
     real = world.names.index(session) % 4 == 0
+    # Its turns take long: most wait for each other, or none would come to its end.
+    chosen = {"on_conflict": rng.choice(POLICIES + ["enqueue"] * (6 * real))}
     if model := rng.choice(REAL if real else QUICK):
         chosen["model"] = model
     return chosen
@@ -222,7 +223,8 @@ class Counter:
 
     def __init__(self, world):
         self.world = world
-        self.read, self.count, self.ends = 0, collections.Counter(), {}
+        self.read, self.count = 0, collections.Counter()
+        self.ends, self.by, self.whole = {}, {}, {}
 
     def look(self):
         entries = self.world.recorder.entries
@@ -230,7 +232,11 @@ class Counter:
             self.add(entry)
         self.read = len(entries)
         runs = collections.Counter(f"runs {status}" for status in self.ends.values())
-        return dict(self.world.done + self.count + runs) | {"runs": len(self.ends)}
+        answers = collections.Counter(
+            f"whole answers of {self.by.get((session, run))}"
+            for (session, _), run in self.whole.items() if run
+        )
+        return dict(self.world.done + self.count + runs + answers) | {"runs": len(self.ends)}
 
     def add(self, entry):
         kind, frame = entry["k"], entry.get("frame", {})
@@ -238,14 +244,15 @@ class Counter:
             self.count[f"refused: {entry['body'].get('code')}"] += 1
         elif kind == "open":
             self.count["sockets"] += 1
-        elif kind == "runs":
-            for run in entry["items"]:
-                if run.get("answered_by"):
-                    self.count[f"answered by {run['answered_by']}"] += 1
         elif kind == "frame":
             self.count["frames"] += 1
             if frame.get("event") == "run.finished":
                 self.ends[frame["session"], frame["run"]] = frame["data"].get("status")
+            elif frame.get("event") == "message.completed":
+                whole = not frame["data"].get("partial")
+                self.whole[frame["session"], frame["seq"]] = frame["run"] if whole else None
+            elif frame.get("event") == "message.started":
+                self.by[frame["session"], frame["run"]] = frame["data"].get("answered_by")
             elif frame["type"] in ("delta", "partial", "resync"):
                 self.count[f"{frame['type']} frames"] += 1
 
@@ -344,6 +351,8 @@ def report(world):
     say(check="clients", ok=not world.problems, what="no client broke", found=[
         f"{what} ({count} times)" for what, count in world.problems.items()
     ])
+    real = sum(n for name, n in world.counter.look().items() if "of llama" in name)
+    say(check="model", ok=real > 0, what=f"the real model gave {real} whole answers", found=[])
     errors = [str(error) for tab in world.tabs for error in tab.errors]
     say(check="errors", ok=not errors, what="no frame of a client was refused", found=errors)
     findings = checker.check(world.recorder.entries)

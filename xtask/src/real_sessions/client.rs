@@ -31,7 +31,7 @@ impl Client {
         self.running.tell(line)
     }
 
-    /// Waits until it says something that `wanted` takes.
+    /// Waits until it says something that `wanted` takes; of several, the last.
     ///
     /// # Errors
     /// It ends, or `limit` is over.
@@ -46,7 +46,7 @@ impl Client {
         clock::wait_until(limit, || {
             ended = !self.running.alive();
             for line in self.news() {
-                found = found.take().or_else(|| wanted(&line));
+                found = wanted(&line).or(found.take());
                 self.said.push(line);
             }
             found.is_some() || ended

@@ -39,12 +39,12 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
     command.args([SESSIONS.to_string(), extent.seed.to_string()]).arg(&record);
     let mut clients = Client::start("the clients", command)?;
     story.say(format!("{SESSIONS} sessions, up to three people and a follower in each"));
-    let more = if extent.short { 60 } else { 400 };
+    let more = if extent.short { 100 } else { 400 };
     let with_logs = |why: String, server: &Running| {
         format!("{why}\nthe server's last lines:\n{}", server.lines.last(15))
     };
     let ended = ended_runs(&mut clients, more).map_err(|why| with_logs(why, &panelboard))?;
-    let enough = if extent.short { 3 } else { 50 };
+    let enough = if extent.short { 6 } else { 50 };
     let called = clock::wait_until(Duration::from_secs(60), || launches(&llama) >= enough);
     let calls = launches(&llama);
     story.check(called, format!("{ended} runs have ended, {calls} calls reached the model"));
