@@ -69,6 +69,7 @@ faults! {
     /// Save: a restore leaves the generation as it was.
     RESTORE_KEEPS_GENERATION = "restore-keeps-generation";
     /// Streams: the first item decides.
+    #[cfg(feature = "stream")]
     STREAM_DECIDES_EARLY = "stream-decides-early";
     /// Thin layer: an outcome ends a call whose lease is over.
     THIN_ENDS_EXPIRED = "thin-ends-expired";
