@@ -138,6 +138,12 @@ mod index {
         dealt.unwrap_or(NO_INDEX)
     }
 
+    /// One more than the highest number that is dealt.
+    pub(super) fn in_use() -> usize {
+        // Relaxed: carries only itself.
+        (u64::BITS - TAKEN.load(Ordering::Relaxed).leading_zeros()) as usize
+    }
+
     fn take() -> usize {
         let mut taken = TAKEN.load(Ordering::Relaxed);
         while taken != u64::MAX {
@@ -168,24 +174,26 @@ mod index {
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 const MOST_SLOTS: usize = 64;
 
-/// How many lines to give to threads that contend: a power of two, twice the processors, so that
-/// few threads that run at once share one; at most [`MOST_SLOTS`].
+/// How many slots to give to threads that contend: a power of two, at most [`MOST_SLOTS`].
+///
+/// Twice the processors, so that few threads that run at once share one; and enough for the threads
+/// that count now: one that is pinned to a processor sees only that one, and may be the first to
+/// ask.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 pub(crate) fn slots() -> usize {
     use std::sync::atomic::AtomicUsize;
 
-    /// 0: not asked yet. Carries only itself; all who ask get the same answer.
+    /// 0: not asked yet. Carries only itself.
     static KNOWN: AtomicUsize = AtomicUsize::new(0);
 
-    let known = KNOWN.load(Ordering::Relaxed);
-    if known != 0 {
-        return known;
+    let mut known = KNOWN.load(Ordering::Relaxed);
+    if known == 0 {
+        // Reads files: too slow for each breaker.
+        let processors = thread::available_parallelism().map_or(8, usize::from);
+        known = 2 * processors.next_power_of_two();
+        KNOWN.store(known, Ordering::Relaxed);
     }
-    // Reads files: too slow for each breaker.
-    let processors = thread::available_parallelism().map_or(8, usize::from);
-    let slots = (2 * processors.next_power_of_two()).min(MOST_SLOTS);
-    KNOWN.store(slots, Ordering::Relaxed);
-    slots
+    known.max(index::in_use().next_power_of_two()).min(MOST_SLOTS)
 }
 
 /// Gives the lock back, waits for a notification and takes it again.

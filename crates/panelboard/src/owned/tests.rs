@@ -33,7 +33,8 @@ fn with_slots_each_thread_has_its_own_as_far_as_they_go() {
     let places = Words::new();
     places.spread();
     places.spread();
-    let threads = slots() + 2;
+    let made = places.all_own().count() - 1;
+    let threads = made + 2;
     let (gate, own, shared) = (Barrier::new(threads), Mutex::new(vec![]), Mutex::new(vec![]));
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -53,8 +54,7 @@ fn with_slots_each_thread_has_its_own_as_far_as_they_go() {
     assert_eq!(own.len() + shared.len(), threads);
     assert!(shared.len() >= 2, "there are fewer slots than threads");
     assert!(own.iter().all(|&place| place != std::ptr::from_ref(&places.first).addr()));
-    assert_eq!(places.all_own().count(), slots() + 1);
-    assert_eq!(places.all_shared().count(), slots() + 1);
+    assert_eq!(places.all_shared().count(), made + 1);
 }
 
 #[test]
@@ -101,6 +101,18 @@ fn a_thread_that_ends_has_no_number_but_can_still_ask() {
 }
 
 #[test]
-fn slots_are_a_power_of_two() {
-    assert!(slots().is_power_of_two() && (2..=64).contains(&slots()));
+fn slots_are_a_power_of_two_and_enough_for_the_threads_that_count() {
+    let gate = Barrier::new(40);
+    thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                deal_thread_index();
+                gate.wait();
+                let slots = slots();
+                assert!(slots.is_power_of_two() && slots == 64, "{slots}");
+                gate.wait();
+            });
+        }
+    });
+    assert!((2..=64).contains(&slots()));
 }
