@@ -57,8 +57,8 @@ use meters::Meters;
 ///
 /// # Cost
 /// 448 bytes, and what its policy counts by: see [`Policy`](crate::Policy). Where threads contend,
-/// 128 bytes for each thread's slot are added to its counters, and 384 to its time window; there
-/// are twice as many slots as processors, at most 64.
+/// 128 bytes for each thread's slot are added to its counters, and 384 to its time window. There
+/// are slots for the threads that count, but for twice the processors at least and 64 at most.
 ///
 /// | a call | costs |
 /// | --- | --- |
