@@ -1,10 +1,10 @@
 //! Can the tests fail? `cargo xtask faults`: each planted fault must turn its test red.
 //!
-//! A fault is a `cfg` of the build, `panelboard_fault="name"`, that the shipped code never sets.
-//! Only the crates of the workspace are built anew for it: the flag comes from a wrapper around
-//! rustc that cargo uses for them alone. The test must fail by its own assertion (`test NAME ...
-//! FAILED`): a compile error, a crash or a hang is not a find. Without the plant the same test must
-//! pass.
+//! The faults are in a build with the `cfg` `panelboard_faults`, which the shipped code never
+//! sets; in it `PANELBOARD_FAULT` names the one that is planted. So all rows of a kind share one
+//! build, and only the crates of the workspace are built for it: the flag comes from a wrapper
+//! around rustc that cargo uses for them alone. The test must fail by its own assertion (`test NAME
+//! ... FAILED`): a crash or a hang is not a find. Without the plant the same test must pass.
 
 mod table;
 
@@ -14,6 +14,8 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,7 +31,7 @@ use crate::{
 /// A row of the table: a fault, and the test that finds it.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
-    /// The value of `panelboard_fault`.
+    /// The value of `PANELBOARD_FAULT`.
     name: &'static str,
     /// The invariant that it breaks, by its number or name.
     invariant: &'static str,
@@ -44,16 +46,18 @@ struct Fault {
 enum Group {
     Breaker,
     Sessions,
+    Store,
 }
 
 impl Group {
-    const ALL: [Self; 2] = [Self::Breaker, Self::Sessions];
+    const ALL: [Self; 3] = [Self::Breaker, Self::Sessions, Self::Store];
 
     /// What it is called on the command line.
     fn name(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Sessions => "sessions",
+            Self::Store => "store",
         }
     }
 
@@ -61,6 +65,7 @@ impl Group {
         match self {
             Self::Breaker => "panelboard",
             Self::Sessions => "panelboard-tasks",
+            Self::Store => "panelboard-store",
         }
     }
 }
@@ -76,6 +81,10 @@ enum Kind {
     Shuttle,
 }
 
+impl Kind {
+    const ALL: [Self; 4] = [Self::Unit, Self::It, Self::Loom, Self::Shuttle];
+}
+
 /// How a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -88,10 +97,12 @@ enum End {
 
 const TABLE: &str = "xtask/src/faults/table.rs";
 
-/// A build and one test.
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
+
+/// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | sessions | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | store | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.
@@ -101,10 +112,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     Ok(counts.failed == 0)
 }
 
-/// The breaker's as a step of the gate. Those of the sessions take as long again: they are a
-/// command of their own.
+/// All of them as a step of the gate.
 pub(crate) fn step(workspace: &Workspace) -> Outcome {
-    match check(workspace, &[Group::Breaker.name().to_owned()]) {
+    match check(workspace, &[]) {
         Err(why) => Outcome::failed(why),
         Ok(counts @ Counts { failed: 0, .. }) => Outcome::passed(counts),
         Ok(counts) => Outcome { counts, ..Outcome::failed("a fault was not found, see the table") },
@@ -129,98 +139,150 @@ fn check(workspace: &Workspace, names: &[String]) -> Result<Counts, String> {
         );
     }
     counts.failed += unlisted.len() as u64;
-    let healthy = without_plants(workspace, &chosen)?;
-    for test in &healthy.red {
+    let builds = builds(workspace, &chosen)?;
+    let mut red = BTreeSet::new();
+    for build in &builds {
+        red.append(&mut build.without_plants(&chosen)?);
+    }
+    for test in &red {
         println!("{test}: must pass without a plant, and does not");
     }
-    counts.failed += healthy.red.len() as u64;
-    println!("\n{:<22} {:<14} {:<9} {:>7}  test", "fault", "invariant", "result", "seconds");
-    for fault in &chosen {
-        let (result, took) = plant(workspace, fault)?;
-        let found = result == End::Failed && !healthy.red.contains(&fault.test.to_owned());
-        let word = if found { "red" } else { "NOT FOUND" };
-        let Fault { name, invariant, test, .. } = fault;
-        println!("{name:<22} {invariant:<14} {word:<9} {:>7.1}  {test}", took.as_secs_f64());
-        match found {
-            true => counts.passed += 1,
-            false => counts.failed += 1,
+    counts.failed += red.len() as u64;
+    println!("\n{:<24} {:<14} {:<9} {:>7}  test", "fault", "invariant", "result", "seconds");
+    // Most models are one thread: two at a time.
+    let left = Mutex::new(chosen.iter());
+    let work = || -> Result<Counts, String> {
+        let mut counts = Counts::default();
+        // The lock is held for as long as it takes to take the next row.
+        let next = || left.lock().ok()?.next();
+        while let Some(fault) = next() {
+            let build = builds.iter().find(|build| build.runs(fault));
+            let build = build.ok_or_else(|| format!("{}: nothing was built", fault.name))?;
+            match build.plant(fault)? && !red.contains(fault.test) {
+                true => counts.passed += 1,
+                false => counts.failed += 1,
+            }
         }
+        Ok(counts)
+    };
+    let ended = thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|w| w.join()));
+    for worker in ended {
+        counts += worker.map_err(|_| "a worker panicked".to_owned())??;
     }
     Ok(counts)
 }
 
-/// Builds the code with the fault in it and runs its test.
-fn plant(workspace: &Workspace, fault: &Fault) -> Result<(End, Duration), String> {
-    let start: Instant = clock::now();
-    let mut command = command(workspace, fault.group, fault.kind, [fault.test]);
-    command.env("RUSTC_WORKSPACE_WRAPPER", wrapper(&workspace.target, fault.name)?);
-    let ended = process::run(command, LIMIT, false)?;
-    let end = end_of(fault.test, &ended.lines);
-    if end == End::Unknown {
-        tell(fault.test, &ended);
-    }
-    Ok((end, start.elapsed()))
-}
-
-/// Tests that are red, or not there, in the code as it ships.
-struct Healthy {
-    red: Vec<String>,
-}
-
-fn without_plants(workspace: &Workspace, faults: &[Fault]) -> Result<Healthy, String> {
-    let mut red = Vec::new();
-    let kinds = [Kind::Unit, Kind::It, Kind::Loom, Kind::Shuttle];
-    for (group, kind) in Group::ALL.into_iter().flat_map(|group| kinds.map(|kind| (group, kind))) {
-        let of_kind = faults.iter().filter(|fault| (fault.group, fault.kind) == (group, kind));
-        let tests: BTreeSet<&str> = of_kind.map(|fault| fault.test).collect();
-        if tests.is_empty() {
-            continue;
-        }
-        println!("without a plant: {} tests of {}, kind {kind:?}", tests.len(), group.name());
-        let run = command(workspace, group, kind, tests.iter().copied());
-        let ended = process::run(run, LIMIT, false)?;
-        let before = red.len();
-        for test in tests {
-            if end_of(test, &ended.lines) != End::Passed {
-                red.push(test.to_owned());
-            }
-        }
-        if red.len() > before {
-            tell("without a plant", &ended);
-        }
-    }
-    Ok(Healthy { red })
-}
-
-fn command<'a>(
-    workspace: &Workspace,
+/// The tests of a crate by one runner, with all of its faults in them.
+struct Build<'a> {
+    workspace: &'a Workspace,
     group: Group,
     kind: Kind,
-    tests: impl IntoIterator<Item = &'a str>,
-) -> Command {
-    let crates = [group.package()];
-    let mut command = match kind {
-        Kind::Loom => models::command_of(&crates, Checker::Loom, workspace, "--exact"),
-        Kind::Shuttle => models::command_of(&crates, Checker::Shuttle, workspace, "--exact"),
-        Kind::Unit | Kind::It => {
-            let binary: &[&str] = if kind == Kind::Unit { &["--lib"] } else { &["--test", "it"] };
-            let mut command = Command::new("cargo");
-            command.current_dir(&workspace.root).args(["test", "-p", group.package()]);
-            command.arg("--all-features").args(binary).args(["--", "--exact"]);
-            command.env("CARGO_TARGET_DIR", workspace.target.join("faults"));
-            command
-        }
-    };
-    command.args(tests).env("CARGO_TERM_COLOR", "never");
-    command
+    wrapper: PathBuf,
 }
 
-/// A program that calls rustc with the plant's flag. Its path is part of what cargo compares to
-/// decide whether a build is fresh, so each fault has a file of its own.
-fn wrapper(target: &Path, name: &str) -> Result<PathBuf, String> {
-    let folder = target.join("faults").join("wrappers");
-    let path = folder.join(name);
-    let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'panelboard_fault=\"{name}\"'\n");
+/// All that these rows need.
+fn builds<'a>(workspace: &'a Workspace, faults: &[Fault]) -> Result<Vec<Build<'a>>, String> {
+    let wrapper = wrapper(&workspace.target)?;
+    let mut builds = Vec::new();
+    for (group, kind) in Group::ALL.iter().flat_map(|&group| Kind::ALL.map(|kind| (group, kind))) {
+        let build = Build { workspace, group, kind, wrapper: wrapper.clone() };
+        if faults.iter().any(|fault| build.runs(fault)) {
+            build.make()?;
+            builds.push(build);
+        }
+    }
+    Ok(builds)
+}
+
+impl Build<'_> {
+    fn runs(&self, fault: &Fault) -> bool {
+        (self.group, self.kind) == (fault.group, fault.kind)
+    }
+
+    fn make(&self) -> Result<(), String> {
+        println!("building {}, {:?}", self.group.package(), self.kind);
+        let mut command = self.cargo();
+        command.arg("--no-run");
+        let ended = process::run(command, BUILD_LIMIT, false)?;
+        match ended.success() {
+            true => Ok(()),
+            false => {
+                tell(self.group.package(), &ended);
+                Err(format!("{} cannot be built: {}", self.group.package(), ended.how()))
+            }
+        }
+    }
+
+    /// Those of its tests that are red, or not there, in the code as it ships.
+    fn without_plants<'a>(&self, faults: &[Fault]) -> Result<BTreeSet<&'a str>, String> {
+        let own = faults.iter().filter(|fault| self.runs(fault));
+        let tests: BTreeSet<&str> = own.map(|fault| fault.test).collect();
+        let (group, kind) = (self.group.name(), self.kind);
+        println!("without a plant: {} tests of {group}, kind {kind:?}", tests.len());
+        let ended = process::run(self.tests(tests.iter().copied()), LIMIT, false)?;
+        let passed = |test: &&str| end_of(test, &ended.lines) == End::Passed;
+        let red: BTreeSet<&str> = tests.into_iter().filter(|test| !passed(test)).collect();
+        if !red.is_empty() {
+            tell("without a plant", &ended);
+        }
+        Ok(red)
+    }
+
+    /// Runs the fault's test with the fault in the code. Whether it was found.
+    fn plant(&self, fault: &Fault) -> Result<bool, String> {
+        let start: Instant = clock::now();
+        let mut command = self.tests([fault.test]);
+        command.env(PLANTED, fault.name);
+        let ended = process::run(command, LIMIT, false)?;
+        let end = end_of(fault.test, &ended.lines);
+        if end == End::Unknown {
+            tell(fault.test, &ended);
+        }
+        let Fault { name, invariant, test, .. } = fault;
+        let word = if end == End::Failed { "red" } else { "NOT FOUND" };
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{name:<24} {invariant:<14} {word:<9} {seconds:>7.1}  {test}");
+        Ok(end == End::Failed)
+    }
+
+    fn tests<'a>(&self, tests: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = self.cargo();
+        command.args(["--", "--exact"]).args(tests);
+        command
+    }
+
+    fn cargo(&self) -> Command {
+        let package = self.group.package();
+        let mut command = match self.kind {
+            Kind::Loom => models::build(&[package], Checker::Loom, self.workspace),
+            Kind::Shuttle => models::build(&[package], Checker::Shuttle, self.workspace),
+            Kind::Unit | Kind::It => {
+                let mut command = Command::new("cargo");
+                command.current_dir(&self.workspace.root).args(["test", "-p", package]);
+                command.arg("--all-features");
+                command.args(if self.kind == Kind::Unit {
+                    &["--lib"][..]
+                } else {
+                    &["--test", "it"]
+                });
+                command.env("CARGO_TARGET_DIR", self.workspace.target.join("faults"));
+                command
+            }
+        };
+        command.env("RUSTC_WORKSPACE_WRAPPER", &self.wrapper).env("CARGO_TERM_COLOR", "never");
+        command.env_remove(PLANTED);
+        command
+    }
+}
+
+/// Names the fault to the code that was built with faults.
+const PLANTED: &str = "PANELBOARD_FAULT";
+
+/// A program that calls rustc with the flag of the planted faults.
+fn wrapper(target: &Path) -> Result<PathBuf, String> {
+    let folder = target.join("faults");
+    let path = folder.join("rustc");
+    let script = "#!/bin/sh\nexec \"$@\" --cfg panelboard_faults\n";
     let written = fs::create_dir_all(&folder)
         .and_then(|()| fs::write(&path, script))
         .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));

@@ -32,7 +32,7 @@ cargo xtask ci                  the same, and what cannot be installed is a fail
 cargo xtask tidy                the conventions that lints cannot check
 cargo xtask loom [FILTER]       the cores' models under loom
 cargo xtask shuttle [FILTER]    the cores' models under shuttle
-cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`, `sessions`)
+cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`, `store`, ..)
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
 cargo xtask soak --for 2h       searches in turn from fresh seeds, and adds a line to the ledger
 cargo xtask bench [core|panel|gateway|sessions]

@@ -49,22 +49,19 @@ const CRATES: [&str; 3] = ["panelboard", "panelboard-tasks", "panelboard-store"]
 
 /// The run of those models of all crates whose path holds `filter`.
 pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {
-    command_of(&CRATES, checker, workspace, filter)
+    let mut command = build(&CRATES, checker, workspace);
+    command.args(["--", filter]);
+    command
 }
 
-/// The run of those models of these crates whose path holds `filter`.
-pub(crate) fn command_of(
-    crates: &[&str],
-    checker: Checker,
-    workspace: &Workspace,
-    filter: &str,
-) -> Command {
+/// `cargo test` of these crates' models, without what follows `--`.
+pub(crate) fn build(crates: &[&str], checker: Checker, workspace: &Workspace) -> Command {
     let mut command = Command::new("cargo");
     command
         .current_dir(&workspace.root)
         .arg("test")
         .args(crates.iter().flat_map(|name| ["-p", name]))
-        .args(["--release", "--lib", "--", filter])
+        .args(["--release", "--lib"])
         .env("RUSTFLAGS", checker.flags())
         // Its own folder: other flags in the same one would build everything anew each time.
         .env("CARGO_TARGET_DIR", workspace.target.join(checker.name()));

@@ -83,7 +83,7 @@ impl<T> Queue<T> {
     pub(crate) fn put(&self, op: T, bytes: usize, room: Room) -> Result<Lsn, (SubmitError, T)> {
         let size = Size { records: 1, bytes };
         let mut early = None;
-        if fault::NUMBERS_OUTSIDE_LOCK {
+        if fault::NUMBERS_OUTSIDE_LOCK.planted() {
             let mut state = self.state.lock();
             state.last += 1;
             early = Some(Lsn(state.last));

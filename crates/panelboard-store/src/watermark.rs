@@ -149,7 +149,7 @@ impl Future for Reached {
         if let Some(end) = state.end(this.class, this.lsn) {
             return Poll::Ready(end);
         }
-        if fault::MARK_CHECKS_THEN_REGISTERS {
+        if fault::MARK_CHECKS_THEN_REGISTERS.planted() {
             drop(state);
             state = this.mark.state.lock();
         }

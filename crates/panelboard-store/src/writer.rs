@@ -154,7 +154,7 @@ impl Writer {
                     Err(Stop::Broken(broken)) => return Err(broken),
                 };
                 let Some(this) = begun.last_mut() else { continue };
-                if class == Class::Memory || fault::ACKS_BEFORE_COMMIT {
+                if class == Class::Memory || fault::ACKS_BEFORE_COMMIT.planted() {
                     resolve(&mut this.pending, answer.clone());
                 }
                 this.answer = Some(answer);
@@ -204,7 +204,7 @@ impl Writer {
     /// Nothing of the batch is kept, and each of its writes is told.
     fn fail(&mut self, begun: Vec<Begun>, failure: &Failure, last: Lsn) -> Result<(), ()> {
         // If this fails too, the next batch's beginning tries again before anything else.
-        if !fault::FAILED_BATCH_STAYS
+        if !fault::FAILED_BATCH_STAYS.planted()
             && let Err(Broken::Crashed) = self.db.roll_back()
         {
             return Err(());

@@ -127,7 +127,7 @@ impl<K: Clone + Send + Sync> Announcer<K> {
                 true => stream.put(event, listeners, &mut gone),
                 false => stream.arrive(event, &self.put, listeners, &mut gone),
             }
-            if fault::LISTENER_UNDER_LOCK {
+            if fault::LISTENER_UNDER_LOCK.planted() {
                 for event in std::mem::take(&mut stream.outbox) {
                     self.hub.listeners.iter().for_each(|listener| listener(&event));
                 }
@@ -154,9 +154,11 @@ impl<K> Stream<K> {
         let in_turn = |put: &AtomicU64, generation| {
             // Relaxed: under the lock.
             let last = put.load(Ordering::Relaxed);
-            generation == last + 1 || fault::EVENTS_UNORDERED
+            generation == last + 1 || fault::EVENTS_UNORDERED.planted()
         };
-        if event.transition.generation <= put.load(Ordering::Relaxed) && !fault::EVENTS_UNORDERED {
+        if event.transition.generation <= put.load(Ordering::Relaxed)
+            && !fault::EVENTS_UNORDERED.planted()
+        {
             gone.push(Gone::Left(event.key));
             return;
         }

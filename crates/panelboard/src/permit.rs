@@ -49,11 +49,11 @@ impl Admission {
     /// True if a breaker whose words are `bits` and `near` is in the generation that admitted.
     #[inline(always)]
     pub(crate) fn is_current(self, bits: u64, near: u64) -> bool {
-        if fault::LATE_COUNTS {
+        if fault::LATE_COUNTS.planted() {
             return true;
         }
         let same = word::same_generation(bits, self.bits);
-        if fault::GENERATION_WRAPS {
+        if fault::GENERATION_WRAPS.planted() {
             return same;
         }
         same && (near == self.near || word::full(bits, near) == self.generation())

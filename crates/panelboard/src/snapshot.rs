@@ -83,7 +83,7 @@ impl Snapshot {
         counts: Counts,
     ) -> Self {
         let Given { now, limits, .. } = *given;
-        let same = note.generation == generation || fault::SNAPSHOT_TORN;
+        let same = note.generation == generation || fault::SNAPSHOT_TORN.planted();
         let noted = same && note.cause.is_some();
         let (failures, probes, successes, bad_probes) = match word.body {
             Body::Closed { failures, .. } | Body::Recovering { failures, .. } => {

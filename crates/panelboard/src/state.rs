@@ -135,7 +135,7 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
         Event::Overdue(opening) => judge(word, Run::AsItIs, opening, given),
         Event::Released => match word.body {
             Body::HalfOpen { in_flight, successes, failures, admissions }
-                if !fault::DROP_KEEPS_PLACE =>
+                if !fault::DROP_KEEPS_PLACE.planted() =>
             {
                 let in_flight = in_flight.saturating_sub(1);
                 with(word, Body::HalfOpen { in_flight, successes, failures, admissions })
@@ -160,7 +160,11 @@ pub(crate) fn step(word: Word, event: Event<'_>, given: &Given) -> Step {
         }
         Event::Restore(saved) => {
             let next = Word { generation: word.generation, ..saved };
-            let next = if fault::RESTORE_KEEPS_GENERATION { next } else { next.next_generation() };
+            let next = if fault::RESTORE_KEEPS_GENERATION.planted() {
+                next
+            } else {
+                next.next_generation()
+            };
             let life = next.life();
             let body = match saved.body {
                 Body::Closed { failures, .. } => Body::Closed { failures, life },
@@ -228,7 +232,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
         }
         Body::Open { until_ms } => rejected_until(word, until_ms, given),
         Body::HalfOpen { in_flight, successes, failures, admissions }
-            if in_flight < limits.half_open_max_calls || fault::PROBES_UNLIMITED =>
+            if in_flight < limits.half_open_max_calls || fault::PROBES_UNLIMITED.planted() =>
         {
             let in_flight = in_flight.saturating_add(1);
             let admissions = admissions.wrapping_add(1);
@@ -238,7 +242,7 @@ fn acquire_automatic(word: Word, given: &Given) -> Step {
         }
         Body::HalfOpen { .. } => {
             let lease_ms = given.newest_probe_ms.saturating_add(limits.probe_timeout_ms);
-            if passed(lease_ms, given.now) && !fault::NO_LEASE {
+            if passed(lease_ms, given.now) && !fault::NO_LEASE.planted() {
                 return first_probe(word, Cause::LeaseExpired);
             }
             rejected_until(word, lease_ms, given)
@@ -372,7 +376,7 @@ fn trip(word: Word, cause: Cause, opening: &Opening<'_>, given: &Given) -> Step 
 fn open_for(word: Word, until_ms: u64, reason: &'static str) -> Step {
     let body = Body::Open { until_ms };
     match word.body {
-        Body::Open { until_ms: held } if until_ms <= held && !fault::DEADLINE_SHRINKS => {
+        Body::Open { until_ms: held } if until_ms <= held && !fault::DEADLINE_SHRINKS.planted() => {
             stay(word, Answer::Done)
         }
         Body::Open { .. } => {
@@ -409,7 +413,11 @@ pub(crate) fn passed(deadline_ms: u64, now: Duration) -> bool {
 /// The deadline that lies `ahead` of `now`, within the field's range.
 pub(crate) fn deadline_ms(now: Duration, ahead: Duration) -> u64 {
     let end = now.saturating_add(ahead);
-    let end_ms = if fault::DEADLINE_EARLY { floor_ms(end).saturating_sub(1) } else { ceil_ms(end) };
+    let end_ms = if fault::DEADLINE_EARLY.planted() {
+        floor_ms(end).saturating_sub(1)
+    } else {
+        ceil_ms(end)
+    };
     end_ms.min(LONGEST_MS)
 }
 

@@ -307,7 +307,7 @@ impl<B: Deref<Target = Breaker>> Call<B> {
             permit.breaker().counts.panicked();
             None
         });
-        let ends = item.is_none() || fault::STREAM_DECIDES_EARLY;
+        let ends = item.is_none() || fault::STREAM_DECIDES_EARLY.planted();
         let at_end = ends.then_some(Outcome::Success);
         if let Some(outcome) = said.or(at_end) {
             self.decide(outcome);

@@ -156,7 +156,7 @@ impl Word {
 
     /// The same word, one generation later.
     pub(crate) fn next_generation(self) -> Self {
-        if crate::fault::GENERATION_STAYS {
+        if crate::fault::GENERATION_STAYS.planted() {
             return self;
         }
         Self { generation: (self.generation + 1) & GENERATION as u32, ..self }
@@ -190,7 +190,7 @@ pub(crate) fn until_ms(bits: u64) -> u64 {
 #[inline]
 pub(crate) fn with_a_probe(bits: u64, half_open_max_calls: u8) -> Option<u64> {
     let room = bits >> BODY_SHIFT & PROBES < u64::from(half_open_max_calls);
-    let room = room || crate::fault::PROBES_UNLIMITED;
+    let room = room || crate::fault::PROBES_UNLIMITED.planted();
     // The admissions are the highest field: their carry falls off the word's end.
     room.then(|| (bits + (1 << BODY_SHIFT)).wrapping_add(1 << ADMISSIONS_SHIFT))
 }

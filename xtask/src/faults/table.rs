@@ -7,7 +7,7 @@ use super::{Fault, Group, Kind};
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
-    BREAKER.iter().chain(SESSIONS)
+    BREAKER.iter().chain(SESSIONS).chain(STORE)
 }
 
 /// The faults of the breakers: name, invariant, what runs the test, the test's whole path.
@@ -323,13 +323,13 @@ const SESSIONS: &[Fault] = &[
         "dead-accepts",
         "S14",
         Kind::Loom,
-        "models::registry::s14_a_session_that_is_given_up_while_it_is_written_to_is_there_once",
+        "models::registry::s14_two_who_write_and_one_who_gives_up_see_one_session",
     ),
     task(
         "removes-by-name",
         "S14",
         Kind::Loom,
-        "models::registry::s14_two_who_give_up_take_out_what_they_marked_and_nothing_else",
+        "models::registry::s14_two_who_write_and_one_who_gives_up_see_one_session",
     ),
     task("guard-made-late", "S5", Kind::It, "lifetimes::a_runtime_that_goes_away_ends_every_run"),
     task(
@@ -366,6 +366,76 @@ const SESSIONS: &[Fault] = &[
     task("duplicates-told", "H1", Kind::It, "hub::h13_what_is_published_again_is_not_told_again"),
 ];
 
+/// The faults of the store.
+const STORE: &[Fault] = &[
+    kept(
+        "acks-before-commit",
+        "M2",
+        Kind::It,
+        "crashes::m03_a_crash_at_any_step_leaves_a_prefix_with_all_that_was_acknowledged",
+    ),
+    kept(
+        "failed-batch-stays",
+        "M2",
+        Kind::It,
+        "contention::m07_a_commit_that_the_disk_refused_is_not_there_after_a_crash_either",
+    ),
+    kept(
+        "old-snapshot-wins",
+        "M4",
+        Kind::It,
+        "snapshots::m02_a_snapshot_that_comes_late_does_not_win_over_a_newer_one",
+    ),
+    kept(
+        "tag-ignored",
+        "M5",
+        Kind::It,
+        "racing::m01_of_two_saves_of_one_memory_one_is_made_and_the_other_is_told",
+    ),
+    kept(
+        "fence-ignored",
+        "M6",
+        Kind::It,
+        "racing::a_write_of_an_older_owner_behind_a_newer_one_is_refused_and_counted",
+    ),
+    kept(
+        "clear-keeps-era",
+        "M7",
+        Kind::It,
+        "racing::a_cleared_session_is_not_filled_again_by_the_run_that_was_cancelled",
+    ),
+    kept(
+        "sum-ignored",
+        "M-04",
+        Kind::It,
+        "unreadable::m04_a_session_that_cannot_be_read_is_not_empty_and_its_bytes_are_kept",
+    ),
+    kept(
+        "delete-forgets",
+        "M-05",
+        Kind::It,
+        "restarts::m05_no_late_write_brings_a_deleted_session_back",
+    ),
+    kept(
+        "receipt-checks-then-registers",
+        "receipts",
+        Kind::Loom,
+        "models::a_future_that_registers_while_it_is_resolved_is_woken",
+    ),
+    kept(
+        "mark-checks-then-registers",
+        "receipts",
+        Kind::Loom,
+        "models::a_waiter_that_registers_while_the_mark_rises_is_woken",
+    ),
+    kept(
+        "numbers-outside-lock",
+        "M1",
+        Kind::Loom,
+        "models::every_write_is_taken_once_in_the_order_of_its_number",
+    ),
+];
+
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {
     Fault { name, invariant, group: Group::Breaker, kind, test }
 }
@@ -377,4 +447,13 @@ const fn task(
     test: &'static str,
 ) -> Fault {
     Fault { name, invariant, group: Group::Sessions, kind, test }
+}
+
+const fn kept(
+    name: &'static str,
+    invariant: &'static str,
+    kind: Kind,
+    test: &'static str,
+) -> Fault {
+    Fault { name, invariant, group: Group::Store, kind, test }
 }

@@ -142,14 +142,14 @@ impl Writer {
             return Ok(replay);
         }
         let mut row = self.writable(id, *owner, *epoch)?;
-        if *tag != row.tag() && !fault::TAG_IGNORED {
+        if *tag != row.tag() && !fault::TAG_IGNORED.planted() {
             return Err(Refusal::StaleTag { current: row.tag() }.into());
         }
         let seq = row.head + 1;
         let (mut text, mut sum, mut outcome) = (body.text().to_owned(), body.sum(), Outcome::New);
         match what {
             What::Clear => {
-                row.era += u64::from(!fault::CLEAR_KEEPS_ERA);
+                row.era += u64::from(!fault::CLEAR_KEEPS_ERA.planted());
                 (row.start, row.floor, row.bytes) = (seq, seq, 0);
                 self.due.push(id.clone());
             }
@@ -196,7 +196,7 @@ impl Writer {
         mut row: SessionRow,
     ) -> Result<Written, Stop> {
         row.deleted = Some(self.now);
-        if fault::DELETE_FORGETS {
+        if fault::DELETE_FORGETS.planted() {
             row.deleted = None;
         }
         let written = written(lsn, &row, Outcome::New);

@@ -100,7 +100,7 @@ impl Writer {
         }
         self.look_through(id, &row)?;
         if let Some(owner) = owner {
-            if owner < row.owner && !fault::FENCE_IGNORED {
+            if owner < row.owner && !fault::FENCE_IGNORED.planted() {
                 return Err(Refusal::Fenced { current: row.owner }.into());
             }
             // The file has signed numbers, and a write that SQLite refuses fails its whole batch.

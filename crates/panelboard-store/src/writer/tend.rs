@@ -39,7 +39,7 @@ impl Writer {
             return Err(Refusal::OlderSnapshot.into());
         }
         self.take_room(body.len())?;
-        let sql = if fault::OLD_SNAPSHOT_WINS { SAVE_BLIND } else { SAVE };
+        let sql = if fault::OLD_SNAPSHOT_WINS.planted() { SAVE_BLIND } else { SAVE };
         let values = params![row.key, era, upto, body, self.now, snapshot.sum()];
         if self.db.execute(sql, values)? == 0 {
             return Err(Refusal::OlderSnapshot.into());

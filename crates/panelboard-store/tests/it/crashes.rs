@@ -132,7 +132,7 @@ fn prefix(real: &[State], states: &[Vec<State>]) -> Option<usize> {
 }
 
 #[test]
-fn m03_what_is_left_after_a_crash_at_any_step_is_a_prefix_with_all_that_was_acknowledged() {
+fn m03_a_crash_at_any_step_leaves_a_prefix_with_all_that_was_acknowledged() {
     let (_, all, states) = expected();
     let script = script(Class::Memory);
     for pace in [Pace::OneByOne, Pace::AtOnce] {

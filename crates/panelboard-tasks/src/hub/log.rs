@@ -63,7 +63,7 @@ impl Log {
             self.transient.end_older(fence);
         }
         let again = seq <= self.head;
-        if again && !fault::DUPLICATES_TOLD {
+        if again && !fault::DUPLICATES_TOLD.planted() {
             return;
         }
         self.head = self.head.max(seq);
@@ -123,7 +123,8 @@ impl Log {
     /// How a connection from here on begins; `None` if the history must say it.
     pub(super) fn mode(&self, from: Option<&Position>) -> Option<Mode> {
         let Some(from) = from else { return Some(Mode::Fresh) };
-        let of_this_log = Some(&from.epoch) == self.epoch.as_ref() || fault::EPOCH_IGNORED;
+        let of_this_log =
+            Some(&from.epoch) == self.epoch.as_ref() || fault::EPOCH_IGNORED.planted();
         if !of_this_log || from.seq > self.head {
             return Some(Mode::Resync);
         }
@@ -150,7 +151,7 @@ impl Log {
                     at.seq = events.last().map_or(at.seq, |event| event.seq);
                     Next::Deliver(Delivery::Events(events))
                 }
-                After::Older if fault::LAG_SILENT => {
+                After::Older if fault::LAG_SILENT.planted() => {
                     at.seq = self.ring.before();
                     self.next(at, told, now, limits)
                 }

@@ -53,7 +53,7 @@ pub(super) struct Steps<'a> {
 impl Steps<'_> {
     fn decide(&mut self, command: Command) -> Reply {
         match self.state.life {
-            Life::Dead if !fault::DEAD_ACCEPTS => return Reply::Dead,
+            Life::Dead if !fault::DEAD_ACCEPTS.planted() => return Reply::Dead,
             // What is left of its tasks may still go; nothing is written.
             Life::Moved => return self.after_the_move(command),
             _ => {}

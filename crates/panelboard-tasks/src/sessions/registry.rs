@@ -66,7 +66,7 @@ impl<V> Registry<V> {
     pub(crate) fn remove(&self, id: &SessionId, this: &Arc<V>) -> bool {
         let mut map = self.shard(id).lock();
         let same = map.get(id).is_some_and(|known| Arc::ptr_eq(known, this));
-        let taken = match same || fault::REMOVES_BY_NAME {
+        let taken = match same || fault::REMOVES_BY_NAME.planted() {
             true => map.remove(id),
             false => None,
         };

@@ -98,7 +98,7 @@ impl Shared {
             fence: spawn.fence,
             outcome: None,
         };
-        if fault::GUARD_MADE_LATE {
+        if fault::GUARD_MADE_LATE.planted() {
             let make = (Arc::clone(&shared), Arc::clone(&cell));
             self.runtime.spawn(async move {
                 let exit = Exit { shared: make.0, cell: make.1, fence: spawn.fence, outcome: None };
@@ -127,7 +127,7 @@ async fn work(
     share: Arc<TaskShare>,
     at: Lsn,
 ) -> Outcome {
-    if !fault::STARTS_BEFORE_DURABLE && shared.kept(at).await.is_err() {
+    if !fault::STARTS_BEFORE_DURABLE.planted() && shared.kept(at).await.is_err() {
         return Outcome::NotStarted;
     }
     let Spawn { fence, input, .. } = &spawn;

@@ -84,7 +84,7 @@ impl Breaker {
         }
         let next = word::with_a_probe(bits, limits.half_open_max_calls())?;
         let near = self.near();
-        if !fault::LEASE_OF_OLDEST {
+        if !fault::LEASE_OF_OLDEST.planted() {
             self.raise_newest_probe(self.clock.not_before_ms());
         }
         self.exchange(bits, next).is_ok().then(|| Admission::new(next, near))

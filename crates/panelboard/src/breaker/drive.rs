@@ -54,7 +54,7 @@ impl Breaker {
     /// Publishes `next` in the place of `seen`, if `seen` still stands; otherwise tells what does.
     #[inline(always)]
     pub(super) fn exchange(&self, seen: u64, next: u64) -> Result<(), u64> {
-        if fault::BLIND_STORE {
+        if fault::BLIND_STORE.planted() {
             self.hot.word.store(next, Ordering::Release);
             return Ok(());
         }
@@ -62,7 +62,8 @@ impl Breaker {
         // a caller could see generation n+1 beside a `near` far behind it, and a lease beside the
         // time of an older probe. Acquire: a chain of transitions by several threads carries what
         // each of them had seen; on failure it stands for the `load` of another round.
-        let success = if fault::RELAXED_PUBLISH { Ordering::Relaxed } else { Ordering::AcqRel };
+        let success =
+            if fault::RELAXED_PUBLISH.planted() { Ordering::Relaxed } else { Ordering::AcqRel };
         let word = &self.hot.word;
         word.compare_exchange(seen, next, success, Ordering::Acquire).map(|_| ())
     }
@@ -133,7 +134,7 @@ impl Breaker {
 
     /// Runs an event of the permit that `own` admitted, and tells of its transition.
     pub(super) fn drive(&self, own: Admission, event: Event<'_>, now: Duration) -> Recorded {
-        let _held = fault::DECIDES_UNDER_LOCK.then(|| self.overrides.lock());
+        let _held = fault::DECIDES_UNDER_LOCK.planted().then(|| self.overrides.lock());
         match self.exchange_until_done(Some(own), event, now) {
             None => Recorded::Late,
             Some(done) => {
@@ -169,8 +170,9 @@ impl Breaker {
         event: Event<'_>,
         now: Duration,
     ) -> Option<Done> {
-        let early =
-            fault::CLOSING_READ_EARLY.then(|| self.hot.closed_at_ms.load(Ordering::Relaxed));
+        let early = fault::CLOSING_READ_EARLY
+            .planted()
+            .then(|| self.hot.closed_at_ms.load(Ordering::Relaxed));
         let mut bits = self.load();
         loop {
             let near = self.near();
@@ -185,7 +187,7 @@ impl Breaker {
             };
             let given = early.map_or(given, |serving_since_ms| Given { serving_since_ms, ..given });
             let step = step(word, event, &given);
-            let step = if fault::OVERRIDE_LOST && step.cause.is_some() && own.is_some() {
+            let step = if fault::OVERRIDE_LOST.planted() && step.cause.is_some() && own.is_some() {
                 Step { next: Word { over: Override::None, ..step.next }, ..step }
             } else {
                 step
@@ -203,7 +205,7 @@ impl Breaker {
                 }
                 Ok(()) => {
                     let closes = step.next.body.is_serving() && !word.body.is_serving();
-                    self.leave_if(closes && !fault::GROUP_KEEPS_PLACE);
+                    self.leave_if(closes && !fault::GROUP_KEEPS_PLACE.planted());
                     let transition = transition(word, &step, generation + 1, now);
                     return Some(Done {
                         answer: step.answer,
@@ -261,7 +263,7 @@ impl Breaker {
     /// fails they stay raised; all three may be ahead of the word by the length of such a race.
     fn raise(&self, step: &Step, generation: u64, now: Duration) {
         let probe = step.answer == Answer::Admitted { probe: true };
-        if probe && !(fault::LEASE_OF_OLDEST && step.cause.is_none()) {
+        if probe && !(fault::LEASE_OF_OLDEST.planted() && step.cause.is_none()) {
             self.raise_newest_probe(ceil_ms(now));
         }
         if step.cause.is_some() {
@@ -269,7 +271,7 @@ impl Breaker {
             // Not by a reset, after which the back-off is at its first step anyhow: whoever still
             // sees a ramp would take it for the ramp's beginning.
             let begins = matches!(step.cause, Some(Cause::ProbeSucceeded | Cause::Restored))
-                || (fault::RESET_MOVES_RAMP && step.cause == Some(Cause::Reset));
+                || (fault::RESET_MOVES_RAMP.planted() && step.cause == Some(Cause::Reset));
             if begins && step.next.body.is_serving() {
                 self.hot.closed_at_ms.fetch_max(ceil_ms(now), Ordering::Relaxed);
             }

@@ -24,7 +24,7 @@ impl Breaker {
         if bits & NO_FAILURES_MASK == 0 && own.is_untouched(bits, self.near()) {
             let needs = self.hot.limits.short().needs();
             if needs == Needs::NOTHING {
-                if fault::CLOSED_PATH_WRITES {
+                if fault::CLOSED_PATH_WRITES.planted() {
                     self.exchange(bits, bits).ok();
                 }
                 return Recorded::Counted;

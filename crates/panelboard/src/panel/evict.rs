@@ -66,7 +66,7 @@ impl<K: Key> Inner<K> {
     fn take_row(&self) -> bool {
         let bound = self.max_breakers as u64;
         // Relaxed: a number that carries only itself.
-        let more = |rows| (rows < bound || fault::PANEL_UNBOUNDED).then_some(rows + 1);
+        let more = |rows| (rows < bound || fault::PANEL_UNBOUNDED.planted()).then_some(rows + 1);
         self.rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 

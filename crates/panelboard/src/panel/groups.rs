@@ -246,7 +246,7 @@ impl Peers for Member {
         }
         let Members { count, taken, .. } = &*self.members;
         let places = self.rules.places(count.load(Ordering::Relaxed));
-        let entered = if fault::GROUP_CHECKS_THEN_TAKES {
+        let entered = if fault::GROUP_CHECKS_THEN_TAKES.planted() {
             let room = taken.load(Ordering::Relaxed) < places;
             taken.fetch_add(u64::from(room), Ordering::Relaxed);
             room

@@ -65,11 +65,11 @@ impl Life {
     pub(crate) fn retire_unused(&self, sweep: u32) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
         let used = !is_before(sweep_of(seen), sweep);
-        let held = seen & HOLDERS != 0 && !fault::RETIRES_HELD;
+        let held = seen & HOLDERS != 0 && !fault::RETIRES_HELD.planted();
         if used || held || seen & RETIRED != 0 {
             return false;
         }
-        if fault::RETIRES_IN_TWO_STEPS {
+        if fault::RETIRES_IN_TWO_STEPS.planted() {
             self.0.fetch_or(RETIRED, Ordering::Relaxed);
             return true;
         }

@@ -48,8 +48,9 @@ impl<K: Hash + Eq> Map<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let own =
-            |_: &K, held: &Arc<Breaker>| Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY;
+        let own = |_: &K, held: &Arc<Breaker>| {
+            Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY.planted()
+        };
         matches!(self.0.pin().remove_if(key, own), Ok(Some(_)))
     }
 
@@ -114,7 +115,9 @@ impl<K: Hash + Eq> Map<K> {
     {
         let mut rows = self.0.lock();
         let before = rows.len();
-        let own = |held: &Arc<Breaker>| Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY;
+        let own = |held: &Arc<Breaker>| {
+            Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY.planted()
+        };
         rows.retain(|row| !(row.0.borrow() == key && own(&row.1)));
         rows.len() < before
     }

@@ -38,7 +38,7 @@ impl Rule {
     pub(crate) fn failing(&self, seen: &Seen) -> Option<Cause> {
         match self {
             Self::Run(n) => {
-                let enough = n + u32::from(fault::TRIPS_LATE);
+                let enough = n + u32::from(fault::TRIPS_LATE.planted());
                 (seen.run >= enough).then_some(Cause::Failures)
             }
             Self::Rate(rate) => rate.failing(seen),

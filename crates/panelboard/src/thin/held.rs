@@ -74,7 +74,7 @@ impl<P> Held<P> {
         let age = self.by_context.get(&context)?.newest()?;
         let runs = self.by_age.get(&age).is_some_and(|waiting| waiting.until_ms > now_ms);
         // Those below it are older. The next look at the leases takes them.
-        if runs || fault::THIN_ENDS_EXPIRED { self.take(age) } else { None }
+        if runs || fault::THIN_ENDS_EXPIRED.planted() { self.take(age) } else { None }
     }
 
     /// The oldest permits as far as their leases are over, but not all of very many.

@@ -77,7 +77,8 @@ impl OwnRing {
         }
         let count = cell.count.load(Ordering::Acquire);
         // Relaxed: ordered by the Acquire before it.
-        let still = cell.stamp.load(Ordering::Relaxed) == at.bits() || fault::OWN_CELL_TORN;
+        let still =
+            cell.stamp.load(Ordering::Relaxed) == at.bits() || fault::OWN_CELL_TORN.planted();
         if still { count } else { 0 }
     }
 }
@@ -90,7 +91,7 @@ impl Cell {
         if at.is_before(self.stamp.load(Ordering::Relaxed)) {
             return;
         }
-        if !fault::OWN_CELL_TORN {
+        if !fault::OWN_CELL_TORN.planted() {
             self.stamp.store(Stamp::NONE, Ordering::Relaxed);
         }
         self.count.store(1, Ordering::Release);

@@ -267,7 +267,7 @@ impl<const BITS: u32> Place<BITS> {
     #[inline]
     pub(crate) fn count(self, cell: u64) -> u64 {
         let life = ((1 << LIFE_BITS) - 1) << LIFE_SHIFT;
-        let any_life = if crate::fault::WINDOW_KEEPS_OLD_LIFE { life } else { 0 };
+        let any_life = if crate::fault::WINDOW_KEEPS_OLD_LIFE.planted() { life } else { 0 };
         let count = (cell ^ self.tag) & !any_life;
         if count <= self.mask { count } else { 0 }
     }

@@ -233,7 +233,7 @@ impl Ring {
         loop {
             let counted = at.count_in(seen);
             let Counted::Write(next) = counted else { return (counted, met) };
-            if fault::BUCKET_BLIND_ADD && matches!(at.owner(seen), Owner::Own(_)) {
+            if fault::BUCKET_BLIND_ADD.planted() && matches!(at.owner(seen), Owner::Own(_)) {
                 cell.store(next, order);
                 return (counted, met);
             }

@@ -14,7 +14,7 @@ impl Steps<'_> {
         if self.state.zombies.remove(&fence) {
             self.effects.push(Effect::ZombieEnded(fence));
         }
-        let by_key = fault::CLEANS_UP_BY_KEY && holder.is_some();
+        let by_key = fault::CLEANS_UP_BY_KEY.planted() && holder.is_some();
         if holder == Some(fence) || by_key {
             self.end_active(outcome);
             self.effects.push(Effect::Joined(fence));
@@ -35,7 +35,7 @@ impl Steps<'_> {
         if rollback {
             self.record_under(fence, Kind::RolledBack { run, since: base }, Bytes::new());
         }
-        if !fault::STEER_LOST {
+        if !fault::STEER_LOST.planted() {
             self.requeue(inbox);
         }
     }
@@ -47,7 +47,7 @@ impl Steps<'_> {
             Outcome::Failed(why) | Outcome::Panicked(why) => (RunStatus::Failed, why),
             Outcome::Dropped | Outcome::NotStarted => (RunStatus::Lost, Bytes::new()),
         };
-        let late_ok = fault::LATE_OK_WINS && own == RunStatus::Succeeded;
+        let late_ok = fault::LATE_OK_WINS.planted() && own == RunStatus::Succeeded;
         match phase {
             Phase::Stopping { reason, .. } if !late_ok => {
                 (reason.status(), own == RunStatus::Succeeded, body)

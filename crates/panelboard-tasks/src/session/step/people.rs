@@ -81,7 +81,7 @@ impl Steps<'_> {
 
     /// H6, S16: by the connection's own number; no run is touched, but for a timer that may be.
     pub(super) fn detach(&mut self, connection: ConnId) -> Reply {
-        if fault::DETACHES_ALL {
+        if fault::DETACHES_ALL.planted() {
             self.state.connections.clear();
         }
         if self.state.connections.remove(&connection) && self.state.connections.is_empty() {

@@ -17,7 +17,7 @@ impl Steps<'_> {
             _ => Some(StopReason::Cleared),
         };
         if let Some(reason) = reason
-            && !fault::CANCELLED_STARTS
+            && !fault::CANCELLED_STARTS.planted()
         {
             return Reply::Spawned(Err(reason));
         }
@@ -42,7 +42,7 @@ impl Steps<'_> {
                 }
                 _ => Err(Fenced::Stopping),
             },
-            _ if fault::UNFENCED_EFFECT => Ok(self.state.last_run),
+            _ if fault::UNFENCED_EFFECT.planted() => Ok(self.state.last_run),
             _ => Err(Fenced::Stale),
         };
         match written {

@@ -27,7 +27,7 @@ impl Steps<'_> {
 
     /// S9: it is taken out of where it waits, so nothing can start it.
     fn cancel_waiting(&mut self, run: RunId) -> bool {
-        if fault::CANCELLED_STARTS {
+        if fault::CANCELLED_STARTS.planted() {
             let waits = self.state.status(run) == Some(RunStatus::Queued);
             if waits {
                 self.end(self.state.fence, run, RunStatus::Cancelled, false, Bytes::new());
@@ -114,7 +114,7 @@ impl Steps<'_> {
             self.end(fence, run, RunStatus::Cancelled, false, Bytes::new());
             self.leave(run, fence, phase, StopReason::Cleared);
         }
-        if !fault::CLEAR_WITHOUT_FENCE {
+        if !fault::CLEAR_WITHOUT_FENCE.planted() {
             self.next_fence();
         }
         self.state.era += 1;

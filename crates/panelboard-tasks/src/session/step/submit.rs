@@ -18,7 +18,7 @@ impl Steps<'_> {
         // Before everything else: a replay must work also where a new run would be refused.
         match self.known(submission.key.as_ref()) {
             Err(()) => return Reply::Refused(Refused::KeyMismatch),
-            Ok(Some(Used::Run(run))) if !fault::KEY_IGNORED => return self.replay(run),
+            Ok(Some(Used::Run(run))) if !fault::KEY_IGNORED.planted() => return self.replay(run),
             Ok(Some(Used::Answer(_))) => return Reply::Refused(Refused::KeyMismatch),
             Ok(_) => {}
         }
@@ -101,7 +101,7 @@ impl Steps<'_> {
             self.end(fence, earlier.run, RunStatus::Superseded, false, Bytes::new());
         }
         self.stop_active(reason, false, reason == StopReason::RolledBack);
-        if fault::INTERRUPT_STARTS_AT_ONCE {
+        if fault::INTERRUPT_STARTS_AT_ONCE.planted() {
             self.release();
         }
         Self::accepted(run, RunStatus::Queued, Some(0))
