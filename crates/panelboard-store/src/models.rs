@@ -5,115 +5,21 @@
 //! reached, no more and no less: "no less" shows that the checker has explored. A wake-up that is
 //! lost is a thread that waits for ever, which both checkers report.
 
-#[cfg(panelboard_loom)]
-use loom as checker;
-#[cfg(panelboard_shuttle)]
-use shuttle as checker;
-
 use std::{
-    collections::{BTreeSet, VecDeque},
-    future::Future,
-    pin::pin,
+    collections::VecDeque,
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
+
+use panelboard_explore::{block_on, explore};
 
 use crate::{
     error::{SubmitError, WriteError},
     ids::{Class, Epoch, Lsn, Tag},
     queue::{Queue, Room, Size, Taken},
     receipt::{Outcome, Receipt, Written, pair},
-    sync::{Condvar, Mutex, wait},
     watermark::{Reached, Watermark},
 };
-
-type Task<S> = fn(&S) -> String;
-
-/// Runs `tasks` on a world in every order, and asserts that what they answered, with what the world
-/// is at the end, is exactly one of `expected`.
-fn explore<S: Send + Sync + 'static>(
-    world: fn() -> S,
-    tasks: &'static [Task<S>],
-    end: Task<S>,
-    expected: &[&str],
-) {
-    // Not the checker's: it counts across executions.
-    let reached: Arc<std::sync::Mutex<BTreeSet<String>>> = Arc::default();
-    let seen = Arc::clone(&reached);
-    run(move || {
-        let world = Arc::new(world());
-        let gate = Arc::new(Mutex::new(()));
-        let (own, spawned) = tasks.split_last().expect("a model has threads");
-        let threads: Vec<_> = spawned
-            .iter()
-            .map(|&task| {
-                let (world, gate) = (Arc::clone(&world), Arc::clone(&gate));
-                checker::thread::spawn(move || pass(&gate, task, &*world))
-            })
-            .collect();
-        let last = pass(&gate, *own, &*world);
-        let mut told: Vec<_> =
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
-        told.push(last);
-        let outcome = format!("{} | {}", told.join(", "), end(&world));
-        seen.lock().unwrap_or_else(PoisonError::into_inner).insert(outcome);
-    });
-    let reached = reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let expected: BTreeSet<String> = expected.iter().map(|&outcome| outcome.into()).collect();
-    assert_eq!(reached, expected);
-}
-
-/// A lock that all threads share at first, so that loom does not take their first steps for
-/// independent of each other.
-fn pass<S>(gate: &Mutex<()>, task: Task<S>, world: &S) -> String {
-    if cfg!(panelboard_loom) {
-        drop(gate.lock());
-    }
-    task(world)
-}
-
-#[cfg(panelboard_loom)]
-fn run(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 100_000;
-    builder.check(model);
-}
-
-#[cfg(panelboard_shuttle)]
-fn run(model: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_dfs(model, None);
-}
-
-/// A thread's bell, as a runtime's waker.
-struct Bell {
-    rung: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *self.rung.lock() = true;
-        self.changed.notify_one();
-    }
-}
-
-/// Polls when it is woken, and only then.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let bell = Arc::new(Bell { rung: Mutex::new(false), changed: Condvar::new() });
-    let waker = Waker::from(Arc::clone(&bell));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        let mut rung = bell.rung.lock();
-        while !*rung {
-            rung = wait(&bell.changed, rung);
-        }
-        *rung = false;
-    }
-}
 
 /// Longer than any model runs.
 const LONG: Duration = Duration::from_secs(3_600);

@@ -2,12 +2,11 @@
 //! steps of two or three threads.
 //!
 //! Each model is named for the claim that it checks and states the set of outcomes that must be
-//! reached, no more and no less: see `explore.rs`. Loom takes what has no runtime in it: the lock,
-//! the map of sessions, and the wake-up of a cursor. Shuttle takes these too, and whole sessions
-//! with their tasks.
+//! reached, no more and no less (`panelboard-explore`). Loom takes what has no runtime in it: the
+//! lock, the map of sessions, and the wake-up of a cursor. Shuttle takes these too, and whole
+//! sessions with their tasks.
 
 mod cursor;
-mod explore;
 mod lock;
 mod registry;
 #[cfg(panelboard_shuttle)]

@@ -4,10 +4,8 @@
 //! Each model is named for the claim that it checks and states the set of outcomes that must be
 //! reached, no more and no less. "No more" is the claim. "No less" shows that the checker has
 //! explored: loom can take a compare-exchange loop for race-free after a single execution, so every
-//! thread first passes a gate (`explore.rs`), and shuttle's depth-first search, which knows no weak
+//! thread first passes a gate, and shuttle's depth-first search, which knows no weak
 //! memory but misses no interleaving, must reach the same set.
-
-mod explore;
 
 mod deadlines;
 mod outcomes;
@@ -26,6 +24,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use panelboard_explore as explore;
 
 use crate::{
     Breaker, Clock, Config, ConfigBuilder, OpenFor, Permit, Recorded, Rejected, State, TimeSource,

@@ -1,6 +1,7 @@
 //! The lock: one closure at a time, and a thread's own mark.
 
-use super::explore::{Size::Small, explore};
+use panelboard_explore::explore;
+
 use crate::guarded::{Guarded, LockError};
 
 /// Reads, and writes one more than it read: two at once would lose one.
@@ -16,7 +17,6 @@ fn raise(value: &Guarded<u32>) -> String {
 #[test]
 fn p1_two_closures_run_one_after_the_other() {
     explore(
-        Small,
         || Guarded::new(0),
         &[raise, raise],
         |value| format!("{:?}", value.with(|value| *value)),
@@ -33,7 +33,6 @@ fn nested(outer: &Guarded<u32>, inner: &Guarded<u32>) -> String {
 #[test]
 fn s15_who_nests_is_told_so_and_nobody_waits_for_ever() {
     explore(
-        Small,
         || (Guarded::new(0), Guarded::new(0)),
         &[|(one, other)| nested(one, other), |(one, other)| nested(other, one)],
         |(one, other)| format!("{:?}", one.with(|_| ()).and(other.with(|_| ()))),

@@ -5,10 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::explore::{
-    Size::{Large, Small},
-    explore,
-};
+use panelboard_explore::explore;
+
 use crate::{
     journal::Lsn,
     session::{Command, Given, Record, Reply, SessionId, SessionLimits, State, step},
@@ -98,7 +96,6 @@ impl World {
 #[test]
 fn s14_a_session_that_is_given_up_while_it_is_written_to_is_there_once() {
     explore(
-        Small,
         World::new,
         &[World::write, World::passivate],
         World::end,
@@ -109,7 +106,6 @@ fn s14_a_session_that_is_given_up_while_it_is_written_to_is_there_once() {
 #[test]
 fn s14_two_who_write_and_one_who_gives_up_see_one_session() {
     explore(
-        Large,
         World::new,
         &[World::write, World::write, World::passivate],
         World::end,
@@ -125,7 +121,6 @@ fn s14_two_who_write_and_one_who_gives_up_see_one_session() {
 #[test]
 fn s14_two_who_give_up_take_out_what_they_marked_and_nothing_else() {
     explore(
-        Large,
         World::new,
         &[World::write, World::passivate, World::passivate],
         World::end,

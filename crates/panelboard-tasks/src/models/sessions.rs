@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use super::explore::{
-    Size::{self, Large, Small},
-    Step, block_on, explore,
-};
+use panelboard_explore::{Step, block_on, explore, explore_long};
+
 use crate::{
     journal::MemoryJournal,
     session::{
@@ -119,19 +117,13 @@ impl World {
 }
 
 #[track_caller]
-fn explore_sessions(
-    size: Size,
-    world: fn() -> World,
-    threads: &'static [Step<World>],
-    expected: &[&str],
-) {
-    explore(size, world, threads, World::end, expected);
+fn explore_sessions(world: fn() -> World, threads: &'static [Step<World>], expected: &[&str]) {
+    explore_long(world, threads, World::end, expected);
 }
 
 #[test]
 fn s10_a_cancel_and_the_end_of_a_run_are_one_before_the_other() {
     explore_sessions(
-        Large,
         World::with_a_run,
         &[|world: &World| world.cancel(1)],
         &[
@@ -145,7 +137,6 @@ fn s10_a_cancel_and_the_end_of_a_run_are_one_before_the_other() {
 #[test]
 fn s02_of_two_submits_one_is_admitted_or_one_after_the_other() {
     explore_sessions(
-        Large,
         World::new,
         &[
             |world: &World| world.submit(Policy::Reject),
@@ -163,7 +154,6 @@ fn s02_of_two_submits_one_is_admitted_or_one_after_the_other() {
 #[test]
 fn s14_a_submit_and_a_clear_are_one_before_the_other() {
     explore_sessions(
-        Large,
         World::new,
         &[
             |world: &World| world.submit(Policy::Reject),
@@ -180,7 +170,6 @@ fn s14_a_submit_and_a_clear_are_one_before_the_other() {
 #[test]
 fn s14_a_clear_if_idle_never_clears_under_a_run() {
     explore_sessions(
-        Large,
         World::new,
         &[
             |world: &World| world.submit(Policy::Reject),
@@ -193,7 +182,6 @@ fn s14_a_clear_if_idle_never_clears_under_a_run() {
 #[test]
 fn s11_an_interrupt_and_the_end_of_a_run_never_leave_two_at_once() {
     explore_sessions(
-        Large,
         World::with_a_run,
         &[|world: &World| world.submit(Policy::Interrupt)],
         &[
@@ -207,7 +195,6 @@ fn s11_an_interrupt_and_the_end_of_a_run_never_leave_two_at_once() {
 #[test]
 fn s16_a_cancel_of_one_that_waits_and_its_start_are_one_before_the_other() {
     explore_sessions(
-        Large,
         || {
             let world = World::with_a_run();
             world.submit(Policy::Enqueue);
@@ -225,7 +212,6 @@ fn s16_a_cancel_of_one_that_waits_and_its_start_are_one_before_the_other() {
 #[test]
 fn s25_a_steer_and_the_end_of_a_run_lose_nothing() {
     explore_sessions(
-        Large,
         World::with_a_run,
         &[
             |world: &World| world.submit(Policy::Steer),
@@ -246,18 +232,12 @@ fn note(world: &World) -> String {
 
 #[test]
 fn m8_the_journal_has_the_records_in_the_order_of_their_seq() {
-    explore_sessions(
-        Small,
-        World::new,
-        &[note, note],
-        &["1, 2 | ; 0 entered", "2, 1 | ; 0 entered"],
-    );
+    explore(World::new, &[note, note], World::end, &["1, 2 | ; 0 entered", "2, 1 | ; 0 entered"]);
 }
 
 #[test]
 fn s28_a_session_that_is_given_up_while_it_is_written_to_goes_on_from_its_log() {
     explore_sessions(
-        Large,
         World::new,
         &[note, note, |world: &World| {
             block_on(world.sessions.passivate(&world.id)).expect("available").to_string()

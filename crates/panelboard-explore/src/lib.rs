@@ -1,4 +1,20 @@
-//! Runs a model through every interleaving, and compares what was reached with what must be.
+//! Does a model reach exactly the outcomes that it states, in every interleaving?
+//!
+//! A *model* is a few steps of shipped code in two or three threads, under loom or under shuttle.
+//! It states the set of outcomes that must be reached, no more and no less. "No more" is the claim.
+//! "No less" shows that the checker has searched: loom can take a compare-exchange loop for
+//! race-free after a single execution, so every thread first passes a gate, and shuttle's
+//! depth-first search, which knows no weak memory but misses no interleaving, must reach the same
+//! set.
+//!
+//! What this crate does not do: it names no breaker, session or store, and in a build without a
+//! checker (`--cfg panelboard_loom`, `--cfg panelboard_shuttle`) it is empty.
+
+#![cfg(any(panelboard_loom, panelboard_shuttle))]
+
+#[cfg(panelboard_loom)]
+mod clock;
+mod wait;
 
 use std::{
     collections::BTreeSet,
@@ -15,17 +31,18 @@ use loom as checker;
 use shuttle as checker;
 
 use checker::sync::atomic::{AtomicUsize, Ordering};
+pub use wait::block_on;
 
 /// What a thread of a model does; it answers what it saw.
-pub(super) type Step<S> = fn(&S) -> String;
+pub type Step<S> = fn(&S) -> String;
 
 /// As a [`Step`], told as which of a model's threads it runs.
-pub(super) type Part<S> = fn(&S, usize) -> String;
+pub type Part<S> = fn(&S, usize) -> String;
 
 /// Makes a world, runs `threads` on it in every order, looks at the `end`, and asserts that the
 /// outcomes are exactly `expected`: `a, b | end`.
 #[track_caller]
-pub(super) fn explore<S: Send + Sync + 'static>(
+pub fn explore<S: Send + Sync + 'static>(
     world: fn() -> S,
     threads: &'static [Step<S>],
     end: Step<S>,
@@ -38,7 +55,7 @@ pub(super) fn explore<S: Send + Sync + 'static>(
 /// As [`explore`], for threads of so many steps that a depth-first search without pruning would not
 /// end: shuttle takes random schedules for them. Loom prunes, and explores them like the others.
 #[track_caller]
-pub(super) fn explore_long<S: Send + Sync + 'static>(
+pub fn explore_long<S: Send + Sync + 'static>(
     world: fn() -> S,
     threads: &'static [Step<S>],
     end: Step<S>,
@@ -68,7 +85,7 @@ fn stated<S: Send + Sync + 'static>(
 /// Runs `parts` at once, in every order, and one after the other in each order; None if both
 /// reach the same outcomes and, at once, those of `beyond` too. Then each part takes place as if
 /// at one instant. Adds the executions to `sum`.
-pub(super) fn at_one_instant<S: Send + Sync + 'static>(
+pub fn at_one_instant<S: Send + Sync + 'static>(
     world: fn() -> S,
     parts: &[Part<S>],
     end: Step<S>,
@@ -92,7 +109,7 @@ pub(super) fn at_one_instant<S: Send + Sync + 'static>(
 }
 
 /// With `PANELBOARD_COUNT` set, says how many executions a model took.
-pub(super) fn count(model: &Location<'_>, executions: u64) {
+pub fn count(model: &Location<'_>, executions: u64) {
     if std::env::var_os("PANELBOARD_COUNT").is_none() {
         return;
     }
@@ -241,10 +258,9 @@ fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
     let limit = from_environment("PANELBOARD_MODEL_LIMIT").map(std::time::Duration::from_secs);
     // Loom looks at its limit at its checkpoints only, and does not say that it has stopped.
     (builder.max_duration, builder.checkpoint_interval) = (limit, 1_000);
-    let clock = crate::Clock::system();
-    let start = clock.now();
+    let start = clock::start();
     builder.check(model);
-    let ended = limit.is_none_or(|limit| clock.now() - start < limit);
+    let ended = limit.is_none_or(|limit| start.elapsed() < limit);
     if !ended {
         tell(format_args!("cut off by its limit"));
     }
@@ -256,11 +272,18 @@ fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
 /// from `PANELBOARD_SEED`. Fewer than the default may miss an outcome, and are not held to it.
 #[cfg(panelboard_shuttle)]
 fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
-    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::{
+        Config, Runner,
+        scheduler::{DfsScheduler, PctScheduler, RandomScheduler},
+    };
 
     const SCHEDULES: u64 = 20_000;
+    let mut config = Config::default();
+    // Bytes: the tasks of a session hold futures of others on their stacks.
+    config.stack_size = 256 << 10;
     if size == Size::Small {
-        shuttle::check_dfs(model, None);
+        let search = DfsScheduler::new(None, false);
+        Runner::new(search, config).run(model);
         return true;
     }
     let schedules = from_environment("PANELBOARD_SCHEDULES").unwrap_or(SCHEDULES);
@@ -268,11 +291,11 @@ fn run(size: Size, model: impl Fn() + Send + Sync + 'static) -> bool {
     let model = Arc::new(model);
     let again = Arc::clone(&model);
     let random = RandomScheduler::new_from_seed(seed, schedules as usize);
-    let mut ran = shuttle::Runner::new(random, shuttle::Config::default()).run(move || again());
+    let mut ran = Runner::new(random, config.clone()).run(move || again());
     for depth in 2..=5 {
         let again = Arc::clone(&model);
         let pct = PctScheduler::new_from_seed(seed, depth, schedules.div_ceil(4) as usize);
-        ran += shuttle::Runner::new(pct, shuttle::Config::default()).run(move || again());
+        ran += Runner::new(pct, config.clone()).run(move || again());
     }
     tell(format_args!("{ran} schedules, random and PCT, seed {seed}"));
     schedules >= SCHEDULES
