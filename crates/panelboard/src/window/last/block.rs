@@ -186,3 +186,62 @@ impl Sum {
 
 /// Of four blocks' outcomes, those that failed.
 const ALL_FAILED: u64 = u64::MAX / 3 * FAILED;
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    const LAST_LIFE: u16 = (1 << LIFE_BITS) - 1;
+
+    #[test]
+    fn of_two_lives_the_later_is_the_one_that_is_little_ahead() {
+        let head = |life| Head::NONE.of(life).append(FAILED);
+        let rows = [
+            (5, 5, false),
+            (6, 5, true),
+            (7, 5, true),
+            (5 + 1_023, 5, true),
+            (5 + 1_024, 5, false),
+            (5, 6, false),
+            (0, LAST_LIFE, true),
+            (1, LAST_LIFE, true),
+            (LAST_LIFE, 0, false),
+        ];
+        for (own, life, later) in rows {
+            assert_eq!(head(own).is_later_than(life), later, "{own} beside {life}");
+        }
+        assert!(!Head::NONE.of(6).is_later_than(5), "one without outcomes says nothing");
+    }
+
+    #[test]
+    fn a_place_has_been_overtaken_only_by_a_later_block() {
+        let block = |number| Head::NONE.of(5).anew(number);
+        assert!(block(8).is_later_block(block(7)));
+        assert!(block(3).is_later_block(block(BLOCK_NUMBERS)), "the numbers have come round");
+        assert!(!block(7).is_later_block(block(7)));
+        assert!(!block(6).is_later_block(block(7)));
+        assert!(!Head(0).is_later_block(block(BLOCK_NUMBERS)), "nobody has written there");
+    }
+
+    #[test]
+    fn a_group_is_known_by_its_number_and_its_life() {
+        let tag = |life, block| Head::NONE.of(life).anew(block).group_tag();
+        assert_eq!(tag(5, 0), tag(5, GROUP - 1));
+        assert_ne!(tag(5, 0), tag(5, GROUP));
+        assert_ne!(tag(5, 0), tag(6, 0));
+        assert_ne!(tag(0, 0), 0, "no sum is told from one of nothing");
+    }
+
+    #[test]
+    fn going_back_is_another_number_of_the_same_life() {
+        for life in [0, 1, 5, LAST_LIFE] {
+            for (block, blocks) in (0..4).flat_map(|block| [0, 1, 2, 17].map(|back| (block, back)))
+            {
+                let back = Head::NONE.of(life).anew(block).append(SLOW).back(blocks);
+                let number = block.wrapping_sub(blocks) & BLOCK_NUMBERS;
+                let told = (back.life(), back.block(), back.outcomes());
+                assert_eq!(told, (life, number, 1), "{blocks} before block {block}");
+            }
+        }
+    }
+}

@@ -144,14 +144,20 @@ fn a_full_shared_cell_hands_on_to_the_next() {
     window.good(0, 0);
     let shared = |ring: &Ring, count| ring.0[0].store(at.holding(count), Ordering::SeqCst);
     window.good.all_shared().for_each(|ring| shared(ring, at.room() - 1));
-    // The second one finds it full, and makes the slots.
+    // The first one fills it, and makes the slots; the second has one of its own.
     (0..2).for_each(|_| elsewhere(|| window.good_shared(at)));
     assert_eq!(window.counts(0, 0).calls, at.room() + 2);
     assert!(window.good.is_spread());
-    window.good.all_shared().for_each(|ring| shared(ring, at.room()));
-    elsewhere(|| window.good_shared(at));
     let rings = window.good.all_shared().count() as u64;
-    assert_eq!(window.counts(0, 0).calls, rings * at.room() + 1, "then all are full");
+    for place in 0..rings {
+        let all = window.good.all_shared().zip(0..);
+        all.for_each(|(ring, index)| shared(ring, at.room() - u64::from(index == place)));
+        // Whichever is the thread's: of two places at least one is not, and the call is not lost.
+        elsewhere(|| window.good_shared(at));
+        assert_eq!(window.counts(0, 0).calls, rings * at.room() + 1, "{place} had room for one");
+        elsewhere(|| window.good_shared(at));
+        assert_eq!(window.counts(0, 0).calls, rings * at.room() + 1, "then all are full");
+    }
     assert!(rings * at.room() >= 40_000, "40 million a second");
 }
 
@@ -208,6 +214,17 @@ fn a_window_of_another_length_starts_empty_and_the_same_length_keeps_it() {
         fill(0);
         assert_eq!((window.counts(0, 0).calls, window.rejections(0, 0)), (2, 1), "{length:?}");
     }
+}
+
+#[test]
+fn what_was_counted_at_the_new_length_meanwhile_stays() {
+    let window = window(1_000);
+    failed(&window, 0, 0);
+    window.set_length(Duration::from_millis(2_000));
+    failed(&window, 0, 0);
+    // As the thread that changed it would, if the call came before it was done.
+    window.bad.failed.forget_before(Scale::from_bits(window.scale.load(Ordering::Relaxed)));
+    assert_eq!(failures(&window, 0, 0), 1);
 }
 
 #[test]
