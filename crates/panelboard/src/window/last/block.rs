@@ -233,6 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn the_word_of_a_group_says_what_its_blocks_hold() {
+        let outcomes = [0, FAILED, SLOW, FAILED | SLOW];
+        let block = |number: u64| {
+            let full =
+                |head: Head, call: u32| head.append(outcomes[(number as u32 + call) as usize % 4]);
+            (0..BLOCK).fold(Head::NONE.of(5).anew(number), full)
+        };
+        let last = Head::NONE.of(5).anew(2 * GROUP - 1);
+        let mut read = Sum::default();
+        (GROUP..2 * GROUP).for_each(|number| read.block(block(number)));
+        let half = GROUP * u64::from(BLOCK) / 2;
+        let counts = WindowCounts { calls: 2 * half, failures: half, slow: half };
+        let word = Sum { ..read }.of_group(last);
+        assert_eq!(read.counts(), counts);
+        let mut known = Sum::default();
+        assert!(known.group(word, last));
+        assert_eq!(known.counts(), counts);
+        assert!(!Sum::default().group(word, last.back(GROUP)), "of another group");
+    }
+
+    #[test]
     fn going_back_is_another_number_of_the_same_life() {
         for life in [0, 1, 5, LAST_LIFE] {
             for (block, blocks) in (0..4).flat_map(|block| [0, 1, 2, 17].map(|back| (block, back)))
