@@ -386,6 +386,39 @@ mod tests {
     }
 
     #[test]
+    fn a_lap_earlier_is_the_same_cell_of_then() {
+        for width in widths().step_by(37) {
+            let place = |n| Scale::new(width).place::<5>(n, 3);
+            let parts = |place: Place<5>| (place.tag, place.mask, place.epoch);
+            for n in times(width) {
+                let then = n.checked_sub(32 * width).map(place);
+                assert_eq!(place(n).a_lap_earlier().map(parts), then.map(parts), "{width} {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_is_of_its_life_and_era_whatever_it_is_and_whatever_the_lap() {
+        let at = |era: u64, n: u64, life: u16| {
+            Scale(Scale::new(1).0 | era << SCALE_ERA_SHIFT).place::<5>(n, life)
+        };
+        let own = at(2, 1_000, 100);
+        for sum in [0, 1, -1, 1 << 20, -(1 << 20), 1 << 45] {
+            let word = own.sum(sum);
+            assert_eq!(signed(word), sum);
+            for now in [0, 31, 1_000, LAST] {
+                let owner = at(2, now, 100).owner_of_sum(word);
+                assert!(matches!(owner, Owner::Own(_)), "{sum} at {now}: {owner:?}");
+            }
+            assert_eq!(at(2, 0, 101).owner_of_sum(word), Owner::Earlier, "{sum}");
+            assert_eq!(at(2, LAST, 99).owner_of_sum(word), Owner::Later, "{sum}");
+            assert_eq!(at(3, 0, 100).owner_of_sum(word), Owner::Earlier, "{sum}");
+            assert_eq!(at(1, LAST, 100).owner_of_sum(word), Owner::Later, "{sum}");
+        }
+        assert_eq!(own.owner_of_sum(0), Owner::Earlier, "untouched");
+    }
+
+    #[test]
     fn widths_differ_and_eras_follow_each_other() {
         let mut last = Scale::new(1);
         for width in 2..2 + SCALE_ERAS + 10 {
