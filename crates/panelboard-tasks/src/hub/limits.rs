@@ -34,8 +34,8 @@ pub struct HubLimits {
     pub message_bytes: usize,
     /// Keys of a session with a latest value: beyond, a new one is refused.
     pub keys: usize,
-    /// While at most so many are connected to a session, all of them are told when one comes or goes;
-    /// with more, when they are told something else. 0: nobody is told how many there are.
+    /// While at most so many are connected to a session, all of them are told when one comes or
+    /// goes; with more, when they are told something else. 0: nobody is told how many there are.
     pub presence: usize,
     /// Between two deliveries to one connection of what is not durable. Durable events never wait.
     pub transient_interval: Duration,
