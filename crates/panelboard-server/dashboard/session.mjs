@@ -193,7 +193,7 @@ export class Session {
     if (seq <= this.seq) return;
     this.seq = seq;
     if (event === 'session.cleared') { this.cleared(data.era); return; }
-    if (event === 'queue.changed') { this.queue = data.queue; return; }
+    if (event === 'queue.changed') { this.dequeued(String(run)); return; }
     if (event === 'memory.changed') { this.needs.memory = true; return; }
     if (run !== undefined) this.runEvent(this.run(run), event, at, data);
   }
@@ -203,7 +203,7 @@ export class Session {
       case 'run.created':
         Object.assign(r, { input: textOf(data.input), created: at });
         r.move(data.status);
-        if (data.status === 'queued') this.enqueued(r.run, data.position);
+        if (data.status === 'queued') this.enqueued(r.run, data);
         break;
       case 'run.started':
         r.started ??= at;
@@ -223,7 +223,8 @@ export class Session {
       case 'run.answered': r.move('running'); break;
       case 'run.stopping': r.reason ??= data.reason ?? null; r.move('stopping'); break;
       case 'run.finished':
-        this.dequeued(r.run);
+        // The end of one that waited, or was read by the one that runs, is no end of that one.
+        if (!this.dequeued(r.run)) this.unsteer();
         // What was noted meanwhile may have gone with it.
         if (data.status === 'rolled_back') this.needs.memory = true;
         if (isOver(r.status)) break;
@@ -234,14 +235,36 @@ export class Session {
     }
   }
 
-  enqueued(run, position) {
+  /** Those who wait among others have a place there; one that the running answer may yet read has
+   * none, and stands at the end. */
+  enqueued(run, { position, on_conflict: policy }) {
     if (this.queue.some((q) => q.run === run)) return;
-    const last = this.queue.length + 1;
-    this.queue = [...this.queue, { run, position: position ?? last, steer: false }];
+    const steer = position === undefined;
+    const others = this.queue.findIndex((q) => q.steer);
+    const last = others < 0 ? this.queue.length : others;
+    const front = ['interrupt', 'rollback'].includes(policy);
+    const at = steer ? this.queue.length : Math.min(position, last);
+    this.placed(this.queue.toSpliced(at, 0, { run, steer, front }));
   }
 
+  /** Whether it waited. */
   dequeued(run) {
-    if (this.queue.some((q) => q.run === run)) this.queue = this.queue.filter((q) => q.run !== run);
+    if (!this.queue.some((q) => q.run === run)) return false;
+    this.placed(this.queue.filter((q) => q.run !== run));
+    return true;
+  }
+
+  /** What the answer that has ended did not read waits among the others: in the order in which it
+   * was said, after what goes first. */
+  unsteer() {
+    if (!this.queue.some((q) => q.steer)) return;
+    const all = this.queue.map((q) => ({ ...q, steer: false }));
+    const byNumber = (a, b) => Number(a.run) - Number(b.run);
+    this.placed([...all.filter((q) => q.front), ...all.filter((q) => !q.front).sort(byNumber)]);
+  }
+
+  placed(queue) {
+    this.queue = queue.map((q, position) => ({ ...q, position }));
   }
 
   cleared(era) {

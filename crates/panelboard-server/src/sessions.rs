@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | what can be done with them, whatever the transport | `service` |
 //! | what do a session's records come to | `fold` |
-//! | what is in memory of a log, and who is told when it grows | `book` |
+//! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
-//! | who keeps the records | `keeper`, `stored` |
+//! | who keeps the records, and from when on are they told | `keeper`, `stored` |
+//! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | how are they doing, in numbers | `figures` |
@@ -27,6 +28,7 @@ pub(crate) mod start;
 mod stored;
 #[cfg(test)]
 mod tests;
+pub(crate) mod told;
 pub(crate) mod trouble;
 mod turn;
 pub(crate) mod words;

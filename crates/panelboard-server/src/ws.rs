@@ -9,7 +9,7 @@ mod frame;
 mod handshake;
 mod socket;
 
-pub(crate) use frame::Incoming;
+pub(crate) use frame::{Incoming, encode, payload};
 pub(crate) use handshake::accept;
 pub(crate) use socket::{ReadError, Socket, WriteError};
 

@@ -16,15 +16,18 @@ use bytes::Bytes;
 
 pub use cursor::{Cursor, CursorError};
 pub use delivery::{
-    AttachRefused, Delivery, DeltaRefused, Ended, Epoch, Event, Mode, Position, Welcome,
+    AttachRefused, Delivery, DeltaRefused, Ended, Epoch, Event, Mode, Offset, Position, Welcome,
 };
 pub use history::{History, HistoryError};
 pub use limits::HubLimits;
+use log::Log;
+#[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) use news::News;
+pub(crate) use news::Of;
 use topic::Topic;
 
 use crate::{
     clock::Clock,
-    journal::BoxFuture,
     session::{ConnId, Fence, SessionId},
     sessions::Registry,
     sync::{QUIET, QuietU64},
@@ -49,21 +52,21 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use panelboard_tasks::{Delivery, Fence, Hub, Mode, SessionId};
+/// use panelboard_tasks::{Delivery, Event, Fence, Hub, Mode, SessionId};
 ///
 /// let hub = Hub::in_memory("boot-1");
 /// let chat = SessionId::new("chat-1")?;
 /// let (welcome, mut tab) = hub.attach(&chat, None).await?;
 /// assert_eq!(welcome.mode, Mode::Fresh);
 ///
-/// hub.publish(&chat, 1, Fence(1), r#"{"type": "run.created"}"#)?;
+/// hub.publish(&chat, Fence(1), Event::new(1, r#"{"type": "run.created"}"#))?;
 /// let Delivery::Events(events) = tab.next().await? else { panic!("an event") };
 /// assert_eq!(events[0].seq, 1);
 ///
 /// // The tab was closed; what it missed is there when it comes back.
 /// let position = tab.position();
 /// drop(tab);
-/// hub.publish(&chat, 2, Fence(1), r#"{"type": "run.started"}"#)?;
+/// hub.publish(&chat, Fence(1), Event::new(2, r#"{"type": "run.started"}"#))?;
 /// let (welcome, mut tab) = hub.attach(&chat, Some(position)).await?;
 /// assert_eq!(welcome.mode, Mode::Resumed);
 /// let Delivery::Events(events) = tab.next().await? else { panic!("an event") };
@@ -124,10 +127,11 @@ impl Hub {
     ///     fn page<'a>(
     ///         &'a self,
     ///         _: &'a SessionId,
+    ///         _: &'a Epoch,
     ///         after: u64,
     ///         _: usize,
     ///     ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>> {
-    ///         let event = |seq| Event { seq, frame: "{}".into() };
+    ///         let event = |seq| Event::new(seq, "{}");
     ///         Box::pin(async move { Ok((after.max(1) + 1..=3).map(event).collect()) })
     ///     }
     /// }
@@ -224,21 +228,15 @@ impl Hub {
     /// was not to be had.
     ///
     /// ```
-    /// use panelboard_tasks::{Fence, Hub, SessionId};
+    /// use panelboard_tasks::{Event, Fence, Hub, SessionId};
     /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
-    /// hub.publish(&chat, 1, Fence(1), "{}")?;
-    /// hub.publish(&chat, 1, Fence(1), "{}")?; // a retry: nobody hears it twice
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?; // a retry: nobody hears it twice
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn publish(
-        &self,
-        id: &SessionId,
-        seq: u64,
-        fence: Fence,
-        frame: impl Into<Bytes>,
-    ) -> Result<(), AttachRefused> {
-        let frame = frame.into();
-        self.tell(id, |topic| topic.publish(seq, fence, &frame, &self.shared.limits))
+    pub fn publish(&self, id: &SessionId, fence: Fence, event: Event) -> Result<(), AttachRefused> {
+        let limits = &self.shared.limits;
+        self.tell(id, Some(Of::Durable), |log| log.publish(event.clone(), fence, limits))
     }
 
     /// Says that the log goes as far as `head`, without the events: they are read from the history.
@@ -254,7 +252,82 @@ impl Hub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hint(&self, id: &SessionId, head: u64) -> Result<(), AttachRefused> {
-        self.tell(id, |topic| topic.hint(head))
+        self.tell(id, Some(Of::Durable), |log| log.hint(head))
+    }
+
+    /// Begins a session's log with the end of what is in the history, for whoever has just read it:
+    /// nobody asks the history then. `events` are the newest ones, up to `head`. Of a log that is
+    /// in memory already only what is new is taken; one of another epoch is ended as
+    /// [deleted](Ended::Deleted) first.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{Delivery, Epoch, Event, Hub, Position, SessionId};
+    /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
+    /// let epoch = Epoch::new("log-1");
+    /// hub.restore(&chat, &epoch, 7, vec![Event::new(6, "{}"), Event::new(7, "{}")])?;
+    /// let (_, mut tab) = hub.attach(&chat, Some(Position { epoch, seq: 6 })).await?;
+    /// let Delivery::Events(events) = tab.next().await? else { panic!("an event") };
+    /// assert_eq!(events[0].seq, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restore(
+        &self,
+        id: &SessionId,
+        epoch: &Epoch,
+        head: u64,
+        events: Vec<Event>,
+    ) -> Result<(), AttachRefused> {
+        let limits = &self.shared.limits;
+        loop {
+            let topic = self.insert(id, |_| Some(epoch.clone()))?;
+            topic.used(self.shared.clock.now());
+            match topic.restore(epoch, head, events.iter().cloned(), limits)? {
+                Some(true) => return Ok(()),
+                Some(false) => topic.end(Ended::Deleted),
+                None => {}
+            }
+            self.shared.topics.remove(id, &topic);
+        }
+    }
+
+    /// Announces a message that is being written, of which nothing is told before the event `after`
+    /// is. A connection that was there before that gets it from its beginning on, as
+    /// [`Delivery::Delta`]; one that comes later gets what there is at once.
+    ///
+    /// # Errors
+    /// As [`delta`](Self::delta).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{Delivery, Event, Fence, Hub, SessionId};
+    /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
+    /// let (_, mut tab) = hub.attach(&chat, None).await?;
+    /// hub.begin_message(&chat, Fence(1), "message-1", 1)?;
+    /// hub.delta(&chat, Fence(1), "message-1", 0, "Circuit ")?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, r#"{"type": "message.started"}"#))?;
+    /// assert!(matches!(tab.next().await?, Delivery::Events(_)));
+    /// assert!(matches!(tab.next().await?, Delivery::Delta { text, .. } if text == "Circuit "));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_message(
+        &self,
+        id: &SessionId,
+        fence: Fence,
+        message: &str,
+        after: u64,
+    ) -> Result<(), DeltaRefused> {
+        let limits = &self.shared.limits;
+        let mut begun = Ok(());
+        self.tell(id, None, |log| begun = log.begin_message(fence, message, after, limits))?;
+        begun
     }
 
     /// Tells the next piece of a message that is being written, which begins at `offset` bytes of
@@ -273,7 +346,7 @@ impl Hub {
     /// let (_, mut tab) = hub.attach(&chat, None).await?;
     /// hub.delta(&chat, Fence(1), "message-1", 8, "breakers")?;
     /// let Delivery::Partial { upto, text, .. } = tab.next().await? else { panic!("a piece") };
-    /// assert_eq!((upto, &text[..]), (16, &b"Circuit breakers"[..]));
+    /// assert_eq!((upto.bytes, &text[..]), (16, &b"Circuit breakers"[..]));
     /// # Ok(())
     /// # }
     /// ```
@@ -287,8 +360,8 @@ impl Hub {
     ) -> Result<(), DeltaRefused> {
         let limits = &self.shared.limits;
         let mut told = Ok(());
-        self.tell(id, |topic| {
-            topic.change(|log| told = log.delta(fence, message, offset, text, limits))
+        self.tell(id, Some(Of::Any), |log| {
+            told = log.delta(fence, message, offset, text, limits);
         })?;
         told
     }
@@ -305,7 +378,7 @@ impl Hub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn end_message(&self, id: &SessionId, message: &str) -> Result<(), AttachRefused> {
-        self.tell(id, |topic| topic.change(|log| log.end_message(message)))
+        self.tell(id, None, |log| log.end_message(message))
     }
 
     /// Tells the latest value of a key, such as a progress: who is slow hears of the last only.
@@ -333,7 +406,7 @@ impl Hub {
     ) -> Result<(), DeltaRefused> {
         let (limits, frame) = (&self.shared.limits, frame.into());
         let mut told = Ok(());
-        self.tell(id, |topic| topic.change(|log| told = log.latest(key, frame.clone(), limits)))?;
+        self.tell(id, Some(Of::Any), |log| told = log.latest(key, frame.clone(), limits))?;
         told
     }
 
@@ -350,7 +423,7 @@ impl Hub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget_latest(&self, id: &SessionId, key: &str) -> Result<(), AttachRefused> {
-        self.tell(id, |topic| topic.change(|log| log.forget_latest(key)))
+        self.tell(id, None, |log| log.forget_latest(key))
     }
 
     /// Ends all connections of a session: each is told why when it has seen what was published
@@ -359,10 +432,10 @@ impl Hub {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{Delivery, Ended, Fence, Hub, SessionId};
+    /// use panelboard_tasks::{Delivery, Ended, Event, Fence, Hub, SessionId};
     /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
     /// let (_, mut tab) = hub.attach(&chat, None).await?;
-    /// hub.publish(&chat, 1, Fence(1), "{}")?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?;
     /// hub.end(&chat, Ended::Deleted);
     /// assert!(matches!(tab.next().await?, Delivery::Events(_)));
     /// assert_eq!(tab.next().await?, Delivery::Ended(Ended::Deleted));
@@ -440,37 +513,39 @@ impl Hub {
 
     /// The session's log, ready to be read.
     async fn topic(&self, id: &SessionId) -> Result<Arc<Topic>, AttachRefused> {
-        let topic = self.insert(id)?;
+        let topic = self.insert(id, HubShared::own_epoch)?;
         topic.ready(self.shared.history.as_deref()).await?;
         topic.used(self.shared.clock.now());
         Ok(topic)
     }
 
-    fn insert(&self, id: &SessionId) -> Result<Arc<Topic>, AttachRefused> {
+    fn insert(
+        &self,
+        id: &SessionId,
+        epoch: impl FnOnce(&HubShared) -> Option<Epoch>,
+    ) -> Result<Arc<Topic>, AttachRefused> {
         let shared = &self.shared;
-        let make = || {
-            let number = shared.begun.fetch_add(1, QUIET);
-            let own = shared.history.is_none().then(|| Epoch::numbered(&shared.boot, number));
-            Topic::new(id.clone(), own, shared.limits.lock_deadline)
-        };
+        let make = || Topic::new(id.clone(), epoch(shared), &shared.limits);
         shared.topics.get_or_insert(id, make).map_err(|_| AttachRefused::TooManySessions)
     }
 
-    /// Tells those who are there. Without a history the log is kept for those who come back; with
-    /// one, nobody is there if the log is not in memory, and who comes reads it from the history.
+    /// Changes a log and tells those who are there. Without a history the log is kept for those who
+    /// come back; with one, nobody is there if the log is not in memory, and who comes reads it
+    /// from the history.
     fn tell(
         &self,
         id: &SessionId,
-        mut tell: impl FnMut(&Topic) -> Result<bool, AttachRefused>,
+        news: Option<Of>,
+        mut change: impl FnMut(&mut Log),
     ) -> Result<(), AttachRefused> {
         loop {
             let topic = match self.shared.history {
                 Some(_) => self.shared.topics.get(id),
-                None => Some(self.insert(id)?),
+                None => Some(self.insert(id, HubShared::own_epoch)?),
             };
             let Some(topic) = topic else { return Ok(()) };
             topic.used(self.shared.clock.now());
-            if tell(&topic)? {
+            if topic.change(news, &mut change)? {
                 return Ok(());
             }
             self.shared.topics.remove(id, &topic);
@@ -499,13 +574,17 @@ impl HubShared {
         }
     }
 
-    fn page<'a>(
-        &'a self,
-        id: &'a SessionId,
-        after: u64,
-    ) -> Option<BoxFuture<'a, Result<Vec<Event>, HistoryError>>> {
-        let history = self.history.as_ref()?;
-        Some(history.page(id, after, self.limits.batch_events))
+    /// The epoch of a log that is begun here; none if the history must say it.
+    fn own_epoch(&self) -> Option<Epoch> {
+        let number = self.begun.fetch_add(1, QUIET);
+        self.history.is_none().then(|| Epoch::numbered(&self.boot, number))
+    }
+
+    /// What follows a position, from the history.
+    fn page(&self, id: &SessionId, at: &Position) -> Option<cursor::Page> {
+        let history = Arc::clone(self.history.as_ref()?);
+        let (id, at, limit) = (id.clone(), at.clone(), self.limits.page_events);
+        Some(Box::pin(async move { history.page(&id, &at.epoch, at.seq, limit).await }))
     }
 }
 

@@ -89,8 +89,8 @@
 //! A command is a look-up in a sharded map, one reading of the clock, one short lock and the step;
 //! it does not wait for other sessions, and for its own only while another command's step is made.
 //! An idle session is about 1.6 KB, its log in the hub with one connection 1 KB, each further
-//! connection 136 bytes. A run is one task of the runtime, and one more for each deadline that is
-//! set for it.
+//! connection about 200 bytes. A run is one task of the runtime, and one more for each deadline
+//! that is set for it.
 //!
 //! # Features
 //!
@@ -114,7 +114,7 @@ pub use guarded::{Contention, Guarded, LockError};
 pub use histogram::Histogram;
 pub use hub::{
     AttachRefused, Cursor, CursorError, Delivery, DeltaRefused, Ended, Epoch, Event, History,
-    HistoryError, Hub, HubLimits, Mode, Position, Welcome,
+    HistoryError, Hub, HubLimits, Mode, Offset, Position, Welcome,
 };
 pub use journal::{BoxFuture, Journal, Lsn, MemoryJournal, NotKept, Unreadable};
 pub use session::{

@@ -447,6 +447,49 @@ impl Sessions {
         self.shared.passivate(&cell)
     }
 
+    /// As [`passivate`](Self::passivate), as soon as the session is quiet. Whoever can end its run
+    /// and its connections has told them to end before.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it is there as before.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the session as it is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{ConnId, SessionId, Sessions};
+    /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
+    /// let (chat, tab) = (SessionId::new("chat-1")?, ConnId::next());
+    /// sessions.attach(&chat, tab).await?;
+    /// let quiet = sessions.passivate_when_quiet(&chat);
+    /// let (gone, left) = tokio::join!(quiet, sessions.detach(&chat, tab));
+    /// (gone?, left?);
+    /// assert_eq!(sessions.stats().sessions, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn passivate_when_quiet(&self, id: &SessionId) -> Result<(), Unavailable> {
+        loop {
+            let Some(cell) = self.shared.registry.get(id) else { return Ok(()) };
+            // Before the look: what changes after it is news.
+            let mut changes = cell.changes();
+            if cell.is_loading() {
+                self.shared.ready(id).await?;
+            }
+            if let Some(at) = self.shared.waits_for(&cell)? {
+                self.shared.kept(at).await?;
+            }
+            let gone = self.shared.passivate(&cell)?;
+            if gone || !self.shared.registry.get(id).is_some_and(|one| Arc::ptr_eq(&one, &cell)) {
+                return Ok(());
+            }
+            // It has a sender as long as the session is held here.
+            changes.changed().await.ok();
+        }
+    }
+
     /// Gives up all that are quiet and were not used for so long; answers how many. Call it now and
     /// then.
     ///

@@ -3,13 +3,18 @@
 //! One task a socket. It reads, does commands one after the other in the order in which they came,
 //! and sends what the sessions that it follows have news of. While a command waits for the disk,
 //! news goes out; while the other side does not read, nothing is read from it.
+//!
+//! What it waits for stays where it is from one wake to the next, and of the sessions that it
+//! follows only those are looked at that have news.
 
 mod command;
+mod followed;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -18,14 +23,16 @@ use hyper_util::rt::TokioIo;
 use panelboard_tasks::{ConnId, SessionId};
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use self::command::{Asked, Done};
+use self::followed::{Followed, News};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::book::End;
-use crate::sessions::feed::{Feed, Piece};
+use crate::sessions::feed::Piece;
 use crate::sessions::frame::{self, ClientFrame, NoFrame};
 use crate::sessions::service::Counts;
 use crate::sessions::shown;
@@ -105,21 +112,16 @@ struct Connection {
     app: Arc<App>,
     socket: Socket,
     id: ConnId,
-    /// Rung by every session that it follows.
-    bell: Arc<Notify>,
-    feeds: BTreeMap<SessionId, Box<Followed>>,
+    followed: Followed,
     /// Commands that wait for the one that is done.
     asked: VecDeque<Asked>,
     doing: Option<Pin<Box<dyn Future<Output = Done> + Send>>>,
     bad: u32,
     heard: Instant,
     ping_at: Instant,
-}
-
-struct Followed {
-    feed: Feed,
-    /// How many follow it, as was last told.
-    connections: usize,
+    /// Ends when it is worth to look at the clock, or before.
+    timer: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// How a connection ends.
@@ -143,7 +145,7 @@ impl Over {
 enum Woken {
     Came(Result<Incoming, ReadError>),
     Done(Done),
-    News,
+    News(News),
     Time,
     Stop,
 }
@@ -152,17 +154,19 @@ impl Connection {
     fn new(app: Arc<App>, socket: Socket) -> Self {
         let now = Instant::now();
         let ping_at = now + app.service.settings.ping_interval;
+        let stop = Box::pin(app.stop.begun.clone().cancelled_owned());
         Self {
             app,
             socket,
             id: ConnId::next(),
-            bell: Arc::new(Notify::new()),
-            feeds: BTreeMap::new(),
+            followed: Followed::default(),
             asked: VecDeque::new(),
             doing: None,
             bad: 0,
             heard: now,
             ping_at,
+            timer: Box::pin(tokio::time::sleep_until(now)),
+            stop,
         }
     }
 
@@ -178,41 +182,49 @@ impl Connection {
         });
         self.socket.text(&shown::typed(&welcome));
         let over = loop {
-            if let Err(over) = self.send_news().await {
+            if let Err(over) = self.send().await {
                 break over;
             }
-            let woken = self.wait().await;
+            let woken = poll_fn(|context| self.wait(context)).await;
             if let Err(over) = self.go_on(woken) {
                 break over;
             }
         };
         // They leave before the goodbye: nobody waits for a side that does not answer.
-        self.feeds.clear();
+        self.followed = Followed::default();
         if over.code != 0 {
             self.socket.close(over.code, &over.reason).await;
         }
     }
 
-    /// What happens next. Everything in it can be dropped and waited for again.
-    async fn wait(&mut self) -> Woken {
-        let settings = &self.app.service.settings;
-        let silent_at = self.heard + settings.ping_timeout;
-        let text_at = self.feeds.values().filter_map(|one| one.feed.look_at()).min();
-        let look_at = text_at.into_iter().chain([silent_at, self.ping_at]).min();
-        let look_at = look_at.unwrap_or(silent_at);
-        let doing = async {
-            match &mut self.doing {
-                Some(doing) => doing.await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.app.stop.begun.cancelled() => Woken::Stop,
-            done = doing => Woken::Done(done),
-            came = self.socket.read(), if self.asked.len() < MAX_COMMANDS => Woken::Came(came),
-            () = self.bell.notified() => Woken::News,
-            () = tokio::time::sleep_until(look_at) => Woken::Time,
+    /// What happens next.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
+        if self.stop.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Woken::Stop);
         }
+        if let Some(doing) = &mut self.doing
+            && let Poll::Ready(done) = doing.as_mut().poll(context)
+        {
+            return Poll::Ready(Woken::Done(done));
+        }
+        if self.asked.len() < MAX_COMMANDS
+            && let Poll::Ready(came) = self.socket.poll_read(context)
+        {
+            return Poll::Ready(Woken::Came(came));
+        }
+        if let Poll::Ready(news) = self.followed.poll_next(context) {
+            return Poll::Ready(Woken::News(news));
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            // It is moved only when it has ended: most of what moves the time comes before.
+            let silent_at = self.heard + self.app.service.settings.ping_timeout;
+            let at = silent_at.min(self.ping_at);
+            if Instant::now() >= at {
+                return Poll::Ready(Woken::Time);
+            }
+            self.timer.as_mut().reset(at);
+        }
+        Poll::Pending
     }
 
     fn go_on(&mut self, woken: Woken) -> Result<(), Over> {
@@ -225,7 +237,7 @@ impl Connection {
                 self.doing = None;
                 self.take(done);
             }
-            Woken::News => {}
+            Woken::News(news) => self.tell(news)?,
             Woken::Time => self.look_at_the_clock()?,
             Woken::Stop => {
                 let reconnect = fastrand::u64(500..3_000);
@@ -314,21 +326,20 @@ impl Connection {
                 // Needs nobody: done at once.
                 Asked::Unsubscribe(session) => {
                     if let Ok(id) = frame::session(&session) {
-                        self.feeds.remove(&id);
+                        self.followed.remove(&id);
                     }
                 }
                 Asked::Subscribe(subscribe) => {
                     let limit = self.app.service.settings.max_subscriptions;
                     let known = frame::session(&subscribe.session)
-                        .is_ok_and(|id| self.feeds.remove(&id).is_some());
-                    if !known && self.feeds.len() >= limit {
+                        .is_ok_and(|id| self.followed.remove(&id));
+                    if !known && self.followed.len() >= limit {
                         let trouble = Trouble::TooManySubscriptions { limit };
                         self.socket.text(&command::refused(&subscribe.session, &trouble));
                         continue;
                     }
-                    let (bell, id) = (Arc::clone(&self.bell), self.id);
                     let service = Arc::clone(&self.app.service);
-                    self.doing = Some(Box::pin(command::subscribe(service, subscribe, id, bell)));
+                    self.doing = Some(Box::pin(command::subscribe(service, subscribe, self.id)));
                 }
                 asked => {
                     let service = Arc::clone(&self.app.service);
@@ -347,45 +358,38 @@ impl Connection {
             }
             Done::Subscribed { feed, frame } => {
                 self.socket.text(&frame);
-                let id = feed.follow.book.id.clone();
-                self.feeds.insert(id, Box::new(Followed { feed: *feed, connections: 0 }));
+                self.followed.add(feed);
             }
         }
     }
 
-    /// Sends what there is.
-    async fn send_news(&mut self) -> Result<(), Over> {
-        let mut ended = Vec::new();
-        let ids: Vec<SessionId> = self.feeds.keys().cloned().collect();
-        for id in ids {
-            while let Some(followed) = self.feeds.get_mut(&id) {
-                match followed.feed.ready().await {
-                    Ok(Some(Piece::Event { json, .. })) => self.socket.text(&json),
-                    Ok(Some(Piece::Text(json) | Piece::Resync { json, .. })) => {
-                        self.socket.text(&json);
-                    }
-                    Ok(Some(Piece::Ended(end))) => {
-                        ended.push((id.clone(), end));
-                        break;
-                    }
-                    Ok(None) => {
-                        followed.presence(&mut self.socket);
-                        break;
-                    }
-                    Err(trouble) => {
-                        self.socket.text(&command::refused(id.as_str(), &trouble));
-                        self.feeds.remove(&id);
-                        break;
-                    }
-                }
-                if self.socket.waiting() > CHUNK {
-                    self.flush().await?;
-                }
+    /// Adds news to what is to go out.
+    fn tell(&mut self, news: News) -> Result<(), Over> {
+        let News { session, piece } = news;
+        match piece {
+            Ok(Piece::Events(events)) => {
+                events.into_iter().for_each(|event| self.socket.frame(event.frame));
             }
+            Ok(Piece::Text { frame, .. }) => self.socket.frame(frame),
+            Ok(Piece::Resync { json, .. }) => self.socket.text(&json),
+            Ok(Piece::Present(connections)) => {
+                let frame = json!({ "type": "presence", "session": session.as_str(),
+                    "connections": connections });
+                self.socket.text(&shown::typed(&frame));
+            }
+            Ok(Piece::Ended(end)) => self.socket.text(&over(&session, end)),
+            Ok(Piece::TooSlow) => return Err(self.too_slow()),
+            Err(trouble) => self.socket.text(&command::refused(session.as_str(), &trouble)),
         }
-        for (id, end) in ended {
-            self.feeds.remove(&id);
-            self.socket.text(&over(&id, end));
+        Ok(())
+    }
+
+    /// Sends what there is, together with what there is news of by now.
+    async fn send(&mut self) -> Result<(), Over> {
+        while self.socket.waiting() < CHUNK {
+            let ready = poll_fn(|context| Poll::Ready(self.followed.poll_next(context))).await;
+            let Poll::Ready(news) = ready else { break };
+            self.tell(news)?;
         }
         self.flush().await
     }
@@ -398,30 +402,16 @@ impl Connection {
         match self.socket.flush(time).await {
             Ok(()) => Ok(()),
             Err(WriteError::Gone) => Err(Over::gone()),
-            Err(WriteError::Slow) => {
-                Counts::add(&self.app.service.counts.slow);
-                // From where to go on, for whoever reads this after all.
-                let place = self.feeds.values().next().map(|one| {
-                    let follow = &one.feed.follow;
-                    json!({ "epoch": &*follow.book.epoch, "seq": follow.cursor.seq })
-                });
-                let reason = place.unwrap_or_default().to_string();
-                Err(Over::new(close::SLOW, reason))
-            }
+            Err(WriteError::Slow) => Err(self.too_slow()),
         }
     }
-}
 
-impl Followed {
-    fn presence(&mut self, socket: &mut Socket) {
-        let connections = self.feed.follow.book.watchers();
-        if connections != self.connections {
-            self.connections = connections;
-            let session = self.feed.follow.book.id.as_str();
-            let frame =
-                json!({ "type": "presence", "session": session, "connections": connections });
-            socket.text(&shown::typed(&frame));
-        }
+    fn too_slow(&self) -> Over {
+        Counts::add(&self.app.service.counts.slow);
+        // From where to go on, for whoever reads this after all.
+        let place = self.followed.first();
+        let place = place.map(|at| json!({ "epoch": at.epoch.as_str(), "seq": at.seq }));
+        Over::new(close::SLOW, place.unwrap_or_default().to_string())
     }
 }
 

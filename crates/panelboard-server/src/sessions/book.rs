@@ -1,28 +1,23 @@
-//! What is held in memory of a session's log, and who is told when it grows?
+//! What is a session in memory, as its records have left it, and until when is it of use?
 //!
-//! Records come in under the session's own lock, in the order of their seq, and are shown from when
-//! they are durable on. A reader is a place in the log, nothing more: a slow one holds nothing up
-//! and costs nothing. What a run is just saying stands beside the log, as the whole text so far, of
-//! which each reader is sent what it has not seen.
+//! Records come in under the session's own lock, in the order of their seq, before they are kept.
+//! Who hears of them, and from when on, is the hub's.
 
-use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use panelboard_tasks::{ConnId, Fence, Kind, Lsn, Record, RunId, SessionId};
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use panelboard_tasks::{Epoch, Event, Fence, Kind, Lsn, Record, RunId, SessionId};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fold::{Fold, Told};
 use super::service::Once;
-use super::shown;
 use super::stored::{self, Left};
-use super::words;
-
-/// With more readers than these, nobody is woken only because one came or went.
-const MAX_PRESENT: usize = 64;
+use super::told::LastSaid;
+use super::{told, words};
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whatever is changed under these locks is changed by assignments that can't panic half-way.
@@ -34,34 +29,31 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Book {
     pub(crate) id: SessionId,
     /// Which life of the log.
-    pub(crate) epoch: Arc<str>,
+    pub(crate) epoch: Epoch,
     pub(crate) created: String,
     /// As it was created with.
     pub(crate) metadata: Value,
     /// What a fence of this process is raised by where it is stored: the last one of a session of
     /// this name that was deleted.
     pub(super) fence_base: u64,
-    ring: usize,
-    /// Protects the fold and what is to be shown of it. Taken under the session's lock, and nothing
-    /// is taken under it.
+    /// Protects the fold and what goes with it. Taken under the session's lock, and nothing is
+    /// taken under it.
     state: Mutex<State>,
+    pub(super) last_said: LastSaid,
+    /// The last event that is kept, and so may be shown. Carries only itself: what is read for it
+    /// is read from the store.
+    shown: AtomicU64,
     /// When it was last asked for.
     used: Mutex<Instant>,
     /// It is being given up.
     giving_up: Once,
     /// It has been.
     gone: CancellationToken,
-    /// Who is to be woken. Held to change or to copy the list.
-    watchers: Mutex<HashMap<ConnId, Arc<Notify>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     fold: Fold,
-    /// The newest events, those that are not durable yet among them.
-    events: VecDeque<Event>,
-    /// The last that may be shown.
-    visible: u64,
     live: Option<Live>,
     /// Where the journal was after the last record.
     written: Lsn,
@@ -81,14 +73,6 @@ pub(crate) enum End {
     Deleted,
 }
 
-#[derive(Clone, Debug)]
-struct Event {
-    seq: u64,
-    name: Arc<str>,
-    run: Option<RunId>,
-    json: Arc<str>,
-}
-
 /// What a run is saying.
 #[derive(Debug)]
 struct Live {
@@ -97,83 +81,54 @@ struct Live {
     message: Arc<str>,
     /// The record of its beginning.
     began: u64,
-    text: String,
+    bytes: u64,
 }
 
-/// A reader's place.
-#[derive(Clone, Debug)]
-pub(crate) struct Cursor {
-    pub(crate) seq: u64,
-    /// Where it began.
-    from: u64,
-    /// Only what is of this run.
-    pub(crate) run: Option<RunId>,
-    said: Option<Said>,
+/// The next piece of what a run is saying.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) message: Arc<str>,
+    /// The record of its beginning.
+    pub(super) began: u64,
+    /// Where the piece begins, in bytes.
+    pub(super) offset: u64,
 }
 
-/// How much of a message a reader has been sent.
-#[derive(Clone, Debug)]
-struct Said {
-    message: Arc<str>,
-    bytes: usize,
-    chars: usize,
-}
-
-/// What a reader is to be sent next.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    Nothing,
-    Event {
-        seq: u64,
-        name: Arc<str>,
-        json: Arc<str>,
-    },
-    /// Text that has not been sent, as a frame.
-    Text(String),
-    /// What comes next is not in memory: it must be read from the store.
-    Behind,
-    Ended(End),
-}
-
-impl Cursor {
-    pub(crate) fn at(seq: u64) -> Self {
-        Self { seq, from: seq, run: None, said: None }
-    }
-
-    /// Of this run alone.
-    pub(crate) fn of(seq: u64, run: RunId) -> Self {
-        Self { run: Some(run), ..Self::at(seq) }
-    }
+/// What has come of a record.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// What it is told as, encoded: the same for the store and for everybody else.
+    pub(super) data: Box<RawValue>,
+    pub(super) event: Event,
+    /// The message that ends with it.
+    pub(super) ends: Option<Arc<str>>,
 }
 
 /// What is known of a session before it is taken up.
 #[derive(Debug)]
 pub(crate) struct Title {
     pub(crate) id: SessionId,
-    pub(crate) epoch: Arc<str>,
+    pub(crate) epoch: Epoch,
     pub(crate) created: String,
     pub(crate) metadata: Value,
     pub(crate) fence_base: u64,
 }
 
 impl Book {
-    pub(crate) fn new(title: Title, ring: usize) -> Self {
+    pub(crate) fn new(title: Title) -> Self {
         let Title { id, epoch, created, metadata, fence_base } = title;
-        let (fold, events) = (Fold::default(), VecDeque::new());
-        let (live, written, end, kept) = (None, Lsn(0), None, Vec::new());
-        let state = State { fold, events, visible: 0, live, written, end, kept };
         Self {
             id,
             epoch,
             created,
             metadata,
             fence_base,
-            ring,
-            state: Mutex::new(state),
+            state: Mutex::default(),
+            last_said: LastSaid::default(),
+            shown: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
             giving_up: Once::default(),
             gone: CancellationToken::new(),
-            watchers: Mutex::default(),
         }
     }
 
@@ -197,25 +152,27 @@ impl Book {
         self.gone.clone()
     }
 
-    /// Takes in a record that is kept already.
-    pub(crate) fn restore(&self, record: &Record, at: &str) {
-        self.take(record, at);
-        locked(&self.state).visible = record.seq;
+    /// Takes in a record that is kept already; its event is read from what is kept.
+    pub(super) fn restore(&self, record: &Record, at: &str) {
+        let mut state = locked(&self.state);
+        state.fold.apply(record, at);
+        state.kept.extend(stored::stripped(record, at));
+        drop(state);
+        self.is_kept(record.seq);
     }
 
     /// Takes in a record that is on its way. Called in the order of their seq.
-    pub(crate) fn take(&self, record: &Record, at: &str) -> Told {
+    pub(super) fn take(&self, record: &Record, at: &str) -> Taken {
         let mut state = locked(&self.state);
         let told = state.fold.apply(record, at);
-        let json = self.event(record.seq, at, &told).into();
-        let name = told.event.as_str().into();
-        state.events.push_back(Event { seq: record.seq, name, run: told.run, json });
-        while state.events.len() > self.ring {
-            state.events.pop_front();
-        }
-        state.follow_live(record);
+        let ends = state.follow_live(record);
         state.kept.extend(stored::stripped(record, at));
-        told
+        drop(state);
+        let Told { event, run, data } = told;
+        let data = to_raw_value(&data).expect("a JSON value is JSON");
+        let event = told::Told { name: &event, run, at, data: data.get() };
+        let event = event.encode(&self.id, &self.epoch, record.seq);
+        Taken { data, event, ends }
     }
 
     /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
@@ -234,16 +191,21 @@ impl Book {
     }
 
     /// All up to `seq` may be shown.
-    pub(crate) fn show(&self, seq: u64) {
-        let mut state = locked(&self.state);
-        state.visible = state.visible.max(seq);
-        drop(state);
-        self.wake();
+    pub(super) fn is_kept(&self, seq: u64) {
+        self.shown.fetch_max(seq, Ordering::Relaxed);
     }
 
-    pub(crate) fn end(&self, why: End) {
-        locked(&self.state).end.get_or_insert(why);
-        self.wake();
+    /// The last event that may be shown.
+    pub(crate) fn head(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// It is of no use from here on; `false`: it was so before.
+    pub(super) fn end(&self, why: End) -> bool {
+        let end = &mut locked(&self.state).end;
+        let first = end.is_none();
+        end.get_or_insert(why);
+        first
     }
 
     pub(crate) fn ended(&self) -> Option<End> {
@@ -256,144 +218,33 @@ impl Book {
         (look(&state.fold), state.written)
     }
 
-    /// Whether what comes after `seq` is in memory, as far as it may be shown.
-    pub(crate) fn has_after(&self, seq: u64) -> bool {
-        let state = locked(&self.state);
-        let first = state.events.front().map_or(state.visible + 1, |event| event.seq);
-        seq >= state.visible || seq + 1 >= first
-    }
-
-    /// The last event that may be shown.
-    pub(crate) fn head(&self) -> u64 {
-        locked(&self.state).visible
-    }
-
-    /// A run says something. It is dropped if it is not the run's to say any more.
-    pub(crate) fn says(&self, fence: Fence, text: &str) {
+    /// A run says something more: of which message, and where. None if it is not the run's to say
+    /// any more.
+    pub(super) fn says(&self, fence: Fence, text: &str) -> Option<Said> {
         let mut state = locked(&self.state);
-        let Some(live) = state.live.as_mut().filter(|live| live.fence == fence) else { return };
-        live.text.push_str(text);
-        drop(state);
-        self.wake();
-    }
-
-    /// From now on `watcher` is woken when there may be news.
-    pub(crate) fn watch(&self, conn: ConnId, watcher: Arc<Notify>) {
-        let mut watchers = locked(&self.watchers);
-        watchers.insert(conn, watcher);
-        let few = watchers.len() <= MAX_PRESENT;
-        drop(watchers);
-        if few {
-            self.wake();
-        }
-    }
-
-    pub(crate) fn unwatch(&self, conn: ConnId) {
-        let mut watchers = locked(&self.watchers);
-        watchers.remove(&conn);
-        let few = watchers.len() <= MAX_PRESENT;
-        drop(watchers);
-        if few {
-            self.wake();
-        }
-    }
-
-    /// How many watch.
-    pub(crate) fn watchers(&self) -> usize {
-        locked(&self.watchers).len()
-    }
-
-    fn wake(&self) {
-        let all: Vec<Arc<Notify>> = locked(&self.watchers).values().cloned().collect();
-        for watcher in all {
-            watcher.notify_one();
-        }
-    }
-
-    /// What comes next for a reader, who has it when this returns.
-    pub(crate) fn next(&self, cursor: &mut Cursor, text: bool) -> Next {
-        let state = locked(&self.state);
-        loop {
-            let wanted = cursor.seq + 1;
-            if wanted > state.visible {
-                break;
-            }
-            let first = state.events.front().map_or(state.visible + 1, |event| event.seq);
-            let Some(place) = wanted.checked_sub(first) else { return Next::Behind };
-            let Some(event) = usize::try_from(place).ok().and_then(|at| state.events.get(at))
-            else {
-                return Next::Behind;
-            };
-            cursor.seq = event.seq;
-            if cursor.run.is_none() || cursor.run == event.run {
-                let Event { seq, name, json, .. } = event.clone();
-                return Next::Event { seq, name, json };
-            }
-        }
-        if let Some(end) = state.end {
-            return Next::Ended(end);
-        }
-        let live = state.live.as_ref().filter(|live| text && live.began <= cursor.seq);
-        let live = live.filter(|live| cursor.run.is_none_or(|run| run == live.run));
-        match live {
-            Some(live) => self.text(cursor, live),
-            None => Next::Nothing,
-        }
-    }
-
-    fn text(&self, cursor: &mut Cursor, live: &Live) -> Next {
-        let known = cursor.said.take().filter(|said| said.message == live.message);
-        // Who came while it was being said gets all of it so far at once.
-        let late = known.is_none() && cursor.from >= live.began;
-        let Said { message, bytes, chars } = known.unwrap_or_else(|| Said {
-            message: Arc::clone(&live.message),
-            bytes: 0,
-            chars: 0,
-        });
-        let new = &live.text[bytes..];
-        let upto = chars + new.chars().count();
-        cursor.said = Some(Said { message, bytes: live.text.len(), chars: upto });
-        if new.is_empty() {
-            return Next::Nothing;
-        }
-        let (session, run, message) = (self.id.as_str(), live.run.to_string(), &*live.message);
-        let frame = if late {
-            json!({ "type": "partial", "session": session, "run": run, "message_id": message,
-                "upto": upto, "text": new })
-        } else {
-            json!({ "type": "delta", "session": session, "run": run, "message_id": message,
-                "offset": chars, "text": new })
-        };
-        Next::Text(shown::typed(&frame))
-    }
-
-    /// The frame of an event, `type` first.
-    pub(crate) fn event(&self, seq: u64, at: &str, told: &Told) -> String {
-        let Told { event, run, data } = told;
-        let run = run.map(|run| format!(",\"run\":\"{run}\"")).unwrap_or_default();
-        let session = Value::from(self.id.as_str());
-        let (event, epoch) = (Value::from(event.as_str()), &self.epoch);
-        format!(
-            "{{\"type\":\"event\",\"session\":{session},\"epoch\":\"{epoch}\",\"seq\":{seq},\
-             \"at\":\"{at}\",\"event\":{event}{run},\"data\":{data}}}"
-        )
+        let live = state.live.as_mut().filter(|live| live.fence == fence)?;
+        let offset = live.bytes;
+        live.bytes += text.len() as u64;
+        Some(Said { message: Arc::clone(&live.message), began: live.began, offset })
     }
 }
 
 impl State {
     /// A message begins and ends with its records, and so does what is said of it meanwhile.
-    fn follow_live(&mut self, record: &Record) {
-        match &record.kind {
+    /// Answers the one that ends with this record.
+    fn follow_live(&mut self, record: &Record) -> Option<Arc<str>> {
+        let ended = match &record.kind {
             Kind::Appended { run, name } if &**name == words::MESSAGE_STARTED => {
                 let body = super::fold::value(&record.body);
                 let message = body["message_id"].as_str().unwrap_or_default().into();
                 let (run, fence, began) = (*run, record.fence, record.seq);
-                self.live = Some(Live { run, fence, message, began, text: String::new() });
+                self.live.replace(Live { run, fence, message, began, bytes: 0 })
             }
-            Kind::Appended { name, .. } if &**name == words::MESSAGE_COMPLETED => self.live = None,
-            Kind::Finished { run, .. } => drop(self.live.take_if(|live| live.run == *run)),
-            Kind::Cleared => self.live = None,
-            _ => {}
-        }
+            Kind::Appended { name, .. } if &**name == words::MESSAGE_COMPLETED => self.live.take(),
+            Kind::Finished { run, .. } => self.live.take_if(|live| live.run == *run),
+            Kind::Cleared => self.live.take(),
+            _ => None,
+        };
+        ended.map(|live| live.message)
     }
 }

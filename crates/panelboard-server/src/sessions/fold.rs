@@ -88,6 +88,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    fn goes_first(&self) -> bool {
+        matches!(self.policy, Policy::Interrupt | Policy::Rollback)
+    }
+
     fn forget_what_was_said(&mut self) {
         self.input = String::new();
         self.notices = Vec::new();
@@ -101,6 +105,8 @@ impl Run {
 pub(crate) struct Waiting {
     pub(crate) run: RunId,
     pub(crate) steer: bool,
+    /// It goes before those who merely wait.
+    pub(crate) front: bool,
 }
 
 /// What a record is told as.
@@ -190,7 +196,7 @@ impl Fold {
                     let text = one.input.clone();
                     self.say(seq, Role::User, text, Some(*run), at);
                 }
-                json!({ "queue": self.queue_json() })
+                json!({ "length": self.waiting() })
             }
             Kind::Started { run } => {
                 let one = self.phase(*run, RunStatus::Running, at);
@@ -290,10 +296,11 @@ impl Fold {
             "on_conflict": words::policy(policy),
         });
         if queued {
+            // Of a steer none: it does not wait among the others.
             if let Some(position) = self.position(run) {
                 data["position"] = position.into();
             }
-            data["queue"] = self.queue_json();
+            data["length"] = self.waiting().into();
         } else {
             self.active = Some(run);
             self.say(record.seq, Role::User, text, Some(run), at);
@@ -351,7 +358,7 @@ impl Fold {
             }
         }
         if before == Some(RunStatus::Queued) {
-            data["queue"] = self.queue_json();
+            data["length"] = self.waiting().into();
         }
         data
     }
@@ -416,21 +423,34 @@ impl Fold {
     pub(crate) fn queue(&self) -> Vec<Waiting> {
         let waits = self.runs.values().filter(|one| one.status == RunStatus::Queued);
         let mut waiting: Vec<&Run> = waits.collect();
-        let first = |one: &Run| matches!(one.policy, Policy::Interrupt | Policy::Rollback);
         // By the run's number within each, since the sort is stable.
-        waiting.sort_by_key(|one| (one.steers.is_some(), !first(one)));
-        waiting.iter().map(|one| Waiting { run: one.run, steer: one.steers.is_some() }).collect()
+        waiting.sort_by_key(|one| (one.steers.is_some(), !one.goes_first()));
+        let place = |one: &&Run| Waiting {
+            run: one.run,
+            steer: one.steers.is_some(),
+            front: one.goes_first(),
+        };
+        waiting.iter().map(place).collect()
     }
 
+    /// How many go before this one; none if it does not wait among the others.
     fn position(&self, run: RunId) -> Option<usize> {
-        self.queue().iter().filter(|one| !one.steer).position(|one| one.run == run)
+        let this = self.runs.get(&run.0).filter(|one| one.steers.is_none())?;
+        let place = |one: &Run| (!one.goes_first(), one.run);
+        let waits = |one: &&Run| one.status == RunStatus::Queued && one.steers.is_none();
+        Some(self.runs.values().filter(waits).filter(|one| place(one) < place(this)).count())
     }
 
     pub(crate) fn queue_json(&self) -> Value {
         let places = self.queue().into_iter().enumerate();
         places
-            .map(|(position, Waiting { run, steer })| {
-                json!({ "run": run.to_string(), "position": position, "steer": steer })
+            .map(|(position, Waiting { run, steer, front })| {
+                let run = run.to_string();
+                let mut place = json!({ "run": run, "position": position, "steer": steer });
+                if front {
+                    place["front"] = true.into();
+                }
+                place
             })
             .collect()
     }

@@ -22,17 +22,17 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use panelboard_store::{
-    Append, Change, Create, Delete, Epoch, FailureKind, MAX_PAGE, Owner, ReadError, Receipt,
-    Refusal, Store, SubmitError, Tag, WriteError,
+    Append, Change, Create, Delete, FailureKind, MAX_PAGE, Owner, ReadError, Receipt, Refusal,
+    Store, SubmitError, Tag, WriteError,
 };
 use panelboard_tasks::{
-    BoxFuture, Histogram, Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
+    BoxFuture, Ended, Epoch, Event, Fence, Histogram, History, HistoryError, Hub, HubLimits,
+    Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::book::{Book, End, Title, locked};
-use super::fold::Told;
+use super::book::{Book, End, Said, Taken, Title, locked};
 use super::stored::{self, Again, Beside};
 use crate::clock::{rfc3339_micros, wall};
 
@@ -50,9 +50,10 @@ const LEFT_PIECE: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(crate) store: Store,
+    /// Who follows them is told by it what is kept.
+    pub(crate) hub: Hub,
     reading: Reading,
-    /// Sessions in memory. Held for one operation of the map.
-    books: Mutex<HashMap<SessionId, Arc<Book>>>,
+    books: Arc<Books>,
     /// What has been given to the store, in its order. Taken under a session's lock; the store's
     /// short lock of its queue is taken under it.
     line: Mutex<Line>,
@@ -65,6 +66,19 @@ pub(crate) struct Keeper {
     queue_waits: Mutex<Histogram>,
 }
 
+/// Sessions in memory.
+#[derive(Debug, Default)]
+struct Books {
+    /// Held for one operation of the map.
+    map: Mutex<HashMap<SessionId, Arc<Book>>>,
+}
+
+impl Books {
+    fn get(&self, id: &SessionId) -> Option<Arc<Book>> {
+        locked(&self.map).get(id).cloned()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Line {
     last: u64,
@@ -75,10 +89,19 @@ struct Line {
 struct Entry {
     at: u64,
     /// None: nobody knows the session, and so the record is lost.
-    book: Option<Arc<Book>>,
-    seq: u64,
+    of: Option<Of>,
     /// Several where one record took more than one write.
     receipts: Vec<Result<Receipt, End>>,
+}
+
+/// What is told when a record is kept.
+#[derive(Debug)]
+struct Of {
+    book: Arc<Book>,
+    fence: Fence,
+    event: Event,
+    /// The message that ends with it.
+    ends: Option<Arc<str>>,
 }
 
 /// Why a session can't be read.
@@ -103,11 +126,15 @@ pub(crate) enum Made {
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Store, ring: usize) -> Self {
+    pub(crate) fn new(store: Store, limits: HubLimits) -> Self {
+        let reading = Reading { store: store.clone(), ring: limits.ring_events };
+        let books = Arc::<Books>::default();
+        let logs = Logs { store: store.clone(), books: Arc::clone(&books) };
         Self {
-            reading: Reading { store: store.clone(), ring },
+            reading,
+            hub: Hub::with_history(Arc::new(logs), limits),
             store,
-            books: Mutex::default(),
+            books,
             line: Mutex::default(),
             news: Notify::new(),
             decided: watch::Sender::new(0),
@@ -120,7 +147,7 @@ impl Keeper {
     pub(crate) async fn pump(&self) {
         loop {
             let next = locked(&self.line).entries.pop_front();
-            let Some(Entry { at, book, seq, receipts }) = next else {
+            let Some(Entry { at, of, receipts }) = next else {
                 self.news.notified().await;
                 continue;
             };
@@ -132,21 +159,56 @@ impl Keeper {
                 };
                 kept = kept.and(end);
             }
-            match kept {
-                Ok(()) => {
-                    if let Some(book) = book {
-                        book.show(seq);
-                    }
-                }
-                Err(why) => {
-                    tracing::error!(?why, seq, "a record of a session was not kept");
+            match (kept, of) {
+                (Ok(()), Some(of)) => self.tell(of),
+                (Ok(()), None) => {}
+                (Err(why), of) => {
+                    tracing::error!(?why, "a record of a session was not kept");
                     self.has_failed(at);
-                    if let Some(book) = book {
-                        book.end(why);
+                    if let Some(of) = of {
+                        self.end(&of.book, why);
                     }
                 }
             }
             self.decided.send_replace(at);
+        }
+    }
+
+    /// A record is kept: everybody may see it.
+    fn tell(&self, of: Of) {
+        let Of { book, fence, event, ends } = of;
+        book.is_kept(event.seq);
+        let ended = ends.map_or(Ok(()), |message| self.hub.end_message(&book.id, &message));
+        if let Err(why) = ended.and(self.hub.publish(&book.id, fence, event)) {
+            // They read it from the store, with the next one.
+            tracing::warn!(session = %book.id, %why, "an event was not told");
+        }
+    }
+
+    /// A book is of no use from here on: those who follow it are told so, and look again.
+    pub(crate) fn end(&self, book: &Book, why: End) {
+        let ended = match why {
+            End::Deleted => Ended::Deleted,
+            End::Full | End::NotKept => Ended::NotKept,
+        };
+        // Only once: a later log of this name is another's.
+        if book.end(why) {
+            self.hub.end(&book.id, ended);
+        }
+    }
+
+    /// A run says something. It is dropped if it is not the run's to say any more.
+    pub(super) fn says(&self, book: &Book, fence: Fence, text: &str) {
+        let Some(Said { message, began, offset }) = book.says(fence, text) else { return };
+        let (hub, id) = (&self.hub, &book.id);
+        let begun = match offset {
+            0 => hub.begin_message(id, fence, &message, began),
+            _ => Ok(()),
+        };
+        let told = begun.and_then(|()| hub.delta(id, fence, &message, offset, text));
+        if let Err(why) = told {
+            // All of it is in the record that ends the message.
+            tracing::debug!(session = %id, %why, "what a run says was not told");
         }
     }
 
@@ -171,17 +233,17 @@ impl Keeper {
 
     /// A session in memory.
     pub(crate) fn book(&self, id: &SessionId) -> Option<Arc<Book>> {
-        locked(&self.books).get(id).cloned()
+        self.books.get(id)
     }
 
     /// All sessions in memory.
     pub(crate) fn books(&self) -> Vec<Arc<Book>> {
-        locked(&self.books).values().cloned().collect()
+        locked(&self.books.map).values().cloned().collect()
     }
 
     /// Takes this very one out of the memory.
     pub(crate) fn forget(&self, book: &Arc<Book>) {
-        let mut books = locked(&self.books);
+        let mut books = locked(&self.books.map);
         if books.get(&book.id).is_some_and(|known| Arc::ptr_eq(known, book)) {
             books.remove(&book.id);
         }
@@ -234,43 +296,22 @@ impl Keeper {
         Ok(())
     }
 
-    /// Events that are not in memory any more, as frames with their seq and run. None if they are
-    /// gone from the store too.
-    pub(crate) async fn events(
-        &self,
-        book: &Arc<Book>,
-        after: u64,
-        limit: usize,
-    ) -> Result<Option<Vec<Shown>>, NoSession> {
-        let (store, book, upto) = (self.store.clone(), Arc::clone(book), book.head());
-        let read = move || match store.log(&main(&book.id), after, limit) {
-            Ok(page) if page.epoch.to_string() != *book.epoch => Ok(None),
-            Ok(page) => {
-                let all = page.records.iter().filter(|record| record.seq <= upto);
-                let shown = all.map(|record| shown(&book, record));
-                shown.collect::<Result<Vec<_>, _>>().map(Some)
-            }
-            Err(ReadError::Gone { .. } | ReadError::Ahead { .. }) => Ok(None),
-            Err(why) => Err(no_session(&why)),
-        };
-        blocking(read).await?
-    }
-
     /// Gives a record to the store; what it must be refused for is told by the pump.
     fn submit(
         &self,
         book: &Book,
         record: &Record,
         at: &str,
-        told: &Told,
+        taken: &Taken,
     ) -> Vec<Result<Receipt, End>> {
         let id = main(&book.id);
         let owner =
             Owner { term: record.term, fence: record.fence.0.saturating_add(book.fence_base) };
-        let epoch: Epoch = book.epoch.parse().unwrap_or(Epoch(0));
+        let epoch: panelboard_store::Epoch =
+            book.epoch.as_str().parse().unwrap_or(panelboard_store::Epoch(0));
         if record.kind != Kind::Cleared {
-            let json = stored::write(record, at, told);
-            let append = Append::event(&id, kind(told), json)
+            let json = stored::write(record, at, &taken.data);
+            let append = Append::event(&id, &taken.event.name, json)
                 .map(|append| append.owner(owner).epoch(epoch).seq(record.seq));
             let receipt = append.map_err(|_| End::NotKept);
             return vec![
@@ -315,23 +356,24 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads a session: a book of it, and its records for the sessions to take up.
-    fn read(&self, id: &SessionId) -> Result<(Book, Vec<Record>), NoSession> {
+    /// Reads a session: a book of it, its newest events, and its records for the sessions to take
+    /// up.
+    fn read(&self, id: &SessionId) -> Result<(Book, Vec<Event>, Vec<Record>), NoSession> {
         let session = self.store.session(&main(id)).map_err(|why| no_session(&why))?;
         let records = self.read_log(&main(id))?;
         let ours = session.owner.term == self.store.term() && records.is_empty();
         let title = Title {
             id: id.clone(),
-            epoch: session.epoch.to_string().into(),
+            epoch: Epoch::new(&session.epoch.to_string()),
             created: rfc3339_micros(session.created),
             metadata: metadata(&session.config),
             fence_base: if ours { session.owner.fence } else { 0 },
         };
-        let book = Book::new(title, self.ring);
+        let book = Book::new(title);
         let first = records.first().map_or(u64::MAX, |record| record.seq);
         let mut all = self.read_left(id, first)?;
         book.with_fold(|fold| {
-            for Again { record, at, .. } in &all {
+            for Again { record, at } in &all {
                 fold.apply(record, at);
             }
         });
@@ -340,7 +382,9 @@ impl Reading {
             book.restore(&again.record, &again.at);
             all.push(again);
         }
-        Ok((book, all.into_iter().map(|again| again.record).collect()))
+        let newest = &records[records.len().saturating_sub(self.ring)..];
+        let events = newest.iter().map(|record| event(&book, record)).collect::<Result<_, _>>()?;
+        Ok((book, events, all.into_iter().map(|again| again.record).collect()))
     }
 
     /// All that there is of a log.
@@ -395,7 +439,7 @@ impl Journal for Keeper {
             let mut line = locked(&self.line);
             line.last += 1;
             let (at, receipts) = (line.last, vec![Err(End::NotKept)]);
-            line.entries.push_back(Entry { at, book: None, seq: last.seq, receipts });
+            line.entries.push_back(Entry { at, of: None, receipts });
             drop(line);
             self.news.notify_one();
             return Lsn(at);
@@ -404,7 +448,7 @@ impl Journal for Keeper {
         let at = rfc3339_micros(now);
         let mut last = 0;
         for record in &records {
-            let told = book.take(record, &at);
+            let taken = book.take(record, &at);
             if let Kind::Starting { run } = record.kind {
                 let waited = book.look(|fold| fold.waited(run, now)).0;
                 locked(&self.queue_waits).record(waited);
@@ -412,9 +456,10 @@ impl Journal for Keeper {
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
-            let receipts = self.submit(&book, record, &at, &told);
-            let (book, seq) = (Some(Arc::clone(&book)), record.seq);
-            line.entries.push_back(Entry { at: last, book, seq, receipts });
+            let receipts = self.submit(&book, record, &at, &taken);
+            let Taken { event, ends, .. } = taken;
+            let of = Some(Of { book: Arc::clone(&book), fence: record.fence, event, ends });
+            line.entries.push_back(Entry { at: last, of, receipts });
         }
         book.is_written(Lsn(last));
         self.news.notify_one();
@@ -445,52 +490,91 @@ impl Journal for Keeper {
         Box::pin(async move {
             let (reading, id) = (self.reading.clone(), session.clone());
             let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;
-            let (book, records) = read.map_err(|why| {
+            let (book, events, records) = read.map_err(|why| {
                 if why != NoSession::Absent {
                     tracing::error!(?why, "a session can't be read");
                 }
                 Unreadable
             })?;
-            locked(&self.books).insert(session.clone(), Arc::new(book));
+            // Without a place for its log, who follows it reads it from the store.
+            self.hub.restore(session, &book.epoch, book.head(), events).ok();
+            locked(&self.books.map).insert(session.clone(), Arc::new(book));
             Ok(records)
         })
     }
 }
 
-/// An event as a reader gets it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    pub(crate) seq: u64,
-    pub(crate) name: Arc<str>,
-    pub(crate) run: Option<panelboard_tasks::RunId>,
-    pub(crate) json: Arc<str>,
+/// The logs of the sessions in memory, as the store has them.
+#[derive(Debug)]
+struct Logs {
+    store: Store,
+    books: Arc<Books>,
 }
 
-fn shown(book: &Book, record: &panelboard_store::Record) -> Result<Shown, NoSession> {
-    let Again { record: again, at, data } =
-        again(&book.id, record).map_err(|why| unreadable(&book.id, &why))?;
-    let run = again.kind.run();
-    let told = Told { event: record.kind.to_string(), run, data };
-    let name = Arc::clone(&record.kind);
-    Ok(Shown { seq: record.seq, name, run, json: book.event(record.seq, &at, &told).into() })
+impl History for Logs {
+    fn span<'a>(
+        &'a self,
+        session: &'a SessionId,
+    ) -> BoxFuture<'a, Result<(Epoch, u64, u64), HistoryError>> {
+        Box::pin(async move {
+            let book = self.books.get(session).ok_or(HistoryError)?;
+            // Not what the store has written, but what it has said that it keeps.
+            let (store, head) = (self.store.clone(), book.head());
+            let id = main(session);
+            let earliest = blocking(move || match store.log(&id, 0, 1) {
+                Ok(_) => Ok(0),
+                Err(ReadError::Gone { earliest }) => Ok(earliest),
+                Err(_) => Err(HistoryError),
+            });
+            let earliest = earliest.await.map_err(|_| HistoryError)??;
+            Ok((book.epoch.clone(), earliest + 1, head))
+        })
+    }
+
+    fn page<'a>(
+        &'a self,
+        session: &'a SessionId,
+        epoch: &'a Epoch,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>> {
+        let (store, id, epoch) = (self.store.clone(), session.clone(), epoch.clone());
+        let read = move || match store.log(&main(&id), after, limit) {
+            Ok(page) if page.epoch.to_string() != epoch.as_str() => Ok(Vec::new()),
+            Ok(page) => {
+                let events = page.records.iter().map(|record| stored::event(&id, &epoch, record));
+                events.collect::<Result<_, _>>().map_err(|why| unreadable(&id, &why))
+            }
+            Err(
+                ReadError::Gone { .. }
+                | ReadError::Ahead { .. }
+                | ReadError::Absent
+                | ReadError::Deleted,
+            ) => Ok(Vec::new()),
+            Err(why) => Err(no_session(&why)),
+        };
+        Box::pin(async move {
+            let page = blocking(read).await.and_then(|page| page);
+            page.map_err(|_| HistoryError)
+        })
+    }
+}
+
+fn event(book: &Book, record: &panelboard_store::Record) -> Result<Event, NoSession> {
+    let event = stored::event(&book.id, &book.epoch, record);
+    event.map_err(|why| unreadable(&book.id, &why))
 }
 
 fn again(id: &SessionId, record: &panelboard_store::Record) -> Result<Again, String> {
     let (seq, era) = (record.seq, record.era);
     let Owner { term, fence } = record.owner;
     if record.effect == panelboard_store::Effect::Clear {
-        let (session, fence, body) =
-            (id.clone(), panelboard_tasks::Fence(fence), bytes::Bytes::new());
+        let (session, fence, body) = (id.clone(), Fence(fence), bytes::Bytes::new());
         let record2 = Record { session, seq, term, fence, era, kind: Kind::Cleared, body };
         let at = rfc3339_micros(record.made);
-        return Ok(Again { record: record2, at, data: json!({ "era": era }) });
+        return Ok(Again { record: record2, at });
     }
     stored::read(id, Beside { seq, term, fence, era }, &record.body)
-}
-
-/// The name of an event as the store takes it.
-fn kind(told: &Told) -> &str {
-    &told.event
 }
 
 const MAIN: &str = "s:";

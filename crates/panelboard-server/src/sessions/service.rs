@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use panelboard_tasks::{
-    CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey, Journal as _, Lsn,
-    OnDisconnect, Policy, Refused, RequestId, RunId, RunStatus, SessionId, Sessions, Stopped,
-    Submission, Submitted, Tag, Unavailable, WriteRefused, Written,
+    AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
+    Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
+    RunStatus, SessionId, Sessions, Stopped, Submission, Submitted, Tag, Unavailable, Welcome,
+    WriteRefused, Written,
 };
 use serde_json::{Value, json};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::book::{Book, Cursor, End, locked};
+use super::book::{Book, End, locked};
+use super::feed::Feed;
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Keeper, Made};
 use super::trouble::Trouble;
@@ -145,20 +147,12 @@ impl Service {
             let (sessions, keeper) = (self.sessions.clone(), Arc::clone(&self.keeper));
             let book = Arc::clone(book);
             tokio::spawn(async move {
-                let mut moved = false;
-                loop {
-                    // That something of before was not kept is known, and no reason to wait.
-                    moved = moved
-                        || !matches!(
-                            sessions.lose_ownership(&book.id).await,
-                            Err(Unavailable::Lock(_) | Unavailable::JournalFull)
-                        );
-                    if moved && matches!(sessions.passivate(&book.id).await, Ok(true)) {
-                        break;
-                    }
-                    // Until its run is gone and those who watch have been told.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
+                // That something of before was not kept is known, and no reason to wait.
+                let moved = || sessions.lose_ownership(&book.id);
+                while let Err(Unavailable::Lock(LockError::Timeout)) = moved().await {}
+                // Its run is gone, and those who followed it have been told and have left.
+                let quiet = || sessions.passivate_when_quiet(&book.id);
+                while let Err(Unavailable::Lock(LockError::Timeout)) = quiet().await {}
                 keeper.forget(&book);
                 book.gone().cancel();
             });
@@ -194,7 +188,7 @@ impl Service {
         }
         self.keeper.delete(id).await.map_err(Trouble::ended)?;
         if let Some(book) = book {
-            book.end(End::Deleted);
+            self.keeper.end(&book, End::Deleted);
             tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
         }
         Ok(())
@@ -398,37 +392,41 @@ impl Service {
         ended.map_err(|why| Trouble::unavailable(why, id.as_str()))
     }
 
-    /// A reader of the session's events, counted as one of its connections.
+    /// A reader of the session's events from a place on, or from now on; counted as one of its
+    /// connections.
     pub(crate) async fn follow(
         self: &Arc<Self>,
         id: &SessionId,
         make: bool,
-    ) -> Result<Follow, Trouble> {
-        self.follow_as(id, make, ConnId::next(), Arc::new(Notify::new())).await
-    }
-
-    /// As [`follow`](Self::follow), for a connection that has a number and a bell already.
-    pub(crate) async fn follow_as(
-        self: &Arc<Self>,
-        id: &SessionId,
-        make: bool,
         conn: ConnId,
-        bell: Arc<Notify>,
-    ) -> Result<Follow, Trouble> {
+        from: Option<Position>,
+    ) -> Result<(Feed, Welcome), Trouble> {
         self.book(id, make).await?;
         let attached = self.sessions.attach(id, conn).await;
         attached.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
-        let follow = |book: Option<Arc<Book>>| {
-            let book = book?;
-            book.watch(conn, Arc::clone(&bell));
-            Some(book)
-        };
-        // It stays in memory from the attach on.
-        let book = follow(self.keeper.book(id));
+        // It stays in memory from here on.
+        let book = self.keeper.book(id);
         let leave = Leave { service: Arc::clone(self), id: id.clone(), conn, book: book.clone() };
         let book = book.ok_or(Trouble::StoreFailed)?;
-        let cursor = Cursor::at(book.head());
-        Ok(Follow { book, cursor, bell, _leave: leave })
+        let attached = self.keeper.hub.attach(id, from).await;
+        let (welcome, cursor) = attached.map_err(|why| self.not_attached(why))?;
+        // After it: who is attached when it ends is told by the hub.
+        if let Some(end) = book.ended() {
+            return Err(Trouble::ended(end));
+        }
+        let feed = Feed::new(self, book, (&welcome, cursor), leave);
+        Ok((feed, welcome))
+    }
+
+    pub(super) fn not_attached(&self, why: AttachRefused) -> Trouble {
+        match why {
+            AttachRefused::TooManyConnections => {
+                Trouble::TooManyConnections { limit: self.settings.max_connections }
+            }
+            AttachRefused::TooManySessions => Trouble::TooManySessions,
+            AttachRefused::Lock(_) => Trouble::LockTimeout,
+            _ => Trouble::StoreFailed,
+        }
     }
 
     /// What came of a command that was sent under this key before; an error if it was another.
@@ -477,6 +475,7 @@ impl Service {
                     self.keeper.forget(&book);
                 }
             }
+            self.keeper.hub.give_up_unused(self.settings.idle_after);
         }
     }
 
@@ -526,18 +525,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How many names of sessions are read at once after a start.
 const RECOVER_PAGE: usize = 500;
 
-/// A reader of a session's events. Leaves when dropped.
+/// A connection of a session, which leaves it when dropped.
 #[derive(Debug)]
-pub(crate) struct Follow {
-    pub(crate) book: Arc<Book>,
-    pub(crate) cursor: Cursor,
-    /// Rung when there may be news.
-    pub(crate) bell: Arc<Notify>,
-    _leave: Leave,
-}
-
-#[derive(Debug)]
-struct Leave {
+pub(super) struct Leave {
     service: Arc<Service>,
     id: SessionId,
     conn: ConnId,
@@ -547,17 +537,14 @@ struct Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         if let Some(book) = &self.book {
-            book.unwatch(self.conn);
             book.touch();
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (sessions, id, conn) = (self.service.sessions.clone(), self.id.clone(), self.conn);
         runtime.spawn(async move {
-            while let Err(Unavailable::JournalFull | Unavailable::Lock(_)) =
-                sessions.detach(&id, conn).await
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            // Each of them has waited for the lock.
+            let left = || sessions.detach(&id, conn);
+            while let Err(Unavailable::Lock(LockError::Timeout)) = left().await {}
         });
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
         "id": book.id.as_str(),
         "created": book.created,
         "metadata": book.metadata,
-        "epoch": &*book.epoch,
+        "epoch": book.epoch.as_str(),
         "era": view.era,
         "head": view.head,
         "slot": slot(fold, view.active),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use panelboard_llm::Gateway;
 use panelboard_store::{OpenError, Store};
-use panelboard_tasks::{DrainMode, Journal, RunContext, SessionLimits, Sessions};
+use panelboard_tasks::{DrainMode, HubLimits, Journal, RunContext, SessionLimits, Sessions};
 
 use super::keeper::Keeper;
 use super::service::{MAX_RECORD, Service};
-use super::turn::Turns;
+use super::turn::{MAX_ANSWER, Turns};
 use crate::config::{Config, Sessions as Settings};
 
 /// Rows of the store: each session has up to two, and bytes are the tighter bound.
@@ -19,6 +19,9 @@ const MAX_ROWS: u64 = 10_000_000;
 
 /// Keys, and ends of runs, that a session in memory remembers.
 const REMEMBERED: usize = 1_000;
+
+/// Events that are read from the store at once.
+const PAGE: usize = 500;
 
 /// The sessions and what goes with them.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started,
 /// Makes the sessions over an open store. Their runs are tasks of this runtime.
 pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> Arc<Service> {
     let term = store.term();
-    let keeper = Arc::new(Keeper::new(store, settings.ring_events));
+    let keeper = Arc::new(Keeper::new(store, hub_limits(settings)));
     let turns = Arc::new(Turns::new(gateway.clone(), Arc::clone(&keeper)));
     let limits = SessionLimits {
         queue: settings.max_queue,
@@ -87,6 +90,27 @@ pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> 
         });
     let built = built.expect("it is called within a runtime");
     Arc::new(Service::new(built, keeper, settings.clone()))
+}
+
+/// Text goes out this often at most: about what an eye can follow.
+const TEXT_EVERY: Duration = Duration::from_millis(20);
+
+/// With more readers than these, nobody is woken only because one came or went.
+const MAX_PRESENT: usize = 64;
+
+fn hub_limits(settings: &Settings) -> HubLimits {
+    HubLimits {
+        sessions: settings.max_sessions,
+        connections: settings.max_connections.saturating_mul(settings.max_subscriptions),
+        connections_of_a_session: settings.max_connections,
+        ring_events: settings.ring_events,
+        page_events: PAGE,
+        // Nothing of an answer is ever too old to be told.
+        message_bytes: MAX_ANSWER,
+        presence: MAX_PRESENT,
+        transient_interval: TEXT_EVERY,
+        ..HubLimits::default()
+    }
 }
 
 /// In memory where the system has a place for that.

@@ -2,12 +2,16 @@
 //!
 //! As JSON that people can read: what happened, the body as it came, and when.
 
-use panelboard_tasks::{Fence, Kind, Record, SessionId};
+use std::borrow::Cow;
+
+use panelboard_tasks::{Epoch, Event, Fence, Kind, Record, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::fold::{Told, value};
+use super::fold::value;
+use super::told::Told;
+use crate::clock::rfc3339_micros;
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -16,7 +20,7 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Value>,
     /// What it was told as, where that can't be seen from the rest.
-    data: &'a Value,
+    data: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -25,13 +29,22 @@ struct Read<'a> {
     at: String,
     #[serde(borrow)]
     body: Option<&'a RawValue>,
-    data: Value,
+}
+
+/// What of it is told.
+#[derive(Deserialize)]
+struct Heard<'a> {
+    kind: Kind,
+    #[serde(borrow)]
+    at: Cow<'a, str>,
+    #[serde(borrow)]
+    data: &'a RawValue,
 }
 
 /// The JSON of a record.
-pub(super) fn write(record: &Record, at: &str, told: &Told) -> String {
+pub(super) fn write(record: &Record, at: &str, data: &RawValue) -> String {
     let body = (!record.body.is_empty()).then(|| value(&record.body));
-    let written = Written { kind: &record.kind, at, body, data: &told.data };
+    let written = Written { kind: &record.kind, at, body, data };
     serde_json::to_string(&written).expect("numbers and strings alone are always JSON")
 }
 
@@ -44,22 +57,40 @@ pub(super) struct Beside {
     pub(super) era: u64,
 }
 
-/// A record out of the store: itself, when it was, and as what it was told.
+/// A record out of the store: itself, and when it was.
 #[derive(Debug)]
 pub(super) struct Again {
     pub(super) record: Record,
     pub(super) at: String,
-    pub(super) data: Value,
+}
+
+/// Reads of a record only what is told of it, as it was written; under which name, the store
+/// knows.
+pub(super) fn event(
+    session: &SessionId,
+    epoch: &Epoch,
+    record: &panelboard_store::Record,
+) -> Result<Event, String> {
+    let name = &*record.kind;
+    if record.effect == panelboard_store::Effect::Clear {
+        // Of the store's own record.
+        let (at, data) = (rfc3339_micros(record.made), json!({ "era": record.era }).to_string());
+        let told = Told { name, run: None, at: &at, data: &data };
+        return Ok(told.encode(session, epoch, record.seq));
+    }
+    let Heard { kind, at, data } =
+        serde_json::from_str(&record.body).map_err(|error| error.to_string())?;
+    let told = Told { name, run: kind.run(), at: &at, data: data.get() };
+    Ok(told.encode(session, epoch, record.seq))
 }
 
 /// Reads a record; what is wrong with it if it is none of ours.
 pub(super) fn read(session: &SessionId, beside: Beside, json: &str) -> Result<Again, String> {
-    let Read { kind, at, body, data } =
-        serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let Read { kind, at, body } = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let Beside { seq, term, fence, era } = beside;
     let body = body.map(|body| body.get().as_bytes().to_vec().into()).unwrap_or_default();
     let (session, fence) = (session.clone(), Fence(fence));
-    Ok(Again { record: Record { session, seq, term, fence, era, kind, body }, at, data })
+    Ok(Again { record: Record { session, seq, term, fence, era, kind, body }, at })
 }
 
 /// A record of which only what must not be forgotten is left, and when it was.

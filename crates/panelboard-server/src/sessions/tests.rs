@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
+use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_llm::Gateway;
 use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
-use panelboard_tasks::SessionId;
+use panelboard_tasks::{ConnId, SessionId};
 
-use super::book::{Cursor, Next, locked};
+use super::book::locked;
+use super::feed::Piece;
 use super::fold::{NewItem, Role};
 use super::service::Service;
 use super::start::assemble;
@@ -109,6 +111,10 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_on_disk() {
     let (a, b) = (SessionId::new("a").expect("a name"), SessionId::new("b").expect("a name"));
     assert_eq!(rig.note(&a, "one").await, Ok(1));
     assert_eq!(rig.note(&b, "other").await, Ok(1));
+    let followed = rig.service.follow(&a, false, ConnId::next(), None).await;
+    let (mut feed, welcome) = followed.expect("a place");
+    assert_eq!(welcome.head, 1);
+    assert_eq!(feed.next().await, Some(Ok(Piece::Present(1))));
     rig.switch.turn(Disk::Hangs);
     let writing = tokio::spawn({
         let (rig, a) = (Arc::clone(&rig), a.clone());
@@ -121,11 +127,13 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_on_disk() {
     // It has been decided, and is on its way.
     assert!(!writing.is_finished());
     assert_eq!(book.head(), 1);
-    assert_eq!(book.next(&mut Cursor::at(1), true), Next::Nothing);
+    assert_eq!(feed.next().now_or_never(), None);
     assert_eq!(rig.texts(&b).await, Ok(vec!["other".to_owned()]), "reads go on elsewhere");
     rig.switch.turn(Disk::Works);
     assert_eq!(writing.await.expect("no panic"), Ok(2));
-    assert!(matches!(book.next(&mut Cursor::at(1), true), Next::Event { seq: 2, .. }));
+    let told = feed.next().await;
+    let Some(Ok(Piece::Events(events))) = told else { panic!("{told:?}") };
+    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

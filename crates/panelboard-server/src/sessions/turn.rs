@@ -20,7 +20,7 @@ use super::notice::{self, Route};
 use super::words;
 
 /// The longest answer, in bytes as JSON has them. A longer one is cut there and the run fails.
-const MAX_ANSWER: usize = 640 << 10;
+pub(super) const MAX_ANSWER: usize = 640 << 10;
 
 /// What all runs share.
 #[derive(Debug)]
@@ -87,6 +87,14 @@ impl Turns {
     }
 }
 
+impl Turns {
+    fn says(&self, book: &Book, context: &RunContext, text: &str) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.says(book, context.fence(), text);
+        }
+    }
+}
+
 impl Turn<'_> {
     async fn answer(&mut self, messages: &[Value]) -> Result<Said, Failure> {
         let body = json!({
@@ -126,7 +134,7 @@ impl Turn<'_> {
 
     async fn stream(&mut self, mut stream: AnswerStream, by: String) -> Result<Said, Failure> {
         self.messages += 1;
-        let id = format!("{}.{}", self.context.run(), self.messages);
+        let id = words::message(self.context.run(), self.messages);
         let begun = json!({ "message_id": id, "role": "assistant", "answered_by": by });
         if let Err(why) = self.context.append(words::MESSAGE_STARTED, begun.to_string()) {
             return fenced(&why);
@@ -160,7 +168,7 @@ impl Turn<'_> {
                         return Some(End::TooLong);
                     }
                     said.text.push_str(&text);
-                    self.book.says(self.context.fence(), &text);
+                    self.turns.says(&self.book, self.context, &text);
                 }
                 Chunk::Usage(usage) => said.usage = usage,
                 Chunk::Error(error) => return Some(End::Failed(error)),

@@ -1,11 +1,21 @@
 //! What are things called on the wire?
 
-use panelboard_tasks::{Policy, StopReason};
+use panelboard_tasks::{Policy, RunId, StopReason};
 use serde_json::{Value, json};
 
 pub(crate) const MESSAGE_STARTED: &str = "message.started";
 pub(crate) const MESSAGE_COMPLETED: &str = "message.completed";
 pub(crate) const RUN_NOTICE: &str = "run.notice";
+
+/// What a run's message is called.
+pub(crate) fn message(run: RunId, number: usize) -> String {
+    format!("{run}.{number}")
+}
+
+/// Whose message this is.
+pub(crate) fn run_of(message: &str) -> Option<RunId> {
+    message.split('.').next()?.parse().ok().map(RunId)
+}
 
 pub(crate) fn policy(policy: Policy) -> &'static str {
     match policy {

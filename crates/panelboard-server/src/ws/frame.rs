@@ -3,7 +3,7 @@
 //! Bytes may be split anywhere. A message longer than the soft limit is skipped as it comes, one
 //! longer than the hard limit ends the connection.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::close;
 
@@ -233,29 +233,41 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Broken> {
     }
 }
 
-/// Appends a text message, in one frame.
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put(out, TEXT, text.as_bytes());
+/// A text message as the one frame that carries it: encoded once, for any number of sockets.
+pub(crate) fn encode(text: &str) -> Bytes {
+    frame(TEXT, text.as_bytes())
 }
 
-pub(super) fn put_ping(out: &mut Vec<u8>) {
-    put(out, PING, b"");
+/// What such a frame carries.
+pub(crate) fn payload(frame: &[u8]) -> &[u8] {
+    let head = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    frame.get(head..).unwrap_or_default()
 }
 
-pub(super) fn put_pong(out: &mut Vec<u8>, payload: &[u8]) {
-    put(out, PONG, payload);
+pub(super) fn ping() -> Bytes {
+    Bytes::from_static(&[0x80 | PING, 0])
 }
 
-/// Appends a close frame; of the reason what fits.
-pub(super) fn put_close(out: &mut Vec<u8>, code: u16, reason: &str) {
+pub(super) fn pong(payload: &[u8]) -> Bytes {
+    frame(PONG, payload)
+}
+
+/// A close frame; of the reason what fits.
+pub(super) fn goodbye(code: u16, reason: &str) -> Bytes {
     let mut end = reason.len().min(123);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    put(out, CLOSE, &[&code.to_be_bytes(), &reason.as_bytes()[..end]].concat());
+    frame(CLOSE, &[&code.to_be_bytes(), &reason.as_bytes()[..end]].concat())
 }
 
-fn put(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+fn frame(opcode: u8, payload: &[u8]) -> Bytes {
+    // The longest head of one that is not masked.
+    let mut out = Vec::with_capacity(payload.len() + 10);
     out.push(0x80 | opcode);
     match payload.len() {
         short @ 0..=125 => out.push(short as u8),
@@ -269,6 +281,7 @@ fn put(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
         }
     }
     out.extend_from_slice(payload);
+    out.into()
 }
 
 #[cfg(test)]
@@ -276,9 +289,8 @@ mod tests {
     use super::*;
 
     /// A masked frame, as a client sends it.
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put(&mut out, first & 0x0f, payload);
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = frame(first & 0x0f, payload).to_vec();
         out[0] = first;
         out[1] |= 0x80;
         let head = out.len() - payload.len();
@@ -312,14 +324,14 @@ mod tests {
     fn messages_are_the_same_however_their_bytes_are_cut() {
         let long = "x".repeat(70_000);
         let stream = [
-            frame(0x81, b"one"),
-            frame(0x01, "zw\u{f6}".as_bytes()[..3].into()),
-            frame(0x89, b"are you there"),
-            frame(0x80, &"\u{f6}lf".as_bytes()[1..]),
-            frame(0x81, long.as_bytes()),
-            frame(0x82, b"\0\xff"),
-            frame(0x8a, b""),
-            frame(0x88, &[0x03, 0xe8]),
+            masked(0x81, b"one"),
+            masked(0x01, "zw\u{f6}".as_bytes()[..3].into()),
+            masked(0x89, b"are you there"),
+            masked(0x80, &"\u{f6}lf".as_bytes()[1..]),
+            masked(0x81, long.as_bytes()),
+            masked(0x82, b"\0\xff"),
+            masked(0x8a, b""),
+            masked(0x88, &[0x03, 0xe8]),
         ]
         .concat();
         let expected = || {
@@ -341,12 +353,12 @@ mod tests {
     #[test]
     fn what_is_no_text_or_too_long_is_told_of_and_the_next_message_is_read() {
         let stream = [
-            frame(0x81, b"\xff\xfe"),
-            frame(0x81, &[b'x'; 101]),
-            frame(0x01, &[b'x'; 60]),
-            frame(0x00, &[b'x'; 60]),
-            frame(0x80, b"tail"),
-            frame(0x81, &[b'x'; 100]),
+            masked(0x81, b"\xff\xfe"),
+            masked(0x81, &[b'x'; 101]),
+            masked(0x01, &[b'x'; 60]),
+            masked(0x00, &[b'x'; 60]),
+            masked(0x80, b"tail"),
+            masked(0x81, &[b'x'; 100]),
         ]
         .concat();
         for size in [1, 5, usize::MAX] {
@@ -359,22 +371,21 @@ mod tests {
 
     #[test]
     fn what_breaks_the_protocol_ends_the_connection() {
-        let mut unmasked = Vec::new();
-        put_text(&mut unmasked, "hello");
-        let mut endless = frame(0x81, b"");
+        let unmasked = encode("hello").to_vec();
+        let mut endless = masked(0x81, b"");
         endless[1] = 0x80 | 127;
         endless.truncate(2);
         endless.extend_from_slice(&u64::MAX.to_be_bytes());
         endless.extend_from_slice(&[0; 4]);
         for (bytes, code) in [
             (unmasked, close::PROTOCOL),
-            (frame(0xc1, b"reserved bit"), close::PROTOCOL),
-            (frame(0x83, b"reserved kind"), close::PROTOCOL),
-            (frame(0x80, b"continues nothing"), close::PROTOCOL),
-            ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), close::PROTOCOL),
-            (frame(0x09, b"a ping in pieces"), close::PROTOCOL),
-            (frame(0x89, &[0; 126]), close::PROTOCOL),
-            (frame(0x88, &[3]), close::PROTOCOL),
+            (masked(0xc1, b"reserved bit"), close::PROTOCOL),
+            (masked(0x83, b"reserved kind"), close::PROTOCOL),
+            (masked(0x80, b"continues nothing"), close::PROTOCOL),
+            ([masked(0x01, b"a"), masked(0x81, b"b")].concat(), close::PROTOCOL),
+            (masked(0x09, b"a ping in pieces"), close::PROTOCOL),
+            (masked(0x89, &[0; 126]), close::PROTOCOL),
+            (masked(0x88, &[3]), close::PROTOCOL),
             (endless, close::TOO_LONG),
         ] {
             for size in [1, usize::MAX] {
@@ -384,9 +395,17 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_carries_what_it_was_made_of() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let text = "x".repeat(length);
+            assert_eq!(payload(&encode(&text)), text.as_bytes(), "{length}");
+        }
+    }
+
+    #[test]
     fn a_reader_without_a_frame_under_way_holds_no_memory() {
         let mut reader = Reader::new(1 << 20);
-        reader.feed(&frame(0x81, &[b'x'; 50_000]));
+        reader.feed(&masked(0x81, &[b'x'; 50_000]));
         assert!(matches!(reader.next(), Ok(Some(Incoming::Text(_)))));
         assert_eq!(reader.next(), Ok(None));
         assert_eq!(reader.buffer.capacity(), 0);
@@ -394,8 +413,7 @@ mod tests {
 
     #[test]
     fn a_reason_that_is_too_long_is_cut_between_two_characters() {
-        let mut out = Vec::new();
-        put_close(&mut out, 4408, &"\u{20ac}".repeat(100));
+        let out = goodbye(4408, &"\u{20ac}".repeat(100));
         assert!(out.len() <= 2 + 125);
         let reason = std::str::from_utf8(&out[4..]).expect("whole characters");
         assert!(reason.chars().all(|c| c == '\u{20ac}') && reason.len() == 123);

@@ -1,11 +1,16 @@
 //! How is a socket read and written, so that an idle one holds nothing?
 //!
 //! Reading waits until there is something, then reads into a buffer on the stack. Writing keeps
-//! what did not go out at once, and nothing else.
+//! what did not go out at once, and nothing else: a frame that many are sent is not copied for any
+//! of them.
 
-use std::io;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -15,6 +20,9 @@ use super::frame::{self, Broken, Incoming, Reader};
 /// How much is read at once.
 const READ: usize = 4 * 1024;
 
+/// How many frames go out with one write.
+const AT_ONCE: usize = 64;
+
 /// How long the last words to somebody who does not read may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -23,8 +31,10 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(crate) struct Socket {
     io: TcpStream,
     reader: Reader,
-    /// What is to go out; without an allocation when all has.
-    out: Vec<u8>,
+    /// The frames that are to go out; without an allocation when all have.
+    out: VecDeque<Bytes>,
+    /// How long they are together.
+    waiting: usize,
 }
 
 /// Why nothing more can be read.
@@ -50,23 +60,30 @@ impl Socket {
     pub(crate) fn new(io: TcpStream, read: &[u8], limit: usize) -> Self {
         let mut reader = Reader::new(limit);
         reader.feed(read);
-        Self { io, reader, out: Vec::new() }
+        Self { io, reader, out: VecDeque::new(), waiting: 0 }
     }
 
     /// The next message. Dropping it loses nothing.
     pub(crate) async fn read(&mut self) -> Result<Incoming, ReadError> {
+        poll_fn(|context| self.poll_read(context)).await
+    }
+
+    /// As [`read`](Self::read), for whoever waits for other things too.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Incoming, ReadError>> {
         loop {
             match self.reader.next() {
-                Ok(Some(incoming)) => return Ok(incoming),
+                Ok(Some(incoming)) => return Poll::Ready(Ok(incoming)),
                 Ok(None) => {}
-                Err(Broken(code)) => return Err(ReadError::Broken(code)),
+                Err(Broken(code)) => return Poll::Ready(Err(ReadError::Broken(code))),
             }
-            self.io.readable().await.map_err(|_| ReadError::Gone)?;
+            ready!(self.io.poll_read_ready(context)).map_err(|_| ReadError::Gone)?;
             self.try_read()?;
         }
     }
 
-    /// Not within `read`: a future would hold the buffer while it waits.
     fn try_read(&mut self) -> Result<(), ReadError> {
         let mut buffer = [0; READ];
         match self.io.try_read(&mut buffer) {
@@ -82,45 +99,76 @@ impl Socket {
 
     /// Adds a text message to what is to go out.
     pub(crate) fn text(&mut self, text: &str) {
-        frame::put_text(&mut self.out, text);
+        self.frame(frame::encode(text));
+    }
+
+    /// Adds a frame that was [encoded](frame::encode) before.
+    pub(crate) fn frame(&mut self, frame: Bytes) {
+        self.waiting += frame.len();
+        self.out.push_back(frame);
     }
 
     pub(crate) fn ping(&mut self) {
-        frame::put_ping(&mut self.out);
+        self.frame(frame::ping());
     }
 
     pub(crate) fn pong(&mut self, payload: &[u8]) {
-        frame::put_pong(&mut self.out, payload);
+        self.frame(frame::pong(payload));
     }
 
     /// How many bytes wait to go out.
     pub(crate) fn waiting(&self) -> usize {
-        self.out.len()
+        self.waiting
     }
 
     /// Sends what waits, as long as the other side takes some within each `time`.
     pub(crate) async fn flush(&mut self, time: Duration) -> Result<(), WriteError> {
-        let mut sent = 0;
-        let done = loop {
-            if sent == self.out.len() {
-                break Ok(());
+        while self.waiting > 0 {
+            match self.try_write() {
+                Ok(0) => return Err(WriteError::Gone),
+                Ok(written) => self.is_written(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match tokio::time::timeout(time, self.io.writable()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return Err(WriteError::Gone),
+                        Err(_) => return Err(WriteError::Slow),
+                    }
+                }
+                Err(_) => return Err(WriteError::Gone),
             }
-            match tokio::time::timeout(time, self.io.write(&self.out[sent..])).await {
-                Ok(Ok(0) | Err(_)) => break Err(WriteError::Gone),
-                Ok(Ok(written)) => sent += written,
-                Err(_) => break Err(WriteError::Slow),
-            }
-        };
-        match done {
-            Ok(()) => self.out = Vec::new(),
-            Err(_) => drop(self.out.drain(..sent)),
         }
-        done
+        self.out = VecDeque::new();
+        Ok(())
+    }
+
+    fn try_write(&self) -> io::Result<usize> {
+        if let [one] = self.out.as_slices().0
+            && self.out.len() == 1
+        {
+            return self.io.try_write(one);
+        }
+        let mut slices = [IoSlice::new(&[]); AT_ONCE];
+        let frames = self.out.iter().take(AT_ONCE);
+        let count =
+            frames.zip(&mut slices).map(|(frame, slice)| *slice = IoSlice::new(frame)).count();
+        self.io.try_write_vectored(&slices[..count])
+    }
+
+    fn is_written(&mut self, mut written: usize) {
+        self.waiting -= written;
+        while let Some(first) = self.out.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.out.pop_front();
+        }
     }
 
     /// Says goodbye, if the other side still listens, and ends the connection.
     pub(crate) async fn close(mut self, code: u16, reason: &str) {
-        frame::put_close(&mut self.out, code, reason);
+        self.frame(frame::goodbye(code, reason));
         let last = async {
             self.flush(LAST_WORDS).await.ok();
             self.io.shutdown().await.ok();

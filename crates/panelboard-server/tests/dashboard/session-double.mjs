@@ -41,11 +41,12 @@ export class SessionDouble {
       parts: '', message: null };
     this.runs.push(run);
     const front = ['interrupt', 'rollback'].includes(policy);
-    if (busy) { if (front) this.queue.unshift(run); else this.queue.push(run); }
+    run.front = front;
+    if (busy) this.enqueue(run);
+    const place = run.steer ? {} : { position: this.queue.indexOf(run) };
     this.event('run.created', run, { input, on_conflict: policy,
-      ...(busy ? { status: 'queued', position: this.queue.indexOf(run) + 1 } : { status: 'starting' }) });
-    if (busy) this.queueChanged();
-    else { run.status = 'starting'; this.active = run; }
+      ...(busy ? { status: 'queued', ...place, length: this.queue.length } : { status: 'starting' }) });
+    if (!busy) { run.status = 'starting'; this.active = run; }
     if (busy && front) this.stopping(policy === 'rollback' ? 'rolled_back' : 'superseded');
     const result = { run: run.run, session: this.id, status: run.status, replayed: false };
     if (busy) result.position = this.queue.indexOf(run) + 1;
@@ -59,12 +60,16 @@ export class SessionDouble {
       phase: this.active.status, since: this.active.started ?? this.active.created } };
   }
 
-  queueChanged() {
-    this.event('queue.changed', null, { queue: this.queued() });
+  /** What goes first is first; what the active run may yet read is last. */
+  enqueue(run) {
+    const steers = this.queue.findIndex((q) => q.steer);
+    if (run.front) this.queue.unshift(run);
+    else this.queue.splice(run.steer || steers < 0 ? this.queue.length : steers, 0, run);
   }
 
   queued() {
-    return this.queue.map(({ run, steer }, i) => ({ run, position: i + 1, steer }));
+    return this.queue.map(({ run, steer, front }, position) => (
+      { run, position, steer, ...(front ? { front } : {}) }));
   }
 
   stopping(why) {
@@ -85,7 +90,6 @@ export class SessionDouble {
     if (run && this.queue.includes(run)) {
       this.queue.splice(this.queue.indexOf(run), 1);
       this.finish(run, 'cancelled');
-      this.queueChanged();
       return { ok: true, result: { changed: true, run: run.run, status: 'cancelled' } };
     }
     return { ok: true, result: { changed: false, run: id, status: run?.status ?? 'idle' } };
@@ -120,7 +124,7 @@ export class SessionDouble {
   start() {
     if (!this.active && this.queue.length) {
       this.active = this.queue.shift();
-      this.queueChanged();
+      this.event('queue.changed', this.active, { length: this.queue.length });
     }
     const run = this.active;
     if (!run || run.started || run.status === 'stopping') return;
@@ -170,7 +174,6 @@ export class SessionDouble {
     if (!run || this.active?.status !== 'running') return null;
     this.queue.splice(this.queue.indexOf(run), 1);
     this.finish(run, 'consumed');
-    this.queueChanged();
     return run.input;
   }
 
@@ -188,6 +191,13 @@ export class SessionDouble {
         at: this.stamp() });
     }
     this.active = null;
+    // What it did not read waits among the others.
+    if (this.queue.some((q) => q.steer)) {
+      const front = this.queue.filter((q) => q.front);
+      const rest = this.queue.filter((q) => !q.front).sort((a, b) => Number(a.run) - Number(b.run));
+      this.queue = [...front, ...rest];
+      for (const q of this.queue) q.steer = false;
+    }
     this.finish(run, last, last === 'failed' ? { error } : {});
   }
 

@@ -1,15 +1,22 @@
 //! Where does a connection stand, and what does it get next?
 
-use std::{fmt, future::poll_fn, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use super::{
     Place,
-    delivery::{Delivery, Position},
+    delivery::{Delivery, Event, Position},
+    history::HistoryError,
     log::Next,
+    news::Of,
     topic::Attached,
     transient::Told,
 };
-use crate::{guarded::LockError, race::first, runtime, session::ConnId};
+use crate::{guarded::LockError, journal::BoxFuture, runtime, session::ConnId};
 
 /// A connection: where it stands in its session's log. It holds no queue, so its size does not
 /// depend on how far it is behind.
@@ -53,12 +60,31 @@ pub struct Cursor {
     round: Option<usize>,
     /// Since when, and how far, it has been too far behind.
     behind: Option<(Duration, u64)>,
+    /// A page of the history that is on its way, and up to where it is told. Only while it is.
+    reading: Option<(u64, Page)>,
+    /// Ends when something that is not durable may be told again. Only if there is something.
+    due: Option<BoxFuture<'static, ()>>,
 }
+
+/// A page of the history, as it is being read.
+pub(super) type Page = BoxFuture<'static, Result<Vec<Event>, HistoryError>>;
 
 impl Cursor {
     pub(super) fn new(place: Place, attached: Attached, conn: ConnId, at: Position) -> Self {
-        let (told, transient_from) = (Told::default(), Duration::ZERO);
-        Self { place, attached, conn, at, told, transient_from, round: None, behind: None }
+        let mut told = Told::default();
+        told.begin_at(at.seq);
+        Self {
+            place,
+            attached,
+            conn,
+            at,
+            told,
+            transient_from: Duration::ZERO,
+            round: None,
+            behind: None,
+            reading: None,
+            due: None,
+        }
     }
 
     /// What to write next, waiting for it.
@@ -72,25 +98,116 @@ impl Cursor {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{Delivery, Fence, Hub, SessionId};
+    /// use panelboard_tasks::{Delivery, Event, Fence, Hub, SessionId};
     /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
     /// let (_, mut tab) = hub.attach(&chat, None).await?;
     /// let waits = tokio::spawn(async move { tab.next().await });
-    /// hub.publish(&chat, 1, Fence(1), "{}")?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?;
     /// assert!(matches!(waits.await??, Delivery::Events(events) if events.len() == 1));
     /// # Ok(())
     /// # }
     /// ```
     pub async fn next(&mut self) -> Result<Delivery, CursorError> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`next`](Self::next), for whoever waits for several at once: the waker of the last call
+    /// is woken when there may be something.
+    ///
+    /// While nothing comes, a connection that waits is this cursor and one entry in its session's
+    /// list of those who wait.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{Delivery, Event, Fence, Hub, SessionId};
+    /// use std::{future::poll_fn, task::Poll};
+    ///
+    /// let (hub, a, b) = (Hub::in_memory("boot-1"), SessionId::new("a")?, SessionId::new("b")?);
+    /// let mut tabs = [hub.attach(&a, None).await?.1, hub.attach(&b, None).await?.1];
+    /// hub.publish(&b, Fence(1), Event::new(1, "{}"))?;
+    /// let (which, delivery) = poll_fn(|context| {
+    ///     for (which, tab) in tabs.iter_mut().enumerate() {
+    ///         if let Poll::Ready(delivery) = tab.poll_next(context) {
+    ///             return Poll::Ready((which, delivery));
+    ///         }
+    ///     }
+    ///     Poll::Pending
+    /// })
+    /// .await;
+    /// assert_eq!(which, 1);
+    /// assert!(matches!(delivery?, Delivery::Events(events) if events.len() == 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Delivery, CursorError>> {
         loop {
+            if let Some((upto, page)) = &mut self.reading {
+                let (upto, page) = (*upto, ready!(page.as_mut().poll(context)));
+                self.reading = None;
+                return Poll::Ready(self.read(page, upto));
+            }
             // Before the look: what changes after it is news.
             let seen = self.attached.0.news.count();
             match self.look()? {
-                Next::Deliver(delivery) => return Ok(delivery),
-                Next::Read => return self.read().await,
-                Next::Wait(later) => self.wait(seen, later).await,
+                Next::Deliver(delivery) => {
+                    self.due = None;
+                    return Poll::Ready(Ok(delivery));
+                }
+                Next::Read(upto) => match self.page() {
+                    Some(page) => self.reading = Some((upto, page)),
+                    None => return Poll::Ready(self.read(Ok(Vec::new()), upto)),
+                },
+                Next::Wait(later) => {
+                    if later && self.is_due(context) {
+                        continue;
+                    }
+                    let of = if later { Of::Durable } else { Of::Any };
+                    let topic = &self.attached.0;
+                    ready!(topic.news.poll(seen, of, self.conn, context.waker()));
+                }
             }
         }
+    }
+
+    /// Whether what is not durable may be told by now; if not, the waker is woken then.
+    fn is_due(&mut self, context: &mut Context<'_>) -> bool {
+        let (clock, from) = (self.place.0.clock, self.transient_from);
+        let due = self.due.get_or_insert_with(|| Box::pin(runtime::sleep_until(clock, from)));
+        let is_due = due.as_mut().poll(context).is_ready();
+        if is_due {
+            self.due = None;
+        }
+        is_due
+    }
+
+    /// What comes up to and with `seq` was seen elsewhere, as in a snapshot that was taken after
+    /// this began: it is not told. A message of a later event is told from its beginning on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{Delivery, Event, Fence, Hub, SessionId};
+    /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
+    /// let (_, mut tab) = hub.attach(&chat, None).await?;
+    /// for seq in 1..=3 {
+    ///     hub.publish(&chat, Fence(1), Event::new(seq, "{}"))?;
+    /// }
+    /// tab.skip_to(2);
+    /// let Delivery::Events(events) = tab.next().await? else { panic!("an event") };
+    /// assert_eq!(events[0].seq, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn skip_to(&mut self, seq: u64) {
+        if seq > self.at.seq {
+            self.at.seq = seq;
+            self.reading = None;
+        }
+        self.told.begin_at(self.at.seq);
     }
 
     /// Where it stands: what was delivered is seen.
@@ -135,10 +252,10 @@ impl Cursor {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{Fence, Hub, SessionId};
+    /// use panelboard_tasks::{Event, Fence, Hub, SessionId};
     /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
     /// let (_, tab) = hub.attach(&chat, None).await?;
-    /// hub.publish(&chat, 1, Fence(1), "{}")?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?;
     /// assert_eq!(tab.lag(), Ok(1));
     /// # Ok(())
     /// # }
@@ -153,9 +270,11 @@ impl Cursor {
         let (limits, now) = (&hub.limits, hub.clock.now());
         let may_tell = now >= self.transient_from;
         let (stood, at, told) = (self.at.seq, &mut self.at, &mut self.told);
+        let present = self.attached.0.present();
         let looked = self.attached.0.log.with(|log| {
             let lag = log.head.saturating_sub(at.seq);
-            (lag, log.transients(), log.next(at, told, may_tell, limits))
+            let transients = log.transients() + usize::from(present.is_some());
+            (lag, transients, log.next(at, told, (may_tell, present), limits))
         });
         let (lag, transients, next) = looked.map_err(CursorError::Lock)?;
         let next_round = now + limits.transient_interval;
@@ -171,7 +290,7 @@ impl Cursor {
     /// What is not durable is told in rounds: each thing once, then a pause.
     fn count_round(&mut self, next: &Next, transients: usize, next_round: Duration) {
         let left = match next {
-            Next::Deliver(Delivery::Events(_)) | Next::Read => return,
+            Next::Deliver(Delivery::Events(_)) | Next::Read(_) => return,
             Next::Deliver(_) => self.round.unwrap_or(transients).saturating_sub(1),
             Next::Wait(_) => 0,
         };
@@ -201,32 +320,34 @@ impl Cursor {
         Ok(())
     }
 
-    /// The next page of the history. If it does not go on where this stands, something is gone.
-    async fn read(&mut self) -> Result<Delivery, CursorError> {
-        let events = match self.place.0.page(&self.attached.0.id, self.at.seq) {
-            None => Vec::new(),
-            Some(page) => page.await.map_err(|_| CursorError::Unreadable)?,
-        };
+    /// The next page of the history, if there is one.
+    fn page(&self) -> Option<Page> {
+        self.place.0.page(&self.attached.0.id, &self.at)
+    }
+
+    /// What a page of the history comes to. If it does not go on where this stands, something is
+    /// gone. What was not published yet is not told, though the history may have it.
+    fn read(
+        &mut self,
+        page: Result<Vec<Event>, HistoryError>,
+        upto: u64,
+    ) -> Result<Delivery, CursorError> {
+        let mut events = page.map_err(|_| CursorError::Unreadable)?;
+        events.retain(|event| event.seq <= upto);
         let follows = |index: usize, seq: u64| seq == self.at.seq + 1 + index as u64;
         let whole = events.iter().enumerate().all(|(index, event)| follows(index, event.seq));
         if let Some(last) = events.last().filter(|_| whole) {
             self.at.seq = last.seq;
             return Ok(Delivery::Events(events));
         }
-        let head = self.attached.0.log.with(|log| log.head).map_err(CursorError::Lock)?;
+        let stands = self.attached.0.log.with(|log| (log.head, log.ended()));
+        let (head, ended) = stands.map_err(CursorError::Lock)?;
         self.at.seq = head;
-        Ok(Delivery::Resync(self.at.clone()))
-    }
-
-    /// Until there is news; or, if something that is not durable may not be told yet, until it may.
-    async fn wait(&self, seen: u64, later: bool) {
-        let (topic, conn) = (&self.attached.0, self.conn);
-        let news = poll_fn(|context| topic.news.poll(seen, conn, context.waker()));
-        if later {
-            let due = runtime::sleep_until(self.place.0.clock, self.transient_from);
-            first(news, due).await;
-        } else {
-            news.await;
+        self.told.begin_at(head);
+        match ended {
+            // Of a log that is no more nobody can take a snapshot.
+            Some(why) => Ok(Delivery::Ended(why)),
+            None => Ok(Delivery::Resync(self.at.clone())),
         }
     }
 }

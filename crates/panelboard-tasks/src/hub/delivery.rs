@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{guarded::LockError, session::ConnId};
+use crate::{
+    guarded::LockError,
+    session::{ConnId, RunId},
+};
 
 /// Which log a position is of. It changes when a log is lost, so that a position in the old one is
 /// not taken for one in the new.
@@ -95,16 +98,96 @@ pub struct Welcome {
 
 /// A durable event, as it is written to every connection.
 ///
+/// What it is called and which run it is of stand beside the frame, for those who pick by it or
+/// write it elsewhere: so nobody reads a frame to know.
+///
 /// ```
-/// use panelboard_tasks::Event;
-/// let event = Event { seq: 1, frame: "{}".into() };
+/// use panelboard_tasks::{Event, RunId};
+/// let event = Event::new(7, "{}").named("run.started").of_run(RunId(1));
+/// assert_eq!((event.seq, &*event.name, event.run), (7, "run.started", Some(RunId(1))));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the log.
     pub seq: u64,
+    /// What it is called; nothing, if nobody asks for it.
+    pub name: Arc<str>,
+    /// The run that it is of.
+    pub run: Option<RunId>,
     /// Encoded once, shared by all connections.
     pub frame: Bytes,
+}
+
+impl Event {
+    /// An event without a name, of no run.
+    ///
+    /// ```
+    /// let event = panelboard_tasks::Event::new(1, "{}");
+    /// assert_eq!(event.frame, "{}");
+    /// ```
+    #[must_use]
+    pub fn new(seq: u64, frame: impl Into<Bytes>) -> Self {
+        Self { seq, name: Arc::default(), run: None, frame: frame.into() }
+    }
+
+    /// The same with this name.
+    ///
+    /// ```
+    /// use panelboard_tasks::Event;
+    /// assert_eq!(&*Event::new(1, "{}").named("run.created").name, "run.created");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same, of this run.
+    ///
+    /// ```
+    /// use panelboard_tasks::{Event, RunId};
+    /// assert_eq!(Event::new(1, "{}").of_run(RunId(3)).run, Some(RunId(3)));
+    /// ```
+    #[must_use]
+    pub fn of_run(self, run: RunId) -> Self {
+        Self { run: Some(run), ..self }
+    }
+}
+
+/// A place in a text. Some count bytes and some count characters, so it is told in both.
+///
+/// ```
+/// use panelboard_tasks::Offset;
+/// assert_eq!(Offset::of("z\u{fc}ge"), Offset { bytes: 5, chars: 4 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Offset {
+    /// In bytes of UTF-8.
+    pub bytes: u64,
+    /// In characters (Unicode scalar values).
+    pub chars: u64,
+}
+
+impl Offset {
+    /// How long a text is.
+    ///
+    /// ```
+    /// use panelboard_tasks::Offset;
+    /// assert_eq!(Offset::of(""), Offset::default());
+    /// ```
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// Of UTF-8 that may be cut anywhere: each character counts where it begins.
+    pub(super) fn of_bytes(text: &[u8]) -> Self {
+        let chars = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        Self { bytes: text.len() as u64, chars: chars as u64 }
+    }
+
+    pub(super) fn plus(self, more: Self) -> Self {
+        Self { bytes: self.bytes + more.bytes, chars: self.chars + more.chars }
+    }
 }
 
 /// Something to write to a connection.
@@ -135,8 +218,8 @@ pub enum Delivery {
     Delta {
         /// Which message.
         message: Arc<str>,
-        /// Where the piece begins, in bytes.
-        offset: u64,
+        /// Where the piece begins.
+        offset: Offset,
         /// The piece.
         text: Bytes,
     },
@@ -146,9 +229,9 @@ pub enum Delivery {
         /// Which message.
         message: Arc<str>,
         /// Where the text begins: not at 0 if the beginning is gone.
-        from: u64,
+        from: Offset,
         /// Where it ends.
-        upto: u64,
+        upto: Offset,
         /// The text.
         text: Bytes,
     },
@@ -159,6 +242,8 @@ pub enum Delivery {
         /// Its value.
         frame: Bytes,
     },
+    /// How many are connected to the session, see [`HubLimits::presence`](crate::HubLimits).
+    Present(usize),
     /// There will be nothing more.
     Ended(Ended),
 }
@@ -178,6 +263,9 @@ pub enum Ended {
     Deleted,
     /// The program stops: connect again.
     Shutdown,
+    /// A record of the session could not be kept, so what its runs and commands have come to since
+    /// is given up: connect again to see what is kept.
+    NotKept,
 }
 
 impl fmt::Display for Ended {
@@ -186,6 +274,7 @@ impl fmt::Display for Ended {
             Self::Moved => "the session belongs to another process",
             Self::Deleted => "the session was deleted",
             Self::Shutdown => "the program stops",
+            Self::NotKept => "a record of the session could not be kept",
         })
     }
 }

@@ -29,14 +29,16 @@ pub trait History: Send + Sync + fmt::Debug + 'static {
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<(Epoch, u64, u64), HistoryError>>;
 
-    /// The events after a seq, at most so many, in order. If they do not begin with the next seq,
-    /// what lies between is taken to be gone.
+    /// The events after a seq of the log of this epoch, at most so many, in order. If they do not
+    /// begin with the next seq, what lies between is taken to be gone; of the log of another epoch
+    /// everything is, so that none of its events are answered.
     ///
     /// # Errors
     /// [`HistoryError`]: they can't be read.
     fn page<'a>(
         &'a self,
         session: &'a SessionId,
+        epoch: &'a Epoch,
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>>;

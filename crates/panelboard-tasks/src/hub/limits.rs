@@ -25,6 +25,8 @@ pub struct HubLimits {
     pub batch_events: usize,
     /// Bytes that one delivery of events holds, unless one event has more.
     pub batch_bytes: usize,
+    /// Events that are read from the history at once, and are one delivery then.
+    pub page_events: usize,
     /// Messages of a session that are being written at once; the oldest is told no more.
     pub messages: usize,
     /// Bytes of a message that is being written, and a quarter more for a moment; its beginning
@@ -32,6 +34,9 @@ pub struct HubLimits {
     pub message_bytes: usize,
     /// Keys of a session with a latest value: beyond, a new one is refused.
     pub keys: usize,
+    /// While at most so many are connected to a session, all of them are told when one comes or
+    /// goes; with more, when they are told something else. 0: nobody is told how many there are.
+    pub presence: usize,
     /// Between two deliveries to one connection of what is not durable. Durable events never wait.
     pub transient_interval: Duration,
     /// Events that a connection may be behind...
@@ -52,9 +57,11 @@ impl Default for HubLimits {
             ring_bytes: 1 << 20,
             batch_events: 64,
             batch_bytes: 64 << 10,
+            page_events: 256,
             messages: 8,
             message_bytes: 256 << 10,
             keys: 64,
+            presence: 0,
             transient_interval: Duration::from_millis(25),
             max_lag: 10_000,
             lag_patience: Duration::from_secs(30),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    delivery::{Delivery, DeltaRefused, Ended, Epoch, Mode, Position},
+    delivery::{Delivery, DeltaRefused, Ended, Epoch, Event, Mode, Position},
     limits::HubLimits,
     ring::{After, Ring},
     transient::{Told, Transient},
@@ -29,8 +29,8 @@ pub(super) struct Log {
 #[derive(Debug)]
 pub(super) enum Next {
     Deliver(Delivery),
-    /// It is to be read from the history.
-    Read,
+    /// It is to be read from the history, up to this seq.
+    Read(u64),
     /// There is nothing that may be told now; `true`: there is something for later.
     Wait(bool),
 }
@@ -57,7 +57,32 @@ impl Log {
         }
     }
 
-    pub(super) fn publish(&mut self, seq: u64, fence: Fence, frame: Bytes, limits: &HubLimits) {
+    /// The end of the log, as whoever read it has it; `false` if this is another log.
+    pub(super) fn restore(
+        &mut self,
+        epoch: &Epoch,
+        head: u64,
+        events: impl IntoIterator<Item = Event>,
+        limits: &HubLimits,
+    ) -> bool {
+        if self.epoch.as_ref().is_some_and(|known| known != epoch) {
+            return false;
+        }
+        let (known, ahead) = (self.epoch.is_some(), self.head > head);
+        self.epoch = Some(epoch.clone());
+        // Of a log that was known already, what is new.
+        let news = events.into_iter().filter(|event| event.seq > self.head || !known);
+        news.for_each(|event| self.ring.push(event, limits));
+        self.head = self.head.max(head);
+        // What was published before it was known is not here.
+        if !known && ahead || !self.ring.ends_at(self.head) {
+            self.ring.begin_after(self.head);
+        }
+        true
+    }
+
+    pub(super) fn publish(&mut self, event: Event, fence: Fence, limits: &HubLimits) {
+        let seq = event.seq;
         if fence > self.fence {
             self.fence = fence;
             self.transient.end_older(fence);
@@ -70,10 +95,10 @@ impl Log {
         if again {
             // Planted: it is told under the next number.
             self.head += 1;
-            return self.ring.push(self.head, frame, limits);
+            return self.ring.push(Event { seq: self.head, ..event }, limits);
         }
         if self.epoch.is_some() {
-            self.ring.push(seq, frame, limits);
+            self.ring.push(event, limits);
         }
     }
 
@@ -96,6 +121,20 @@ impl Log {
             return Err(DeltaRefused::Stale);
         }
         self.transient.delta(fence, message, offset, text, limits)
+    }
+
+    pub(super) fn begin_message(
+        &mut self,
+        fence: Fence,
+        message: &str,
+        after: u64,
+        limits: &HubLimits,
+    ) -> Result<(), DeltaRefused> {
+        if fence < self.fence {
+            return Err(DeltaRefused::Stale);
+        }
+        self.transient.begin_message(fence, message, after, limits);
+        Ok(())
     }
 
     pub(super) fn end_message(&mut self, message: &str) {
@@ -132,6 +171,10 @@ impl Log {
         self.ring.covers_after(from.seq).then_some(Mode::Resumed)
     }
 
+    pub(super) fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
     /// How many things there are that are told and not kept.
     pub(super) fn transients(&self) -> usize {
         self.transient.len()
@@ -139,10 +182,10 @@ impl Log {
 
     /// What is next for a connection, durable events first. `now`: others may be told, too.
     pub(super) fn next(
-        &self,
+        &mut self,
         at: &mut Position,
         told: &mut Told,
-        now: bool,
+        (now, present): (bool, Option<usize>),
         limits: &HubLimits,
     ) -> Next {
         if at.seq < self.head {
@@ -153,17 +196,17 @@ impl Log {
                 }
                 After::Older if fault::LAG_SILENT.planted() => {
                     at.seq = self.ring.before();
-                    self.next(at, told, now, limits)
+                    self.next(at, told, (now, present), limits)
                 }
-                After::Older => Next::Read,
+                After::Older => Next::Read(self.head),
             };
         }
-        if now && let Some(delivery) = self.transient.next(told) {
+        if now && let Some(delivery) = self.transient.next(told, at.seq, present) {
             return Next::Deliver(delivery);
         }
         match self.ended {
             Some(why) => Next::Deliver(Delivery::Ended(why)),
-            None => Next::Wait(self.transient.has_more(told)),
+            None => Next::Wait(self.transient.has_more(told, at.seq, present)),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::{delivery::Event, limits::HubLimits};
 
 #[derive(Debug, Default)]
@@ -24,12 +22,12 @@ pub(super) enum After {
 
 impl Ring {
     /// The newest event. One that does not follow the last begins the ring anew.
-    pub(super) fn push(&mut self, seq: u64, frame: Bytes, limits: &HubLimits) {
-        if seq != self.last() + 1 {
-            self.begin_after(seq - 1);
+    pub(super) fn push(&mut self, event: Event, limits: &HubLimits) {
+        if event.seq != self.last() + 1 {
+            self.begin_after(event.seq.saturating_sub(1));
         }
-        self.bytes += frame.len();
-        self.events.push_back(Event { seq, frame });
+        self.bytes += event.frame.len();
+        self.events.push_back(event);
         let too_much =
             |ring: &Self| ring.events.len() > limits.ring_events || ring.bytes > limits.ring_bytes;
         while self.events.len() > 1 && too_much(self) {
@@ -49,6 +47,11 @@ impl Ring {
         self.events.back().map_or(self.before, |event| event.seq)
     }
 
+    /// Whether what follows this seq is what comes next here.
+    pub(super) fn ends_at(&self, seq: u64) -> bool {
+        self.last() == seq
+    }
+
     pub(super) fn covers_after(&self, seq: u64) -> bool {
         seq >= self.before
     }
@@ -59,8 +62,9 @@ impl Ring {
             return After::Older;
         }
         let from = (seq - self.before) as usize;
-        let (mut bytes, mut batch) = (0, Vec::new());
-        for event in self.events.iter().skip(from).take(limits.batch_events) {
+        let most = self.events.len().saturating_sub(from).min(limits.batch_events);
+        let (mut bytes, mut batch) = (0, Vec::with_capacity(most));
+        for event in self.events.iter().skip(from).take(most) {
             bytes += event.frame.len();
             if bytes > limits.batch_bytes && !batch.is_empty() {
                 break;
@@ -93,7 +97,7 @@ mod tests {
     fn ring(frames: &[&'static str]) -> Ring {
         let mut ring = Ring::default();
         for (frame, seq) in frames.iter().zip(1..) {
-            ring.push(seq, Bytes::from_static(frame.as_bytes()), &limits());
+            ring.push(Event::new(seq, *frame), &limits());
         }
         ring
     }
@@ -129,7 +133,7 @@ mod tests {
     #[test]
     fn a_gap_begins_the_ring_anew() {
         let mut ring = ring(&["a", "b"]);
-        ring.push(5, Bytes::new(), &limits());
+        ring.push(Event::new(5, ""), &limits());
         assert_eq!(seqs(ring.after(2, &limits())), [0], "3 and 4 are not here");
         assert_eq!(seqs(ring.after(4, &limits())), [5]);
     }

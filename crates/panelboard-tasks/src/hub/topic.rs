@@ -2,19 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::{
-    delivery::{AttachRefused, Ended, Epoch, Mode, Position},
+    delivery::{AttachRefused, Ended, Epoch, Event, Mode, Position},
     history::History,
     limits::HubLimits,
     log::Log,
-    news::News,
+    news::{News, Of},
 };
 use crate::{
     guarded::Guarded,
-    session::{Fence, SessionId},
+    session::SessionId,
     sync::{QUIET, QuietU64},
 };
 
@@ -26,6 +25,8 @@ pub(super) struct Topic {
     loaded: OnceCell<()>,
     /// Raised under the log's lock only, so that nobody attaches to one that is given up.
     connections: QuietU64,
+    /// With more of them, nobody is woken only because one came or went. 0: nobody is told.
+    presence: usize,
     /// Milliseconds of the hub's clock. Carries only itself.
     last_used_ms: QuietU64,
 }
@@ -44,13 +45,14 @@ pub(super) struct Begun {
 
 impl Topic {
     /// `own`: the epoch of a log that is in memory only.
-    pub(super) fn new(id: SessionId, own: Option<Epoch>, deadline: Duration) -> Self {
+    pub(super) fn new(id: SessionId, own: Option<Epoch>, limits: &HubLimits) -> Self {
         Self {
             id,
-            log: Guarded::with_deadline(Log::new(own), deadline),
+            log: Guarded::with_deadline(Log::new(own), limits.lock_deadline),
             news: News::new(),
             loaded: OnceCell::new(),
             connections: QuietU64::new(0),
+            presence: limits.presence,
             last_used_ms: QuietU64::new(0),
         }
     }
@@ -85,11 +87,28 @@ impl Topic {
         let Some((epoch, head, mode)) = begun.map_err(AttachRefused::Lock)?? else {
             return Ok(None);
         };
+        self.somebody_came_or_went();
         Ok(Some(Begun { attached: Attached(Arc::clone(self)), epoch, head, mode }))
     }
 
-    /// Changes the log and tells those who wait; `false` if it was given up.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Log)) -> Result<bool, AttachRefused> {
+    /// How many are connected, if that is told.
+    pub(super) fn present(&self) -> Option<usize> {
+        (self.presence > 0).then(|| self.connections.load(QUIET) as usize)
+    }
+
+    fn somebody_came_or_went(&self) {
+        if self.present().is_some_and(|present| present <= self.presence) {
+            self.news.raise(Of::Any);
+        }
+    }
+
+    /// Changes the log and tells those who wait, if there is something to tell; `false` if it was
+    /// given up.
+    pub(super) fn change(
+        &self,
+        news: Option<Of>,
+        change: impl FnOnce(&mut Log),
+    ) -> Result<bool, AttachRefused> {
         let changed = self.log.with(|log| {
             if !log.dead {
                 change(log);
@@ -97,30 +116,34 @@ impl Topic {
             !log.dead
         });
         let changed = changed.map_err(AttachRefused::Lock)?;
-        if changed {
-            self.news.raise();
+        if let (true, Some(of)) = (changed, news) {
+            self.news.raise(of);
         }
         Ok(changed)
     }
 
-    pub(super) fn publish(
+    /// The end of the log, as whoever read it has it; `None` if it was given up, `false` if it is
+    /// another log's.
+    pub(super) fn restore(
         &self,
-        seq: u64,
-        fence: Fence,
-        frame: &Bytes,
+        epoch: &Epoch,
+        head: u64,
+        events: impl IntoIterator<Item = Event>,
         limits: &HubLimits,
-    ) -> Result<bool, AttachRefused> {
-        self.change(|log| log.publish(seq, fence, frame.clone(), limits))
-    }
-
-    pub(super) fn hint(&self, head: u64) -> Result<bool, AttachRefused> {
-        self.change(|log| log.hint(head))
+    ) -> Result<Option<bool>, AttachRefused> {
+        let mut restored = false;
+        let there = self.change(Some(Of::Durable), |log| {
+            restored = log.restore(epoch, head, events, limits);
+        })?;
+        // Who is asking the history meanwhile finds that it is known.
+        self.loaded.set(()).ok();
+        Ok(there.then_some(restored))
     }
 
     pub(super) fn end(&self, why: Ended) {
         // One whose lock is not to be had ends with the process.
         self.log.with(|log| log.end(why)).ok();
-        self.news.raise();
+        self.news.raise(Of::Durable);
     }
 
     pub(super) fn used(&self, at: Duration) {
@@ -145,5 +168,6 @@ impl Drop for Attached {
     /// H6: one connection less, whichever it was, and no other is touched.
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, QUIET);
+        self.0.somebody_came_or_went();
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    delivery::{Delivery, DeltaRefused},
+    delivery::{Delivery, DeltaRefused, Offset},
     limits::HubLimits,
 };
 use crate::session::Fence;
@@ -20,9 +20,15 @@ struct Message {
     number: u64,
     name: Arc<str>,
     fence: Fence,
-    /// What is gone of its beginning, in bytes.
-    gone: u64,
+    /// It is of this event: nothing of it is told before that is.
+    after: u64,
+    /// What is gone of its beginning.
+    gone: Offset,
     text: BytesMut,
+    /// How far it has come.
+    upto: Offset,
+    /// The piece that was told last: most connections are told the same.
+    piece: Option<(Offset, Bytes)>,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +42,12 @@ pub(super) struct Transient {
 /// What a connection has been told of it: at most as much as there are messages.
 #[derive(Debug, Default)]
 pub(super) struct Told {
+    /// Where it began in the log: what was begun after that it gets from the beginning on.
+    pub(super) from: u64,
     /// Message by number, and how far.
-    offsets: Vec<(u64, u64)>,
+    offsets: Vec<(u64, Offset)>,
     latest: u64,
+    present: usize,
 }
 
 impl Transient {
@@ -51,24 +60,43 @@ impl Transient {
         limits: &HubLimits,
     ) -> Result<(), DeltaRefused> {
         let known = self.messages.iter().position(|message| &*message.name == name);
-        let at = known.map_or(0, |index| self.messages[index].upto());
+        let at = known.map_or(0, |index| self.messages[index].upto.bytes);
         // What is known already may come again; what would leave a hole may not.
         let Some(again) = at.checked_sub(offset) else { return Err(DeltaRefused::Hole { at }) };
         let new = usize::try_from(again).ok().and_then(|again| text.as_bytes().get(again..));
-        let index = known.unwrap_or_else(|| self.begin(fence, name, limits));
-        let message = &mut self.messages[index];
-        message.text.extend_from_slice(new.unwrap_or_default());
-        message.trim(limits.message_bytes);
+        let index = known.unwrap_or_else(|| self.begin(fence, name, 0, limits));
+        self.messages[index].push(new.unwrap_or_default(), limits.message_bytes);
         Ok(())
     }
 
-    fn begin(&mut self, fence: Fence, name: &str, limits: &HubLimits) -> usize {
+    /// Announces a message that is of the event `after`.
+    pub(super) fn begin_message(
+        &mut self,
+        fence: Fence,
+        name: &str,
+        after: u64,
+        limits: &HubLimits,
+    ) {
+        if self.messages.iter().all(|message| &*message.name != name) {
+            self.begin(fence, name, after, limits);
+        }
+    }
+
+    fn begin(&mut self, fence: Fence, name: &str, after: u64, limits: &HubLimits) -> usize {
         if self.messages.len() >= limits.messages.max(1) {
             self.messages.pop_front();
         }
         self.numbers += 1;
-        let (number, name) = (self.numbers, name.into());
-        self.messages.push_back(Message { number, name, fence, gone: 0, text: BytesMut::new() });
+        self.messages.push_back(Message {
+            number: self.numbers,
+            name: name.into(),
+            fence,
+            after,
+            gone: Offset::default(),
+            text: BytesMut::new(),
+            upto: Offset::default(),
+            piece: None,
+        });
         self.messages.len() - 1
     }
 
@@ -107,19 +135,33 @@ impl Transient {
         self.messages.len() + self.latest.len()
     }
 
-    /// Whether there is something that this connection was not told.
-    pub(super) fn has_more(&self, told: &Told) -> bool {
-        let behind =
-            |message: &Message| told.upto(message.number).is_none_or(|upto| upto < message.upto());
-        self.messages.iter().any(behind) || self.latest.values().any(|value| value.0 > told.latest)
+    /// Whether there is something that this connection, which stands at `at`, was not told.
+    pub(super) fn has_more(&self, told: &Told, at: u64, present: Option<usize>) -> bool {
+        let behind = |message: &Message| {
+            let upto = told.upto(message.number).unwrap_or_default();
+            message.after <= at && upto < message.upto
+        };
+        self.messages.iter().any(behind)
+            || self.latest.values().any(|value| value.0 > told.latest)
+            || present.is_some_and(|present| present != told.present)
     }
 
-    /// The next thing that this connection was not told.
-    pub(super) fn next(&self, told: &mut Told) -> Option<Delivery> {
+    /// The next thing that this connection, which stands at `at`, was not told.
+    pub(super) fn next(
+        &mut self,
+        told: &mut Told,
+        at: u64,
+        present: Option<usize>,
+    ) -> Option<Delivery> {
         let there = |number: u64| self.messages.iter().any(|message| message.number == number);
         told.offsets.retain(|(number, _)| there(*number));
-        if let Some(delivery) = self.messages.iter().find_map(|message| message.next(told)) {
+        let mut begun = self.messages.iter_mut().filter(|message| message.after <= at);
+        if let Some(delivery) = begun.find_map(|message| message.next(told)) {
             return Some(delivery);
+        }
+        if let Some(present) = present.filter(|present| *present != told.present) {
+            told.present = present;
+            return Some(Delivery::Present(present));
         }
         let newer = self.latest.iter().filter(|(_, value)| value.0 > told.latest);
         let (key, (number, frame)) = newer.min_by_key(|(_, value)| value.0)?;
@@ -129,25 +171,43 @@ impl Transient {
 }
 
 impl Message {
-    fn upto(&self) -> u64 {
-        self.gone + self.text.len() as u64
+    fn push(&mut self, text: &[u8], most: usize) {
+        self.upto = self.upto.plus(Offset::of_bytes(text));
+        self.text.extend_from_slice(text);
+        self.piece = None;
+        self.trim(most);
     }
 
-    fn next(&self, told: &mut Told) -> Option<Delivery> {
-        let (message, upto) = (Arc::clone(&self.name), self.upto());
-        match told.upto(self.number) {
-            Some(offset) if offset == upto => None,
-            Some(offset) if offset >= self.gone => {
-                told.set(self.number, upto);
-                let text = Bytes::copy_from_slice(&self.text[(offset - self.gone) as usize..]);
-                Some(Delivery::Delta { message, offset, text })
+    fn next(&mut self, told: &mut Told) -> Option<Delivery> {
+        // Who has heard of its beginning lacks nothing of it.
+        let begun_after = told.from < self.after;
+        let known = told.upto(self.number).or_else(|| begun_after.then(Offset::default));
+        let (message, upto) = (Arc::clone(&self.name), self.upto);
+        if known.unwrap_or_default() == upto {
+            return None;
+        }
+        told.set(self.number, upto);
+        match known {
+            Some(offset) if offset.bytes >= self.gone.bytes => {
+                Some(Delivery::Delta { message, offset, text: self.after(offset) })
             }
             _ => {
-                told.set(self.number, upto);
-                let text = Bytes::copy_from_slice(&self.text);
-                Some(Delivery::Partial { message, from: self.gone, upto, text })
+                let from = self.gone;
+                Some(Delivery::Partial { message, from, upto, text: self.after(from) })
             }
         }
+    }
+
+    fn after(&mut self, offset: Offset) -> Bytes {
+        if let Some((from, piece)) = &self.piece
+            && *from == offset
+        {
+            return piece.clone();
+        }
+        let from = (offset.bytes - self.gone.bytes) as usize;
+        let piece = Bytes::copy_from_slice(&self.text[from..]);
+        self.piece = Some((offset, piece.clone()));
+        piece
     }
 
     /// Drops the beginning of what is too long, by whole characters.
@@ -161,17 +221,22 @@ impl Message {
         while self.text.get(over).is_some_and(within_a_character) {
             over += 1;
         }
+        self.gone = self.gone.plus(Offset::of_bytes(&self.text[..over]));
         self.text = BytesMut::from(&self.text[over..]);
-        self.gone += over as u64;
     }
 }
 
 impl Told {
-    fn upto(&self, number: u64) -> Option<u64> {
+    /// Begins anew at this place in the log.
+    pub(super) fn begin_at(&mut self, seq: u64) {
+        self.from = seq;
+    }
+
+    fn upto(&self, number: u64) -> Option<Offset> {
         self.offsets.iter().find(|(told, _)| *told == number).map(|told| told.1)
     }
 
-    fn set(&mut self, number: u64, upto: u64) {
+    fn set(&mut self, number: u64, upto: Offset) {
         match self.offsets.iter_mut().find(|(told, _)| *told == number) {
             Some(told) => told.1 = upto,
             None => self.offsets.push((number, upto)),

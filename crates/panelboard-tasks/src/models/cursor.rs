@@ -1,16 +1,19 @@
 //! The cursor: between its look at the log and its wait, no news is missed.
 
 use std::{
+    future::poll_fn,
     mem,
     ops::{Deref, DerefMut},
     sync::Mutex,
+    task::{Poll, ready},
 };
 
 use panelboard_explore::{block_on, explore, explore_long};
 
 use crate::{
-    hub::{Cursor, Delivery, Ended, Hub},
-    session::{Fence, SessionId},
+    hub::{Cursor, Delivery, Ended, Event, Hub, News, Of},
+    session::{ConnId, Fence, SessionId},
+    sync::{AtomicU64, Ordering},
 };
 
 struct World {
@@ -54,7 +57,7 @@ impl World {
     }
 
     fn publish(&self, seq: u64) -> String {
-        self.hub.publish(&self.id, seq, Fence(1), "{}").expect("told");
+        self.hub.publish(&self.id, Fence(1), Event::new(seq, "{}")).expect("told");
         "told".into()
     }
 
@@ -172,5 +175,43 @@ fn a_cursor_that_waits_hears_of_the_end() {
         ],
         World::end,
         &["ended, Ok(Ended(Deleted)) | 0"],
+    );
+}
+
+/// One who may not be told of pieces now, and so waits only for what is durable.
+struct HeldBack {
+    news: News,
+    published: AtomicU64,
+}
+
+#[test]
+fn l4_one_that_may_only_be_told_what_is_durable_hears_of_it_among_pieces() {
+    explore(
+        || HeldBack { news: News::new(), published: AtomicU64::new(0) },
+        &[
+            |world: &HeldBack| {
+                world.published.store(1, Ordering::Release);
+                world.news.raise(Of::Durable);
+                "published".into()
+            },
+            |world: &HeldBack| {
+                world.news.raise(Of::Any);
+                "a piece".into()
+            },
+            |world: &HeldBack| {
+                block_on(poll_fn(|context| {
+                    loop {
+                        let seen = world.news.count();
+                        if world.published.load(Ordering::Acquire) == 1 {
+                            return Poll::Ready(());
+                        }
+                        ready!(world.news.poll(seen, Of::Durable, ConnId(1), context.waker()));
+                    }
+                }));
+                "heard".into()
+            },
+        ],
+        |_| String::new(),
+        &["published, a piece, heard | "],
     );
 }

@@ -87,6 +87,11 @@ impl Cell {
         self.changes.send_modify(|count| *count += 1);
     }
 
+    /// Whether its log is still being read.
+    pub(super) fn is_loading(&self) -> bool {
+        self.live.get().is_none()
+    }
+
     pub(super) fn contention(&self) -> Option<Contention> {
         self.live.get()?.contention().ok()
     }

@@ -180,6 +180,9 @@ impl Shared {
         self.counters.before(&command);
         let Some(live) = cell.live.get() else { return Ok((Reply::Dead, Lsn(0))) };
         let given = self.given(place.is_some());
+        // By these a session becomes quiet, whether they are written down or not.
+        let leaves =
+            matches!(command, Command::Exit { .. } | Command::Detach(_) | Command::Elapsed(_));
         if !matches!(command, Command::Passivate { .. }) {
             cell.used(given.now);
         }
@@ -192,7 +195,7 @@ impl Shared {
             place.settle(taken);
         }
         self.act(cell, acts, at);
-        if wrote {
+        if wrote || leaves || matches!(reply, Reply::Passivated(true)) {
             cell.changed();
         }
         Ok((reply, at))
@@ -309,11 +312,25 @@ impl Shared {
         Ok((reply, at, answer))
     }
 
+    /// What must be durable before a session is quiet. Of one that belongs to another process
+    /// nothing is.
+    pub(super) fn waits_for(&self, cell: &Cell) -> Result<Option<Lsn>, Unavailable> {
+        let Some(live) = cell.live.get() else { return Ok(None) };
+        let owned = |life: &Life| !matches!(life, Life::Moved | Life::Dead);
+        let at = live.with(|live| owned(&live.state.life).then_some(live.written));
+        at.map_err(Unavailable::Lock)
+    }
+
     pub(super) fn passivate(self: &Arc<Self>, cell: &Arc<Cell>) -> Result<bool, Unavailable> {
         match self.apply(cell, Command::Passivate { durable: 0 })? {
             (Reply::Passivated(true), _) => {
                 self.registry.remove(&cell.id, cell);
                 Ok(true)
+            }
+            // Somebody else gave it up, and it may stand in the map for a moment more.
+            (Reply::Dead, _) if !cell.is_loading() => {
+                self.registry.remove(&cell.id, cell);
+                Ok(false)
             }
             _ => Ok(false),
         }

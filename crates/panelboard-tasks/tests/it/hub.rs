@@ -10,7 +10,7 @@ use std::{
 
 use panelboard_tasks::{
     AttachRefused, BoxFuture, ConnId, Cursor, CursorError, Delivery, DeltaRefused, Ended, Epoch,
-    Event, Fence, History, HistoryError, Hub, HubLimits, Mode, Position, SessionId,
+    Event, Fence, History, HistoryError, Hub, HubLimits, Mode, Offset, Position, SessionId,
 };
 
 use crate::support::{id, settle};
@@ -20,18 +20,24 @@ use crate::support::{id, settle};
 struct Store {
     log: Mutex<Vec<Event>>,
     first: Mutex<u64>,
+    epoch: Mutex<&'static str>,
     unreadable: AtomicBool,
 }
 
 impl Store {
     fn with(events: u64) -> Arc<Self> {
-        let store = Self { first: Mutex::new(1), ..Self::default() };
+        let (first, epoch) = (Mutex::new(1), Mutex::new("log-1"));
+        let store = Self { first, epoch, ..Self::default() };
         (1..=events).for_each(|seq| store.append(seq));
         Arc::new(store)
     }
 
     fn append(&self, seq: u64) {
         self.log.lock().expect("no panic under it").push(event(seq));
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch::new(&self.epoch.lock().expect("no panic under it"))
     }
 
     fn forget_before(&self, first: u64) {
@@ -49,13 +55,14 @@ impl History for Store {
             tokio::task::yield_now().await;
             let first = *self.first.lock().expect("no panic under it");
             let last = self.log.lock().expect("no panic under it").len() as u64;
-            Ok((Epoch::new("log-1"), first, last))
+            Ok((self.epoch(), first, last))
         })
     }
 
     fn page<'a>(
         &'a self,
         _: &'a SessionId,
+        epoch: &'a Epoch,
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>> {
@@ -63,6 +70,9 @@ impl History for Store {
             tokio::task::yield_now().await;
             if self.unreadable.load(Ordering::Relaxed) {
                 return Err(HistoryError);
+            }
+            if *epoch != self.epoch() {
+                return Ok(Vec::new());
             }
             let first = *self.first.lock().expect("no panic under it");
             let log = self.log.lock().expect("no panic under it");
@@ -73,7 +83,7 @@ impl History for Store {
 }
 
 fn event(seq: u64) -> Event {
-    Event { seq, frame: format!("event {seq}").into() }
+    Event::new(seq, format!("event {seq}"))
 }
 
 fn chat() -> SessionId {
@@ -81,12 +91,19 @@ fn chat() -> SessionId {
 }
 
 fn small() -> HubLimits {
-    HubLimits { ring_events: 4, batch_events: 3, keys: 2, messages: 2, ..HubLimits::default() }
+    HubLimits {
+        ring_events: 4,
+        batch_events: 3,
+        page_events: 3,
+        keys: 2,
+        messages: 2,
+        ..HubLimits::default()
+    }
 }
 
 fn publish(hub: &Hub, seqs: impl IntoIterator<Item = u64>) {
     for seq in seqs {
-        hub.publish(&chat(), seq, Fence(1), event(seq).frame).expect("told");
+        hub.publish(&chat(), Fence(1), event(seq)).expect("told");
     }
 }
 
@@ -404,12 +421,12 @@ impl Text {
     fn apply(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Delta { offset, text, .. } => {
-                assert_eq!(offset, self.0.len() as u64, "no hole and no overlap");
+                assert_eq!(offset, Offset::of(&self.0), "no hole and no overlap");
                 self.0.push_str(std::str::from_utf8(&text).expect("whole characters"));
             }
-            Delivery::Partial { from: 0, upto, text, .. } => {
+            Delivery::Partial { from, upto, text, .. } if from == Offset::default() => {
                 self.0 = String::from_utf8(text.to_vec()).expect("whole characters");
-                assert_eq!(upto, self.0.len() as u64);
+                assert_eq!(upto, Offset::of(&self.0));
             }
             other => panic!("{other:?}"),
         }
@@ -458,7 +475,7 @@ async fn what_is_not_durable_is_told_in_rounds_and_what_is_waits_for_none() {
 async fn a_delta_of_a_run_that_lost_the_slot_is_dropped() {
     let hub = Hub::in_memory("boot");
     hub.delta(&chat(), Fence(1), "old", 0, "before").expect("told");
-    hub.publish(&chat(), 1, Fence(2), "cleared").expect("told");
+    hub.publish(&chat(), Fence(2), Event::new(1, "cleared")).expect("told");
     let stale = hub.delta(&chat(), Fence(1), "old", 6, "after");
     assert_eq!(stale, Err(DeltaRefused::Stale));
     hub.delta(&chat(), Fence(2), "new", 0, "text").expect("told");
@@ -489,7 +506,8 @@ async fn a_message_that_is_too_long_loses_its_beginning_and_says_so() {
     hub.delta(&chat(), Fence(1), "m", 2, "cdüüüüü").expect("told");
     let told = cursor.next().await.expect("told");
     let Delivery::Partial { from, upto, text, .. } = told else { panic!("{told:?}") };
-    assert_eq!((from, upto, &text[..]), (6, 14, "üüüü".as_bytes()));
+    assert_eq!((from.bytes, upto.bytes, &text[..]), (6, 14, "üüüü".as_bytes()));
+    assert_eq!((from.chars, upto.chars), (5, 9));
 }
 
 #[tokio::test(start_paused = true)]
@@ -509,6 +527,132 @@ async fn of_a_key_only_the_latest_value_is_told_and_keys_are_bounded() {
     hub.forget_latest(&chat(), "presence").expect("told");
     hub.latest(&chat(), "third", "3").expect("room again");
     assert_eq!(cursor.next().await, latest("third", "3"));
+}
+
+#[tokio::test]
+async fn h04_a_log_that_is_no_more_is_told_to_be_over_and_not_to_be_gone() {
+    let store = Store::with(10);
+    let hub = Hub::with_history(store.clone(), small());
+    let at = Position { epoch: Epoch::new("log-1"), seq: 2 };
+    let (mode, mut cursor) = resume(&hub, at.clone()).await;
+    assert_eq!(mode, Mode::Resumed);
+    hub.end(&chat(), Ended::Deleted);
+    // Another log of the same name, with the same numbers in it.
+    *store.epoch.lock().expect("no panic under it") = "log-2";
+    assert_eq!(cursor.next().await, Ok(Delivery::Ended(Ended::Deleted)));
+    assert_eq!(resume(&hub, at).await.0, Mode::Resync);
+}
+
+#[tokio::test]
+async fn p3_what_was_not_published_is_not_told_though_the_history_has_it() {
+    let store = Store::with(6);
+    let hub = Hub::with_history(store.clone(), small());
+    let at = |seq| Some(Position { epoch: Epoch::new("log-1"), seq });
+    hub.restore(&chat(), &Epoch::new("log-1"), 6, Vec::new()).expect("room");
+    let (_, mut cursor) = hub.attach(&chat(), at(4)).await.expect("room");
+    (7..=9).for_each(|seq| store.append(seq));
+    assert_eq!(seqs(&mut cursor, 6).await, [5, 6]);
+    assert_eq!(cursor.lag(), Ok(0));
+    publish(&hub, 7..=9);
+    assert_eq!(seqs(&mut cursor, 9).await, [7, 8, 9]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_begun_by_whoever_read_it_asks_the_history_for_nothing_that_it_was_given() {
+    let store = Store::with(9);
+    store.unreadable.store(true, Ordering::Relaxed);
+    let hub = Hub::with_history(store.clone(), small());
+    let (one, two) = (Epoch::new("log-1"), Epoch::new("log-2"));
+    let at = |epoch: &Epoch, seq| Position { epoch: epoch.clone(), seq };
+    hub.restore(&chat(), &one, 9, (6..=9).map(event).collect()).expect("room");
+    let (mode, mut cursor) = resume(&hub, at(&one, 5)).await;
+    assert_eq!((mode, seqs(&mut cursor, 9).await), (Mode::Resumed, range(6, 9)));
+    // It is read again, further than was told: nothing twice, nothing is missed.
+    store.append(10);
+    hub.restore(&chat(), &one, 10, (7..=10).map(event).collect()).expect("known");
+    assert_eq!(seqs(&mut cursor, 10).await, [10]);
+    hub.restore(&chat(), &two, 1, vec![event(1)]).expect("another");
+    assert_eq!(cursor.next().await, Ok(Delivery::Ended(Ended::Deleted)));
+    let (mode, mut cursor) = resume(&hub, at(&two, 0)).await;
+    assert_eq!((mode, seqs(&mut cursor, 1).await), (Mode::Resumed, vec![1]));
+    assert_eq!(resume(&hub, at(&one, 5)).await.0, Mode::Resync);
+}
+
+#[tokio::test]
+async fn h10_what_a_snapshot_holds_is_not_told_again() {
+    let hub = Hub::in_memory("boot");
+    let mut cursor = fresh(&hub).await;
+    publish(&hub, 1..=5);
+    cursor.skip_to(3);
+    cursor.skip_to(2);
+    assert_eq!(seqs(&mut cursor, 5).await, [4, 5]);
+    cursor.skip_to(7);
+    publish(&hub, 6..=8);
+    assert_eq!(seqs(&mut cursor, 8).await, [8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_told_after_its_event_and_from_its_beginning_to_who_was_there() {
+    let hub = Hub::in_memory("boot");
+    let mut early = fresh(&hub).await;
+    hub.begin_message(&chat(), Fence(1), "m", 1).expect("told");
+    hub.delta(&chat(), Fence(1), "m", 0, "z\u{fc}").expect("told");
+    // Its event is not durable yet.
+    assert!(nothing(&mut early).await);
+    publish(&hub, [1]);
+    assert_eq!(seqs(&mut early, 1).await, [1]);
+    let mut late = fresh(&hub).await;
+    let (none, two) = (Offset::default(), Offset { bytes: 3, chars: 2 });
+    let delta = |offset, text: &'static str| {
+        Ok(Delivery::Delta { message: "m".into(), offset, text: text.into() })
+    };
+    assert_eq!(early.next().await, delta(none, "z\u{fc}"));
+    let whole =
+        Delivery::Partial { message: "m".into(), from: none, upto: two, text: "z\u{fc}".into() };
+    assert_eq!(late.next().await, Ok(whole));
+    hub.delta(&chat(), Fence(1), "m", 3, "ge").expect("told");
+    assert_eq!(early.next().await, delta(two, "ge"));
+    assert_eq!(late.next().await, delta(two, "ge"));
+    hub.end_message(&chat(), "m").expect("told");
+    assert_eq!(
+        hub.delta(&chat(), Fence(1), "m", 5, "!"),
+        Err(DeltaRefused::Hole { at: 0 }),
+        "what comes after its end is not told"
+    );
+}
+
+/// Whether a cursor has nothing to tell, however long it is waited for.
+async fn nothing(cursor: &mut Cursor) -> bool {
+    tokio::time::timeout(Duration::from_secs(60), cursor.next()).await.is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_many_there_are_is_told_at_once_while_they_are_few() {
+    let hub = Hub::in_memory_with("boot", HubLimits { presence: 2, ..small() });
+    let mut first = fresh(&hub).await;
+    assert_eq!(first.next().await, Ok(Delivery::Present(1)));
+    let (told, second) = tokio::join!(first.next(), fresh(&hub));
+    assert_eq!(told, Ok(Delivery::Present(2)));
+    // One more than few: nobody is woken for that alone.
+    let waits = tokio::spawn(async move {
+        let told = first.next().await;
+        (first, told)
+    });
+    settle().await;
+    let third = fresh(&hub).await;
+    settle().await;
+    assert!(!waits.is_finished());
+    publish(&hub, [1]);
+    let (mut first, told) = waits.await.expect("no panic");
+    assert_eq!(told, Ok(Delivery::Events(vec![event(1)])));
+    assert_eq!(first.next().await, Ok(Delivery::Present(3)));
+    drop(third);
+    assert_eq!(first.next().await, Ok(Delivery::Present(2)));
+    // Who comes and goes between two looks was not there.
+    drop(fresh(&hub).await);
+    assert!(nothing(&mut first).await);
+    drop(second);
+    assert_eq!(first.next().await, Ok(Delivery::Present(1)));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The events of a session: as a stream, or some at a time.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::HeaderMap;
-use panelboard_tasks::{RunId, SessionId};
+use panelboard_tasks::{ConnId, Mode, Position, RunId, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,8 +23,9 @@ use super::{Named, bad, query, runs};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::Service;
-use crate::sessions::feed::{Feed, Mode, Piece, Position};
-use crate::sessions::service::{Counts, Follow};
+use crate::sessions::feed::{self, Feed, Piece};
+use crate::sessions::service::Counts;
+use crate::sessions::told;
 use crate::sessions::trouble::Trouble;
 
 /// A comment goes out this often, so that nobody between takes the connection for dead.
@@ -63,82 +65,86 @@ pub(in crate::routes) async fn events(
     let position = last.as_deref().map(position).transpose()?;
     let place = app.service.place()?;
     if runs::wants_events(&headers) {
-        let follow = app.service.follow(&id, false).await?;
-        let (feed, _) = Feed::begin(&app.service, follow, position.as_ref()).await?;
+        let (feed, _) = app.service.follow(&id, false, ConnId::next(), position).await?;
         return Ok(Stream::new(&app, feed, place, None).answer());
     }
     let wait = wait.unwrap_or(0);
     if wait > MAX_WAIT {
         return Err(bad(format!("`wait` must be from 0 to {MAX_WAIT}")));
     }
-    let page = page(&app, &id, position.as_ref(), Duration::from_secs(wait)).await?;
+    let page = page(&app, &id, position, Duration::from_secs(wait)).await?;
     drop(place);
     Ok(Json(page).into_response())
 }
 
 fn position(text: &str) -> Result<Position, Error> {
-    Position::parse(text).ok_or_else(|| bad("a position is EPOCH-SEQ".to_owned()))
+    feed::position(text).ok_or_else(|| bad("a position is EPOCH-SEQ".to_owned()))
 }
 
 async fn page(
     app: &App,
     id: &SessionId,
-    position: Option<&Position>,
+    position: Option<Position>,
     wait: Duration,
 ) -> Result<Value, Error> {
-    let follow = app.service.follow(id, false).await?;
-    let (mut feed, mode) = Feed::begin(&app.service, follow, position).await?;
+    let (mut feed, welcome) = app.service.follow(id, false, ConnId::next(), position).await?;
     let gone = || Error::from(Trouble::EpochGone { session: id.to_string() });
-    if mode == Mode::Resync {
+    if welcome.mode == Mode::Resync {
         return Err(gone());
     }
     let mut events: Vec<Box<RawValue>> = Vec::new();
+    let mut last = feed.seq();
     let until = tokio::time::Instant::now() + wait;
     while events.len() < MAX_EVENTS {
-        let piece = match feed.ready().await? {
-            Some(piece) => piece,
-            None if events.is_empty() => {
-                let next = tokio::select! {
-                    next = tokio::time::timeout_at(until, feed.next()) => next,
-                    () = app.stop.begun.cancelled() => break,
-                };
-                let Ok(piece) = next else { break };
-                piece?
-            }
-            None => break,
+        // What was there when it was asked for may have to be read; for more than that somebody
+        // waits only if there was nothing.
+        let next = if feed.seq() < welcome.head {
+            feed.next().await
+        } else if events.is_empty() {
+            let next = tokio::select! {
+                next = tokio::time::timeout_at(until, feed.next()) => next,
+                () = app.stop.begun.cancelled() => break,
+            };
+            let Ok(next) = next else { break };
+            next
+        } else {
+            let Some(next) = feed.next().now_or_never() else { break };
+            next
         };
-        match piece {
-            Piece::Event { json, .. } => {
-                events.extend(RawValue::from_string(json.to_string()));
+        match next.ok_or(Trouble::StoreFailed)?? {
+            Piece::Events(more) => {
+                for event in more.into_iter().take(MAX_EVENTS - events.len()) {
+                    last = event.seq;
+                    events.extend(RawValue::from_string(told::json(&event.frame).to_owned()));
+                }
             }
-            // What is being said is for those who stay.
-            Piece::Text(_) => {}
-            Piece::Resync { .. } => return Err(gone()),
+            // What is being said, and who is there, is for those who stay.
+            Piece::Text { .. } | Piece::Present(_) => {}
+            Piece::Resync { .. } | Piece::TooSlow => return Err(gone()),
             Piece::Ended(end) => return Err(Trouble::ended(end).into()),
         }
     }
-    let book = &feed.follow.book;
+    let epoch = feed.book.epoch.as_str();
     Ok(json!({
-        "epoch": &*book.epoch,
-        "head": book.head(),
-        "mode": mode.as_str(),
+        "epoch": epoch,
+        "head": feed.book.head(),
+        "mode": feed::mode(welcome.mode),
         "events": events,
-        "next": format!("{}-{}", book.epoch, feed.follow.cursor.seq),
+        "next": format!("{epoch}-{last}"),
     }))
 }
 
 /// The events of one run as the answer to whoever asked for it; they end with it.
 pub(super) async fn of_run(
     app: &Arc<App>,
-    follow: Follow,
+    mut feed: Feed,
     place: OwnedSemaphorePermit,
     run: RunId,
 ) -> Result<Response, Error> {
     // The run may be an older one, if its key was known: from the first that is left of it.
-    let (from, known) =
-        follow.book.look(|fold| (fold.first_of(run), fold.runs.contains_key(&run.0))).0;
-    let (mut feed, _) = Feed::begin(&app.service, follow, None).await?;
-    feed.only(run, from.saturating_sub(1));
+    let (first, known) =
+        feed.book.look(|fold| (fold.first_of(run), fold.runs.contains_key(&run.0))).0;
+    feed.only(run, first).await?;
     // Of one that ended so long ago that it is forgotten, nothing will ever come.
     let mut stream = Stream::new(app, feed, place, Some(run));
     stream.ended = !known;
@@ -148,6 +154,8 @@ pub(super) async fn of_run(
 /// A stream under way.
 struct Stream {
     feed: Feed,
+    /// Those that came together and have not been sent.
+    ready: VecDeque<panelboard_tasks::Event>,
     stop: CancellationToken,
     service: Arc<Service>,
     /// It ends with this run.
@@ -162,6 +170,7 @@ impl Stream {
         Counts::add(&app.service.counts.streams);
         Self {
             feed,
+            ready: VecDeque::new(),
             stop: app.stop.begun.clone(),
             service: Arc::clone(&app.service),
             run,
@@ -187,40 +196,50 @@ impl Stream {
             let retry = Duration::from_millis(fastrand::u64(1_000..3_000));
             return Some(Event::default().retry(retry).comment("panelboard"));
         }
-        if self.ended {
-            return None;
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Some(self.event(&event));
+            }
+            let piece = tokio::select! {
+                biased;
+                piece = self.feed.next() => piece,
+                () = self.stop.cancelled() => {
+                    self.ended = true;
+                    let reconnect = fastrand::u64(500..3_000);
+                    let data = json!({ "type": "goaway", "reason": "the server stops",
+                        "reconnect_after_ms": reconnect });
+                    return Some(Event::default().event("goaway").data(data.to_string()));
+                }
+            };
+            // Who can't be served any more comes again, and is told then.
+            match piece?.ok()? {
+                Piece::Events(events) => self.ready = events.into(),
+                Piece::Text { kind, frame } => {
+                    return Some(Event::default().event(kind).data(told::json(&frame)));
+                }
+                Piece::Present(_) => {}
+                Piece::Resync { seq, json } => {
+                    // What is left of this one run is in it.
+                    self.ended = self.run.is_some();
+                    return Some(Event::default().id(self.id(seq)).event("resync").data(json));
+                }
+                Piece::Ended(_) | Piece::TooSlow => return None,
+            }
         }
-        let piece = tokio::select! {
-            biased;
-            piece = self.feed.next() => piece,
-            () = self.stop.cancelled() => {
-                self.ended = true;
-                let reconnect = fastrand::u64(500..3_000);
-                let data = json!({ "type": "goaway", "reason": "the server stops",
-                    "reconnect_after_ms": reconnect });
-                return Some(Event::default().event("goaway").data(data.to_string()));
-            }
-        };
-        let epoch = Arc::clone(&self.feed.follow.book.epoch);
-        // Who can't be served any more comes again, and is told then.
-        match piece.ok()? {
-            Piece::Event { seq, name, json } => {
-                self.ended = self.run.is_some() && &*name == "run.finished";
-                let event = Event::default().id(format!("{epoch}-{seq}")).event(&*name);
-                Some(event.data(&*json))
-            }
-            Piece::Text(frame) => {
-                let kind = if frame.contains("\"type\":\"partial\"") { "partial" } else { "delta" };
-                Some(Event::default().event(kind).data(frame))
-            }
-            Piece::Resync { seq, json } => {
-                // What is left of this one run is in it.
-                self.ended = self.run.is_some();
-                let event = Event::default().id(format!("{epoch}-{seq}")).event("resync");
-                Some(event.data(json))
-            }
-            Piece::Ended(_) => None,
-        }
+    }
+
+    fn event(&mut self, event: &panelboard_tasks::Event) -> Event {
+        self.ended = self.run.is_some() && &*event.name == "run.finished";
+        let told = Event::default().id(self.id(event.seq)).event(&*event.name);
+        told.data(told::json(&event.frame))
+    }
+
+    /// The position after an event.
+    fn id(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.feed.book.epoch.as_str())
     }
 }
 

@@ -10,7 +10,9 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, StatusCode};
-use panelboard_tasks::{CancelMode, OnDisconnect, Policy, RequestId, RunId, RunStatus, SessionId};
+use panelboard_tasks::{
+    CancelMode, ConnId, OnDisconnect, Policy, RequestId, RunId, RunStatus, SessionId,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -137,9 +139,9 @@ pub(in crate::routes) async fn submit(
     if stream || accepts_events(&headers) {
         // Before it is asked for: so nobody has left when it begins, and nothing of it is missed.
         let place = service.place()?;
-        let follow = service.follow(&id, true).await?;
+        let (feed, _) = service.follow(&id, true, ConnId::next(), None).await?;
         let submitted = service.submit(&id, ask).await?;
-        return events::of_run(&app, follow, place, submitted.run).await;
+        return events::of_run(&app, feed, place, submitted.run).await;
     }
     let submitted = service.submit(&id, ask).await?;
     if let Some(wait) = wait

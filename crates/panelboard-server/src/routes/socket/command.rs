@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use panelboard_tasks::{ConnId, RunId, SessionId};
+use panelboard_tasks::{ConnId, Epoch, Position, RunId, SessionId};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use super::super::sessions::run_number;
 use super::super::sessions::runs::{self, request_number};
 use crate::error::Error;
-use crate::sessions::feed::{Feed, Mode, Position};
+use crate::sessions::feed::{self, Feed};
 use crate::sessions::frame::{self, Answer, Cancel, Clear, ClientFrame, Submit, Subscribe};
 use crate::sessions::trouble::Trouble;
 use crate::sessions::{Service, shown};
@@ -49,13 +48,8 @@ pub(super) enum Done {
 }
 
 /// Follows a session.
-pub(super) async fn subscribe(
-    service: Arc<Service>,
-    subscribe: Subscribe,
-    conn: ConnId,
-    bell: Arc<Notify>,
-) -> Done {
-    match try_subscribe(&service, &subscribe, conn, bell).await {
+pub(super) async fn subscribe(service: Arc<Service>, subscribe: Subscribe, conn: ConnId) -> Done {
+    match try_subscribe(&service, &subscribe, conn).await {
         Ok(done) => done,
         Err(trouble) => Done::Said(vec![refused(&subscribe.session, &trouble)]),
     }
@@ -65,32 +59,25 @@ async fn try_subscribe(
     service: &Arc<Service>,
     subscribe: &Subscribe,
     conn: ConnId,
-    bell: Arc<Notify>,
 ) -> Result<Done, Trouble> {
     let id = frame::session(&subscribe.session)?;
     let position = match (&subscribe.epoch, subscribe.seq) {
-        (Some(epoch), Some(seq)) => Some(Position { epoch: epoch.clone(), seq }),
+        (Some(epoch), Some(seq)) => Some(Position { epoch: Epoch::new(epoch), seq }),
         (None, None) => None,
         _ => {
             let what = "`epoch` and `seq` go together".to_owned();
             return Err(Trouble::Bad { what });
         }
     };
-    let follow = service.follow_as(&id, true, conn, bell).await?;
-    let (feed, mode) = Feed::begin(service, follow, position.as_ref()).await?;
-    let book = Arc::clone(&feed.follow.book);
+    let (feed, welcome) = service.follow(&id, true, conn, position).await?;
     let look = |fold: &crate::sessions::fold::Fold| (shown::slot_of(fold), fold.queue_json());
-    let (slot, queue) = service.seen(&book, look).await?;
-    let head = match mode {
-        Mode::Fresh => feed.follow.cursor.seq,
-        _ => book.head(),
-    };
+    let (slot, queue) = service.seen(&feed.book, look).await?;
     let frame = json!({
         "type": "subscribed",
         "session": id.as_str(),
-        "epoch": &*book.epoch,
-        "head": head,
-        "mode": mode.as_str(),
+        "epoch": welcome.epoch.as_str(),
+        "head": welcome.head,
+        "mode": feed::mode(welcome.mode),
         "slot": slot,
         "queue": queue,
     });

@@ -255,12 +255,29 @@ test('a snapshot that is behind is not taken', () => {
 
 test('an event that comes again later changes nothing', () => {
   const s = begun();
-  const waits = event(4, 'queue.changed', null, { queue: [{ run: '2', position: 1, steer: false }] });
+  const waits = event(4, 'run.created', '2', { input: 'b', status: 'queued', position: 0, length: 1 });
   s.apply(waits);
-  s.apply(event(5, 'queue.changed', null, { queue: [] }));
+  s.apply(event(5, 'queue.changed', '2', { length: 0 }));
   s.apply(waits);
   assert.deepEqual(s.waiting(), []);
   assert.deepEqual(s.position(), { epoch: 'e', seq: 5 });
+});
+
+test('each who waits has its place, and a steer that was not read comes among the others', () => {
+  const s = begun();
+  const created = (seq, run, on_conflict, position) => s.apply(event(seq, 'run.created', run,
+    { input: `in ${run}`, status: 'queued', on_conflict, ...(position === undefined ? {} : { position }) }));
+  const waiting = () => s.waiting().map((q) => [q.run, q.steer]);
+  created(4, '2', 'enqueue', 0);
+  created(5, '3', 'steer');
+  created(6, '4', 'enqueue', 1);
+  created(7, '5', 'interrupt', 0);
+  assert.deepEqual(waiting(), [['5', false], ['2', false], ['4', false], ['3', true]]);
+  s.apply(event(8, 'run.finished', '1', { status: 'superseded' }));
+  assert.deepEqual(waiting(), [['5', false], ['2', false], ['3', false], ['4', false]]);
+  s.apply(event(9, 'queue.changed', '5', { length: 3 }));
+  s.apply(event(10, 'run.finished', '2', { status: 'cancelled', length: 2 }));
+  assert.deepEqual(waiting(), [['3', false], ['4', false]]);
 });
 
 test('what left the queue is not in it, also before the queue is told anew', () => {
