@@ -352,7 +352,8 @@ pub(in crate::routes) async fn unqueue(
             return Err(Trouble::NoSuchRun { session, run }.into());
         }
     }
-    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::Graceful, false).await?;
+    // It may have started since.
+    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::IfQueued, false).await?;
     match stopped.status {
         Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
         _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
