@@ -42,8 +42,9 @@ pub(crate) struct Book {
     /// this name that was deleted.
     pub(super) fence_base: u64,
     ring: usize,
-    /// Protects the fold and what is to be shown of it. Taken under the session's lock, and nothing
-    /// is taken under it.
+    /// Protects the fold and what is to be shown of it. Taken under the session's lock; while a
+    /// step's records come in, the short locks of the journal's line and of the store's queue are
+    /// taken under it.
     state: Mutex<State>,
     /// When it was last asked for.
     used: Mutex<Instant>,
@@ -199,38 +200,20 @@ impl Book {
 
     /// Takes in a record that is kept already.
     pub(crate) fn restore(&self, record: &Record, at: &str) {
-        self.take(record, at);
-        locked(&self.state).visible = record.seq;
+        let mut writing = self.write();
+        writing.take(record, at);
+        writing.state.visible = record.seq;
     }
 
-    /// Takes in a record that is on its way. Called in the order of their seq.
-    pub(crate) fn take(&self, record: &Record, at: &str) -> Told {
-        let mut state = locked(&self.state);
-        let told = state.fold.apply(record, at);
-        let json = self.event(record.seq, at, &told).into();
-        let name = told.event.as_str().into();
-        state.events.push_back(Event { seq: record.seq, name, run: told.run, json });
-        while state.events.len() > self.ring {
-            state.events.pop_front();
-        }
-        state.follow_live(record);
-        state.kept.extend(stored::stripped(record, at));
-        told
-    }
-
-    /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
-    pub(super) fn take_stripped(&self) -> Vec<Left> {
-        std::mem::take(&mut locked(&self.state).kept)
+    /// Begins to take in the records of a step. Until that is over nobody sees any of them, so
+    /// nobody sees some without the others.
+    pub(crate) fn write(&self) -> Writing<'_> {
+        Writing { book: self, state: locked(&self.state) }
     }
 
     /// Remembers runs of before.
     pub(crate) fn with_fold(&self, change: impl FnOnce(&mut Fold)) {
         change(&mut locked(&self.state).fold);
-    }
-
-    /// Where the journal will have been when all so far is durable.
-    pub(crate) fn is_written(&self, at: Lsn) {
-        locked(&self.state).written = at;
     }
 
     /// All up to `seq` may be shown.
@@ -377,6 +360,45 @@ impl Book {
             "{{\"type\":\"event\",\"session\":{session},\"epoch\":\"{epoch}\",\"seq\":{seq},\
              \"at\":\"{at}\",\"event\":{event}{run},\"data\":{data}}}"
         )
+    }
+}
+
+/// The records of one step on their way into a book.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    book: &'a Book,
+    state: MutexGuard<'a, State>,
+}
+
+impl Writing<'_> {
+    /// Takes in a record that is on its way. Called in the order of their seq.
+    pub(crate) fn take(&mut self, record: &Record, at: &str) -> Told {
+        let (book, state) = (self.book, &mut *self.state);
+        let told = state.fold.apply(record, at);
+        let json = book.event(record.seq, at, &told).into();
+        let name = told.event.as_str().into();
+        state.events.push_back(Event { seq: record.seq, name, run: told.run, json });
+        while state.events.len() > book.ring {
+            state.events.pop_front();
+        }
+        state.follow_live(record);
+        state.kept.extend(stored::stripped(record, at));
+        told
+    }
+
+    /// What the records have left so far.
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.state.fold
+    }
+
+    /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
+    pub(super) fn take_stripped(&mut self) -> Vec<Left> {
+        std::mem::take(&mut self.state.kept)
+    }
+
+    /// The step is over: where the journal will have been when all of it is durable.
+    pub(crate) fn close(mut self, at: Lsn) {
+        self.state.written = at;
     }
 }
 

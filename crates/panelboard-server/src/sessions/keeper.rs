@@ -277,7 +277,7 @@ impl Keeper {
                 receipt.and_then(|it| self.store.append(it).map_err(|why| no_place(&why))),
             ];
         }
-        let mut receipts = self.keep_what_is_left(book);
+        let mut receipts = self.keep_what_is_left(book, left);
         let before = Tag { era: record.era.saturating_sub(1), seq: record.seq.saturating_sub(1) };
         let clear = Change::clear(&id, before).owner(owner).epoch(epoch);
         receipts.push(self.store.change(clear).map_err(|why| no_place(&why)));
@@ -285,8 +285,7 @@ impl Keeper {
     }
 
     /// Before a clear: what must not be forgotten of the runs before it.
-    fn keep_what_is_left(&self, book: &Book) -> Vec<Result<Receipt, End>> {
-        let kept = book.take_stripped();
+    fn keep_what_is_left(&self, book: &Book, kept: &[stored::Left]) -> Vec<Result<Receipt, End>> {
         if kept.is_empty() {
             return Vec::new();
         }
@@ -296,6 +295,7 @@ impl Keeper {
             create.and_then(|create| self.store.create(create).map_err(|why| no_place(&why)));
         let mut receipts = vec![create];
         for piece in kept.chunks(LEFT_PIECE) {
+        left: &[stored::Left],
             let piece: Value = piece.iter().map(stored::left).collect();
             let append = Append::event(&id, "runs", piece.to_string());
             let append = append.map_err(|_| End::NotKept);
@@ -404,19 +404,18 @@ impl Journal for Keeper {
         let at = rfc3339_micros(now);
         let mut last = 0;
         for record in &records {
-            let told = book.take(record, &at);
+            let told = writing.take(record, &at);
             if let Kind::Starting { run } = record.kind {
-                let waited = book.look(|fold| fold.waited(run, now)).0;
-                locked(&self.queue_waits).record(waited);
+                locked(&self.queue_waits).record(writing.fold().waited(run, now));
             }
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
-            let receipts = self.submit(&book, record, &at, &told);
+            let receipts = self.submit(&book, record, &at, &told, &left);
             let (book, seq) = (Some(Arc::clone(&book)), record.seq);
             line.entries.push_back(Entry { at: last, book, seq, receipts });
         }
-        book.is_written(Lsn(last));
+        writing.close(Lsn(last));
         self.news.notify_one();
         Lsn(last)
     }
@@ -436,12 +435,15 @@ impl Journal for Keeper {
             decided.wait_for(|decided| *decided >= at.0).await.map_err(|_| NotKept)?;
             if locked(&self.failed).contains(&at.0) { Err(NotKept) } else { Ok(()) }
         })
+        let mut writing = book.write();
     }
 
     fn load<'a>(
         &'a self,
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<Vec<Record>, Unreadable>> {
+            let cleared = record.kind == Kind::Cleared;
+            let left = if cleared { writing.take_stripped() } else { Vec::new() };
         Box::pin(async move {
             let (reading, id) = (self.reading.clone(), session.clone());
             let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;
