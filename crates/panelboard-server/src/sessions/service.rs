@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use panelboard_llm::Gateway;
 use panelboard_tasks::{
     CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey, Journal as _, Lsn,
     OnDisconnect, Policy, Refused, RequestId, RunId, RunStatus, SessionId, Sessions, Stopped,
@@ -32,6 +33,9 @@ pub(crate) const MAX_RECORD: usize = 960 << 10;
 /// How long a client waits for the disk. What was asked for is done all the same.
 const DISK: Duration = Duration::from_secs(15);
 
+/// How long a run that is ended by force has to write down what it has said.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// How long a session that is given up, or deleted, is waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -40,6 +44,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(crate) struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) keeper: Arc<Keeper>,
+    /// Knows which models there are.
+    gateway: Gateway,
     pub(crate) settings: config::Sessions,
     on_conflict: Policy,
     /// One permit for each socket and stream.
@@ -90,12 +96,17 @@ pub(crate) struct Ask {
 }
 
 impl Service {
-    pub(crate) fn new(sessions: Sessions, keeper: Arc<Keeper>, settings: config::Sessions) -> Self {
+    pub(crate) fn new(
+        sessions: Sessions,
+        keeper: Arc<Keeper>,
+        gateway: Gateway,
+        settings: config::Sessions,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
         let counts = Counts::default();
         let replays = Mutex::default();
-        Self { sessions, keeper, settings, on_conflict, places, replays, counts }
+        Self { sessions, keeper, gateway, settings, on_conflict, places, replays, counts }
     }
 
     /// A place for one more socket or stream.
@@ -206,6 +217,7 @@ impl Service {
         if input > limit {
             return Err(Trouble::TooLarge { limit });
         }
+        self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
         if book.look(|fold| fold.bytes).0.saturating_add(input) > MAX_MEMORY {
             return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
@@ -220,6 +232,16 @@ impl Service {
             self.say_since(&book, &mut trouble);
             trouble
         })
+    }
+
+    /// A model that is not there is told at once; one that goes while a run waits, the run tells.
+    fn know_the_model(&self, ask: &Ask) -> Result<(), Trouble> {
+        let Some(model) = &ask.model else { return Ok(()) };
+        let known = self.gateway.models();
+        if known.contains(model) {
+            return Ok(());
+        }
+        Err(Trouble::UnknownModel { model: model.clone(), known })
     }
 
     fn limits(&self) -> (usize, usize) {
@@ -279,6 +301,8 @@ impl Service {
         }
         let stopped = if rollback {
             in_time(self.sessions.cancel_and_roll_back(id, Some(run), mode)).await?
+        } else if mode == CancelMode::Force {
+            in_time(self.force(id, run)).await?
         } else {
             in_time(self.sessions.cancel(id, Some(run), mode)).await?
         };
@@ -286,6 +310,26 @@ impl Service {
         // The sessions forget an end after a while, the records do not.
         stopped.status = stopped.status.or(known);
         Ok((Some(run), stopped))
+    }
+
+    /// Tells a run to stop, and ends it a moment later if it does not: a task that is ended at once
+    /// can't keep what it has said. Who asks again does not want to wait.
+    async fn force(&self, id: &SessionId, run: RunId) -> Result<Stopped, Unavailable> {
+        let stopped = self.sessions.cancel(id, Some(run), CancelMode::Graceful).await?;
+        if stopped.status != Some(RunStatus::Stopping) {
+            return Ok(stopped);
+        }
+        if !stopped.changed {
+            return self.sessions.cancel(id, Some(run), CancelMode::Force).await;
+        }
+        let (sessions, id) = (self.sessions.clone(), id.clone());
+        tokio::spawn(async move {
+            if tokio::time::timeout(LAST_WORDS, sessions.finished(&id, run)).await.is_err() {
+                // An error: it is given up, and its run with it.
+                sessions.cancel(&id, Some(run), CancelMode::Force).await.ok();
+            }
+        });
+        Ok(stopped)
     }
 
     fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {

@@ -86,7 +86,7 @@ pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> 
             async move { turns.run(context, input).await }
         });
     let built = built.expect("it is called within a runtime");
-    Arc::new(Service::new(built, keeper, settings.clone()))
+    Arc::new(Service::new(built, keeper, gateway.clone(), settings.clone()))
 }
 
 /// In memory where the system has a place for that.
