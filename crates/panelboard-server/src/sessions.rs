@@ -7,6 +7,7 @@
 //! | what is in memory of a log, and who is told when it grows | `book` |
 //! | what does one reader get, from which place on | `feed` |
 //! | who keeps the records | `keeper`, `stored` |
+//! | how is a command with a key done once | `once` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | how are they doing, in numbers | `figures` |
@@ -21,6 +22,7 @@ pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
+pub(crate) mod once;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod start;

@@ -9,7 +9,8 @@
 //! | the memory | the fold of the log, `fold.rs` | the store's own is not used |
 //! | a clear | the step's record | the store's, which removes what was said before |
 //! | replace, rollback | the step's record | an event to the store |
-//! | idempotency keys | the records that they stand in | the store's own are not used |
+//! | keys of runs and answers | the records that they stand in | the store's own are not used |
+//! | keys of other commands | the store's own | known to nobody else |
 //! | the term | the store's | the sessions are given it |
 //!
 //! The store's rollback would take what others said meanwhile, the step's takes what the run said.
@@ -22,8 +23,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use panelboard_store::{
-    Append, Change, Create, Delete, Epoch, FailureKind, MAX_PAGE, Owner, ReadError, Receipt,
-    Refusal, Store, SubmitError, Tag, WriteError,
+    Append, Change, Create, Delete, Epoch, FailureKind, Idempotency, MAX_PAGE, Owner, ReadError,
+    Receipt, Refusal, Store, SubmitError, Tag, WriteError,
 };
 use panelboard_tasks::{
     BoxFuture, Histogram, Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
@@ -79,6 +80,13 @@ struct Entry {
     seq: u64,
     /// Several where one record took more than one write.
     receipts: Vec<Result<Receipt, End>>,
+}
+
+/// What was answered to a key, and to what.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) digest: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
 }
 
 /// Why a session can't be read.
@@ -222,6 +230,31 @@ impl Keeper {
         Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
     }
 
+    /// What was answered to a key.
+    pub(crate) async fn answered(&self, scope: &str, key: &str) -> Result<Option<Answered>, End> {
+        let (store, scope, key) = (self.store.clone(), scope.to_owned(), key.to_owned());
+        let found = blocking(move || store.answered(&scope, &key)).await;
+        let found = found.map_err(|_| End::NotKept)?.map_err(|_| End::NotKept)?;
+        Ok(found.map(|known| Answered { digest: known.fingerprint, answer: known.answer }))
+    }
+
+    /// Keeps what was answered to a key, beside a session that is there.
+    pub(crate) async fn keep_answer(
+        &self,
+        id: &SessionId,
+        scope: &str,
+        key: &str,
+        digest: &[u8],
+        answer: &str,
+    ) -> Result<(), End> {
+        let session = self.find(id).await.map_err(|_| End::NotKept)?;
+        let key = Idempotency::new(scope, key, digest, answer).map_err(|_| End::NotKept)?;
+        // The same session once more: that changes nothing, and has the key in its transaction.
+        let same = Create::new(&main(id), session.config).map_err(|_| End::NotKept)?.key(key);
+        let receipt = self.store.create(same).map_err(|why| no_place(&why))?;
+        receipt.await.map(drop).map_err(|why| end_of(&why))
+    }
+
     /// Removes a session from the store.
     pub(crate) async fn delete(&self, id: &SessionId) -> Result<(), End> {
         for name in [main(id), left(id)] {
@@ -263,6 +296,7 @@ impl Keeper {
         record: &Record,
         at: &str,
         told: &Told,
+        left: &[stored::Left],
     ) -> Vec<Result<Receipt, End>> {
         let id = main(&book.id);
         let owner =
@@ -295,7 +329,6 @@ impl Keeper {
             create.and_then(|create| self.store.create(create).map_err(|why| no_place(&why)));
         let mut receipts = vec![create];
         for piece in kept.chunks(LEFT_PIECE) {
-        left: &[stored::Left],
             let piece: Value = piece.iter().map(stored::left).collect();
             let append = Append::event(&id, "runs", piece.to_string());
             let append = append.map_err(|_| End::NotKept);
@@ -403,11 +436,14 @@ impl Journal for Keeper {
         let now = wall();
         let at = rfc3339_micros(now);
         let mut last = 0;
+        let mut writing = book.write();
         for record in &records {
             let told = writing.take(record, &at);
             if let Kind::Starting { run } = record.kind {
                 locked(&self.queue_waits).record(writing.fold().waited(run, now));
             }
+            let cleared = record.kind == Kind::Cleared;
+            let left = if cleared { writing.take_stripped() } else { Vec::new() };
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
@@ -435,15 +471,12 @@ impl Journal for Keeper {
             decided.wait_for(|decided| *decided >= at.0).await.map_err(|_| NotKept)?;
             if locked(&self.failed).contains(&at.0) { Err(NotKept) } else { Ok(()) }
         })
-        let mut writing = book.write();
     }
 
     fn load<'a>(
         &'a self,
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<Vec<Record>, Unreadable>> {
-            let cleared = record.kind == Kind::Cleared;
-            let left = if cleared { writing.take_stripped() } else { Vec::new() };
         Box::pin(async move {
             let (reading, id) = (self.reading.clone(), session.clone());
             let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;

@@ -3,9 +3,8 @@
 //! Everything takes place in the sessions' own step; here names become sessions, words become
 //! commands, and what came of them becomes JSON.
 
-use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use panelboard_llm::Gateway;
@@ -17,9 +16,10 @@ use panelboard_tasks::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::book::{Book, Cursor, End, locked};
+use super::book::{Book, Cursor, End};
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Keeper, Made};
+use super::once::Flights;
 use super::trouble::Trouble;
 use super::{shown, words};
 use crate::config;
@@ -50,8 +50,8 @@ pub(crate) struct Service {
     on_conflict: Policy,
     /// One permit for each socket and stream.
     places: Arc<Semaphore>,
-    /// What came of commands that have a key and are no run.
-    replays: Mutex<Replays>,
+    /// Commands that have a key and are no run.
+    pub(super) flights: Flights,
     pub(crate) counts: Counts,
 }
 
@@ -105,8 +105,8 @@ impl Service {
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
         let counts = Counts::default();
-        let replays = Mutex::default();
-        Self { sessions, keeper, gateway, settings, on_conflict, places, replays, counts }
+        let flights = Flights::default();
+        Self { sessions, keeper, gateway, settings, on_conflict, places, flights, counts }
     }
 
     /// A place for one more socket or stream.
@@ -475,28 +475,6 @@ impl Service {
         Ok(Follow { book, cursor, bell, _leave: leave })
     }
 
-    /// What came of a command that was sent under this key before; an error if it was another.
-    pub(crate) fn replay(&self, key: &ReplayKey) -> Result<Option<(u16, Value)>, Trouble> {
-        let replays = locked(&self.replays);
-        match replays.known.get(&key.name) {
-            Some((digest, ..)) if *digest != key.digest => Err(Trouble::KeyMismatch),
-            Some((_, status, told)) => Ok(Some((*status, told.clone()))),
-            None => Ok(None),
-        }
-    }
-
-    /// Remembers what came of a command. For as long as the process lives; the oldest is forgotten.
-    pub(crate) fn remember(&self, key: ReplayKey, status: u16, told: &Value) {
-        let mut replays = locked(&self.replays);
-        if replays.order.len() >= MAX_REPLAYS
-            && let Some(oldest) = replays.order.pop_front()
-        {
-            replays.known.remove(&oldest);
-        }
-        replays.order.push_back(key.name.clone());
-        replays.known.insert(key.name, (key.digest, status, told.clone()));
-    }
-
     /// The names of sessions in the order in which they were made, and where the rest is.
     pub(crate) async fn names(
         &self,
@@ -538,30 +516,6 @@ impl Service {
             let Some(next) = next else { return };
             after = Some(next);
         }
-    }
-}
-
-/// Answers that are remembered by their keys.
-const MAX_REPLAYS: usize = 10_000;
-
-#[derive(Debug, Default)]
-struct Replays {
-    known: HashMap<String, (Fingerprint, u16, Value)>,
-    order: VecDeque<String>,
-}
-
-/// What a client calls a command that is no run, and what it was.
-#[derive(Clone, Debug)]
-pub(crate) struct ReplayKey {
-    name: String,
-    digest: Fingerprint,
-}
-
-impl ReplayKey {
-    /// The key of a command on a session.
-    pub(crate) fn new(id: &SessionId, key: &str, command: &[&str]) -> Result<Self, Trouble> {
-        let name = format!("{id} {}", key_rule(key)?);
-        Ok(Self { name, digest: fingerprint(command) })
     }
 }
 
@@ -612,7 +566,7 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
 }
 
 /// A key as a client may send it.
-fn key_rule(key: &str) -> Result<&str, Trouble> {
+pub(super) fn key_rule(key: &str) -> Result<&str, Trouble> {
     let fits = (1..=255).contains(&key.len()) && !key.chars().any(char::is_control);
     if fits { Ok(key) } else { Err(Trouble::BadKey) }
 }

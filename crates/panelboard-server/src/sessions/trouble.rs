@@ -24,6 +24,7 @@ pub(crate) enum Trouble {
     TooLarge { limit: usize },
     MemoryFull { limit: usize },
     KeyMismatch,
+    InFlight,
     UnknownModel { model: String, known: Vec<String> },
     BadKey,
     NotAwaiting,
@@ -150,6 +151,12 @@ impl Trouble {
                 "idempotency-mismatch",
                 "key used before",
                 "this idempotency key was used for something else",
+            ),
+            Self::InFlight => simple(
+                S::CONFLICT,
+                "idempotency-in-flight",
+                "still under way",
+                "what was sent under this idempotency key has not ended yet: send it again later",
             ),
             Self::UnknownModel { model, known } => {
                 let detail = format!("there is no model {model:?}, there are {}", known.join(", "));
