@@ -22,9 +22,9 @@
 //! | `log` | `session`, `events` | events that the session has at the end |
 //!
 //! Other kinds, and fields beside these, are not looked at. `op` is `submit`, `cancel`, `clear`,
-//! `note`, `replace`, `memory`, `queue`, `run` or `unqueue`; `ask` holds what the request said, with
-//! `run` and `tag` where a path or a header said them; `key` is its idempotency key. A call that is
-//! never answered, or whose answer says that nobody knows, may have been done or not.
+//! `note`, `replace`, `memory`, `queue`, `run` or `unqueue`; `ask` holds what the request said,
+//! with `run` and `tag` where a path or a header said them; `key` is its idempotency key. A call
+//! that is never answered, or whose answer says that nobody knows, may have been done or not.
 //!
 //! # Which calls have two moments?
 //! A cancel that names no run finds out which one has the slot, and then cancels that one.
@@ -34,7 +34,7 @@
 //! use serde_json::json;
 //!
 //! let event = |seq: u64, event: &str, data: serde_json::Value| {
-//!     json!({ "type": "event", "session": "s", "seq": seq, "event": event, "run": "1", "data": data })
+//!     json!({ "session": "s", "seq": seq, "event": event, "run": "1", "data": data })
 //! };
 //! let created = json!({ "input": "hi", "status": "starting", "on_conflict": "reject" });
 //! let mut record = vec![

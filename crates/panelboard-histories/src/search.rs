@@ -184,8 +184,8 @@ impl Place {
             At::End => "nothing more".to_owned(),
         };
         let mut text = format!(
-            "{done} of {} calls and {head} of {} events have an order; then the log has {next}, the \
-             session is {:?}, and these are to be answered:",
+            "{done} of {} calls and {head} of {} events have an order; then the log has {next}, \
+             the session is {:?}, and these are to be answered:",
             history.calls.len(),
             history.log.head(),
             self.session

@@ -57,11 +57,10 @@ struct Active {
 enum Phase {
     Starting,
     Running,
-    /// `begun`: it may finish what it says. `hard`: it was told to stop at once.
+    /// `begun`: it may finish what it says.
     Stopping {
         reason: Reason,
         begun: bool,
-        hard: bool,
     },
 }
 

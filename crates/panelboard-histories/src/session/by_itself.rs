@@ -112,7 +112,7 @@ impl Step<'_> {
     fn may_say(&self, run: u64) -> Option<()> {
         let may = matches!(&self.now.slot, Slot::Active(active) if active.run == run && matches!(
             active.phase,
-            Phase::Running | Phase::Stopping { begun: true, hard: false, .. }
+            Phase::Running | Phase::Stopping { begun: true, .. }
         ));
         self.demand(Rule::Fence, may)
     }
@@ -126,7 +126,7 @@ impl Step<'_> {
             return None;
         }
         let begun = active.phase == Phase::Running;
-        active.phase = Phase::Stopping { reason: why, begun, hard: false };
+        active.phase = Phase::Stopping { reason: why, begun };
         self.status(run, Status::Stopping);
         self.now.head += 1;
         Some(())

@@ -140,7 +140,7 @@ impl Step<'_> {
             }
             let back = policy == Policy::Rollback;
             let reason = if back { Reason::RolledBack } else { Reason::Superseded };
-            self.stop(reason, false, back)?;
+            self.stop(reason, back)?;
             return Some(Some(0));
         }
         if self.now.policy_waits(policy) || policy == Policy::Reject {
@@ -155,14 +155,14 @@ impl Step<'_> {
     }
 
     /// Tells the run that has the slot to stop; answers whether that was news.
-    fn stop(&mut self, why: Reason, force: bool, rollback: bool) -> Option<bool> {
+    fn stop(&mut self, why: Reason, rollback: bool) -> Option<bool> {
         let Slot::Active(active) = &mut self.now.slot else { return Some(false) };
         let takes_back = rollback && !active.takes_back;
         active.takes_back |= rollback;
         let run = active.run;
-        let Phase::Stopping { reason, hard, .. } = &mut active.phase else {
+        let Phase::Stopping { reason, .. } = &mut active.phase else {
             let begun = active.phase == Phase::Running;
-            active.phase = Phase::Stopping { reason: why, begun, hard: force };
+            active.phase = Phase::Stopping { reason: why, begun };
             self.status(run, Status::Stopping);
             self.write_by(Rule::Stops, &Event::Stopping { run, reason: why })?;
             return Some(true);
@@ -171,12 +171,11 @@ impl Step<'_> {
         if (*reason, why) == (Reason::Superseded, Reason::RolledBack) {
             *reason = why;
         }
-        let (reason, harder) = (*reason, force && !*hard);
-        *hard |= harder;
+        let reason = *reason;
         if takes_back {
             self.write_by(Rule::Stops, &Event::Stopping { run, reason })?;
         }
-        Some(harder || takes_back)
+        Some(takes_back)
     }
 
     fn cancel(
@@ -196,8 +195,9 @@ impl Step<'_> {
         }
         self.now.runs.get(&run)?;
         let before = self.now.active();
+        let stops = before == Some(run) && self.now.holder() == Some((run, Status::Stopping));
         let mut changed = if before == Some(run) {
-            self.stop(Reason::Cancelled, force, rollback)?
+            self.stop(Reason::Cancelled, rollback)?
         } else if self.now.waits(run) {
             self.end_waiting(Rule::Stops, run)?;
             true
@@ -207,9 +207,9 @@ impl Step<'_> {
         let Told::Stopped { changed: said, run: its, status } = told else {
             return (*told == Told::Unknown).then_some(());
         };
-        // That its grace was over, so that no force is news to it any more, nobody is shown.
-        if changed && !*said && force && before == Some(run) && !rollback {
-            changed = false;
+        // How hard it was told to stop already, by a clock or by somebody else, nobody is shown.
+        if stops && force && !changed {
+            changed = *said;
         }
         let now = self.now.runs.get(&run).map(|one| one.status);
         let right = *said == changed && *its == Some(run) && *status == now;
