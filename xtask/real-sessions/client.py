@@ -15,6 +15,8 @@ import websockets
 from websockets.asyncio.client import connect
 
 PATIENCE = 30
+# What a frame says that is no part of what it asks.
+FRAME = ("type", "client_msg_id", "session")
 
 
 class Recorder:
@@ -24,6 +26,7 @@ class Recorder:
         self.entries = []
         self.conns = 0
         self.re = 0
+        self.calls = 0
 
     def add(self, k, **fields):
         entry = {"k": k, "at": time.time()} | fields
@@ -33,6 +36,11 @@ class Recorder:
     def conn(self, kind):
         self.conns += 1
         return f"{kind}{self.conns}"
+
+    def call(self):
+        """A number for one sending of a command: one that is sent again is another call."""
+        self.calls += 1
+        return self.calls
 
     def name(self, prefix):
         """A name for a command that no other has."""
@@ -69,21 +77,31 @@ class Api:
         return answer.status_code, answer.json()
 
     async def command(
-        self, op, session, parts, body, key=None, headers=None, method="POST", **also
+        self, op, session, parts, body, key=None, headers=None, method="POST", ask=None, query=None,
+        **also,
     ):
-        """A command, recorded: its status and what was answered."""
-        re = key or self.recorder.name("http")
-        self.recorder.add("sent", session=session, re=re, op=op, via="http", **also)
+        """A command or a look, recorded: its status and what was answered. `ask` is what stands in
+        the path or in a header."""
+        re, call = key or self.recorder.name("http"), self.recorder.call()
+        self.recorder.add(
+            "sent", session=session, re=re, op=op, via="http", call=call, key=re,
+            ask=(body or {}) | (ask or {}), **also,
+        )
         answer = await self.client.request(
-            method, path(session, *parts), json=body,
+            method, path(session, *parts), json=body, params=query,
             headers={"idempotency-key": re} | (headers or {}),
         )
         said = answer.json() if answer.content else {}
         self.recorder.add(
-            "answered", session=session, re=re, ok=answer.is_success, status=answer.status_code,
-            body=said,
+            "answered", session=session, re=re, call=call, ok=answer.is_success,
+            status=answer.status_code, body=said,
         )
         return answer.status_code, said
+
+    async def look(self, op, session, *parts, ask=None, **query):
+        """Looks at a part of a session, recorded."""
+        return await self.command(
+            op, session, list(parts), None, method="GET", ask=ask, query=query)
 
     async def submit(self, session, text, key=None, headers=None, **options):
         body = {"input": text} | options
@@ -94,10 +112,10 @@ class Api:
 
     async def stream(self, session, text, **options):
         """Submits and reads the run's own events to their end."""
-        re = self.recorder.name("stream")
+        re, call = self.recorder.name("stream"), self.recorder.call()
         self.recorder.add(
-            "sent", session=session, re=re, op="submit", via="sse", input=text,
-            policy=options.get("on_conflict"),
+            "sent", session=session, re=re, op="submit", via="sse", call=call, key=re,
+            ask={"input": text} | options, input=text, policy=options.get("on_conflict"),
         )
         request = self.client.stream(
             "POST", path(session, "runs"), json={"input": text} | options,
@@ -107,8 +125,8 @@ class Api:
             if not answer.is_success:
                 said = json.loads(await answer.aread())
                 self.recorder.add(
-                    "answered", session=session, re=re, ok=False, status=answer.status_code,
-                    body=said,
+                    "answered", session=session, re=re, call=call, ok=False,
+                    status=answer.status_code, body=said,
                 )
                 return answer.status_code, said
             entry, whole = None, False
@@ -120,8 +138,8 @@ class Api:
                         "stream", session=session, run=frame["run"], events=[], whole=False
                     )
                     self.recorder.add(
-                        "answered", session=session, re=re, ok=True, status=answer.status_code,
-                        body={"run": frame["run"]},
+                        "answered", session=session, re=re, call=call, ok=True,
+                        status=answer.status_code, body={"run": frame["run"]},
                     )
                 if entry and frame.get("type") == "event":
                     entry["events"].append(frame)
@@ -193,7 +211,7 @@ class Tab:
         self.headers = {"authorization": f"Bearer {token}"} if token else {}
         self.epoch, self.seq = None, None
         self.socket, self.conn, self.reader = None, None, None
-        self.waiting, self.unanswered = {}, {}
+        self.waiting, self.unanswered, self.calls = {}, {}, {}
         self.goaway, self.errors = None, []
         self.ready = asyncio.Event()
 
@@ -247,8 +265,8 @@ class Tab:
             re = frame["re"]
             body = frame.get("result") if frame["ok"] else frame.get("problem")
             self.recorder.add(
-                "answered", session=self.session, re=re, ok=frame["ok"], conn=conn,
-                body=body or {},
+                "answered", session=self.session, re=re, call=self.calls.get(re), ok=frame["ok"],
+                conn=conn, body=body or {},
             )
             self.unanswered.pop(re, None)
             if re in self.waiting and not self.waiting[re].done():
@@ -280,8 +298,13 @@ class Tab:
             self.unanswered[re] = frame
         also = {"input": frame["input"], "policy": frame.get("on_conflict")} \
             if "input" in frame else {}
+        self.calls[re] = self.recorder.call()
+        ask = {field: value for field, value in frame.items() if field not in FRAME}
+        # Over a socket a submission alone has a key; what else is sent again is done again.
+        key = re if frame["type"] == "submit" else None
         self.recorder.add(
-            "sent", session=self.session, re=re, op=frame["type"], via="ws", conn=self.conn, **also
+            "sent", session=self.session, re=re, op=frame["type"], via="ws", conn=self.conn,
+            call=self.calls[re], key=key, ask=ask, **also,
         )
         self.waiting[re] = asyncio.get_running_loop().create_future()
         try:

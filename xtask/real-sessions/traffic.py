@@ -138,7 +138,9 @@ async def over_http(world, session, api):
         elif what < 0.79:
             world.done["clears"] += 1
             await api.command("clear", session, ["clear"], {"mode": "cancel_and_clear"})
-        elif what < 0.9:
+        elif what < 0.85:
+            await look(world, session, api, rng)
+        elif what < 0.93:
             world.done["notes"] += 1
             text = f"Note {world.recorder.name('n')}."
             body = {"text": text, "role": "note"}
@@ -147,18 +149,32 @@ async def over_http(world, session, api):
             await replace(world, session, api)
 
 
+async def look(world, session, api, rng):
+    """Looks at the memory, the queue and one who waits there: and may take that one out."""
+    world.done["looks"] += 1
+    await api.look("memory", session, "memory", limit=200)
+    status, queue = await api.look("queue", session, "queue")
+    if status == 200 and queue["items"]:
+        run = rng.choice(queue["items"])["run"]
+        await api.look("run", session, "runs", run, ask={"run": run})
+        if rng.random() < 0.5:
+            world.done["taken out of the queue"] += 1
+            await api.command(
+                "unqueue", session, ["queue", run], None, method="DELETE", ask={"run": run})
+
+
 async def cancel_some_run(world, session, api, rng):
     status, page = await api.get(session, "runs", limit=200)
     if status == 200 and page["items"]:
         world.done["cancels"] += 1
         run = rng.choice(page["items"][-4:])["run"]
         body = {"mode": rng.choice(["graceful", "force"])}
-        await api.command("cancel", session, ["runs", run, "cancel"], body)
+        await api.command("cancel", session, ["runs", run, "cancel"], body, ask={"run": run})
 
 
 async def replace(world, session, api):
     """Two writers who have read the same memory and replace it: one must lose."""
-    status, memory = await api.get(session, "memory", limit=200)
+    status, memory = await api.look("memory", session, "memory", limit=200)
     if status != 200:
         return
     world.done["replacements"] += 2
@@ -167,7 +183,8 @@ async def replace(world, session, api):
     def write():
         return api.command(
             "replace", session, ["memory"], {"items": items}, method="PUT",
-            headers={"if-match": f'"{memory["tag"]}"'}, tag=memory["tag"], items=items,
+            headers={"if-match": f'"{memory["tag"]}"'}, ask={"tag": memory["tag"]},
+            tag=memory["tag"], items=items,
         )
     await asyncio.gather(write(), write())
 

@@ -1,21 +1,27 @@
 //! Do sessions hold under real clients? `cargo xtask real-sessions [--short]`.
 //!
 //! `panelboard serve` with a store file, and clients that we didn't write (Python's `websockets`
-//! and `httpx`), in three parts:
+//! and `httpx`), in four parts:
 //!
 //! - `people`: 20 sessions on a real model. Submissions race from several sockets and over HTTP
 //!   under each policy; clears, cancels, sockets that come and go; the model's server is killed and
 //!   restarted, in the long form also stopped. The record of all that clients saw is judged by
-//!   `checker.py`.
+//!   `checker.py`, and each session's calls must be an order of calls on a naive session
+//!   (`panelboard-histories`).
 //! - `kills`: the server is killed by `kill -9` at random moments under load, and once told to end.
 //!   Nothing shown or acknowledged may be gone, no run may still run, no number be used again, and
 //!   each key has one run.
 //! - `wire`: frames, ids and requests that no client should send, and connections that come and go.
 //!   Each is refused by name or kept apart; memory and open files return to where they were.
+//! - `connects`, in the long form: 10,000 connects and disconnects a minute, for minutes. Memory,
+//!   open files, and the tasks, sockets and streams that the server counts return to where they
+//!   were.
 //!
 //! The checker is tested first, on forged records. Every program is ended by its process id.
 
 mod client;
+mod connects;
+mod history;
 mod kills;
 mod people;
 mod wire;
@@ -33,7 +39,9 @@ use crate::{
     story::Story, workspace::Workspace,
 };
 
-const PARTS: [&str; 3] = ["people", "kills", "wire"];
+const PARTS: [&str; 4] = ["people", "kills", "wire", "connects"];
+/// What the gate has no time for.
+const LONG_PARTS: [&str; 1] = ["connects"];
 
 /// How much is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +56,8 @@ struct Extent {
 
 impl Extent {
     fn short() -> Self {
-        let parts = PARTS.map(str::to_owned).to_vec();
+        let parts = PARTS.iter().filter(|part| !LONG_PARTS.contains(part));
+        let parts = parts.map(|&part| part.to_owned()).collect();
         Self { short: true, kills: 20, seed: clock::wall_ms(), parts, program: None }
     }
 
@@ -57,6 +66,7 @@ impl Extent {
         let mut extent = Self { short, ..Self::short() };
         if !short {
             extent.kills = 200;
+            extent.parts = PARTS.map(str::to_owned).to_vec();
         }
         let mut rest = arguments.iter().filter(|argument| *argument != "--short");
         while let Some(option) = rest.next() {
@@ -160,6 +170,7 @@ fn tell(workspace: &Workspace, kit: &Kit, extent: &Extent) -> Result<Counts, Str
         match part.as_str() {
             "people" => people::tell(&scene, &mut story)?,
             "kills" => kills::tell(&scene, &mut story)?,
+            "connects" => connects::tell(&scene, &mut story)?,
             _ => wire::tell(&scene, &mut story)?,
         }
     }
@@ -186,6 +197,14 @@ mod tests {
         let some = read("--seed 7 --short --kills 3 --only kills").unwrap();
         let parts = vec!["kills".to_owned()];
         assert_eq!(some, Extent { short: true, kills: 3, seed: 7, parts, program: None });
+    }
+
+    #[test]
+    fn the_short_form_leaves_out_what_takes_minutes() {
+        let short = read("--short").unwrap().parts;
+        assert_eq!(short, ["people", "kills", "wire"]);
+        assert_eq!(read("").unwrap().parts, PARTS);
+        assert_eq!(read("--short --only connects").unwrap().parts, ["connects"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! How does a thread of a model wait for a future? Polled when it is woken, and only then, so that a
-//! wake-up that is lost is a thread that waits for ever, which both checkers report.
+//! How does a thread of a model wait for a future? Polled when it is woken, and only then: a wake-up
+//! that is lost is a thread that waits for ever, which both checkers report.
 //!
-//! Not by the checkers' own executors: loom's aborts where it finds that all wait for ever, and then
-//! no test has failed.
+//! Not by the checkers' own executors: loom's aborts where all wait for ever, and then no test has
+//! failed.
 
 use std::{
     future::Future,
@@ -29,8 +29,8 @@ impl Wake for Bell {
 
 /// Waits for a future.
 ///
-/// Where a checker finds that all wait for ever the future is leaked: dropping it might take a lock,
-/// which aborts while the thread unwinds.
+/// Where a checker finds that all wait for ever the future is leaked: dropping it might take a
+/// lock, which aborts while the thread unwinds.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = ManuallyDrop::new(Box::pin(future));
     let bell = Arc::new(Bell { rung: Mutex::new(false), changed: Condvar::new() });

@@ -7,6 +7,7 @@
 //! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
+//! | how is a command with a key done once | `once` |
 //! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
@@ -22,6 +23,7 @@ pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
+pub(crate) mod once;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod start;

@@ -12,10 +12,12 @@ use crate::{
     story::Story,
 };
 
-use super::{Scene, client::Client};
+use super::{Scene, client::Client, history};
 
 const MODEL: &str = "llama-a";
 const SESSIONS: u32 = 20;
+/// How many may wait in a session.
+const MAX_QUEUE: usize = 6;
 /// In tokens: a turn takes about a second, so that there are many.
 pub(super) const LONGEST_ANSWER: u32 = 16;
 
@@ -68,6 +70,7 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
     clients.tell("end")?;
     story.say(format!("{ended} runs have ended; everything comes to rest, the record is judged"));
     clients.conclude(Duration::from_secs(300), story).map_err(|why| with_logs(why, &panelboard))?;
+    history::judge(&record, MAX_QUEUE, story)?;
     ends_in_time(&mut panelboard, address, story)
 }
 
@@ -120,7 +123,7 @@ fn config(llama_port: u16, store: &str) -> String {
 path = "{store}"
 
 [sessions]
-max_queue = 6
+max_queue = {MAX_QUEUE}
 grace = "1s"
 hard_grace = "1s"
 ring_events = 256

@@ -21,8 +21,10 @@ pub(crate) struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Models(Checker),
-    /// The integration tests, optimised.
+    /// The core's integration tests, optimised.
     Tests,
+    /// The server's.
+    ServerTests,
 }
 
 /// What a run has come to.
@@ -64,9 +66,9 @@ impl Job {
                 command.args(others).env("PANELBOARD_COUNT", "1");
                 command
             }
-            Kind::Tests => {
+            Kind::Tests | Kind::ServerTests => {
                 let mut command = Command::new("cargo");
-                command.current_dir(&workspace.root).args(TESTS).args(&self.filters);
+                command.current_dir(&workspace.root).args(self.kind.tests()).args(&self.filters);
                 command
             }
         };
@@ -88,7 +90,7 @@ impl Job {
         let ended = process::run(self.command(workspace), limit, false)?;
         let figures = match self.kind {
             Kind::Models(checker) => Figures::of_models(checker, &ended.lines),
-            Kind::Tests => Figures::of_tests(&ended.lines),
+            Kind::Tests | Kind::ServerTests => Figures::of_tests(&ended.lines),
         };
         let findings = self.findings(&ended, whole);
         for finding in &findings {
@@ -129,8 +131,8 @@ impl Job {
                 words.push(format!("cargo xtask {}", checker.name()));
                 words.push(test.unwrap_or(models::ALL).to_owned());
             }
-            Kind::Tests => {
-                words.push(format!("cargo {}", TESTS.join(" ")));
+            Kind::Tests | Kind::ServerTests => {
+                words.push(format!("cargo {}", self.kind.tests().join(" ")));
                 match test {
                     Some(test) => words.push(format!("--exact {test}")),
                     None => words.extend(self.filters.clone()),
@@ -141,7 +143,13 @@ impl Job {
     }
 }
 
-const TESTS: [&str; 7] = ["test", "-p", "panelboard", "--release", "--test", "it", "--"];
+impl Kind {
+    /// What cargo is told.
+    fn tests(self) -> [&'static str; 7] {
+        let package = if self == Self::ServerTests { "panelboard-server" } else { "panelboard" };
+        ["test", "-p", package, "--release", "--test", "it", "--"]
+    }
+}
 
 impl Finding {
     pub(crate) fn tell(&self) {

@@ -20,6 +20,8 @@ const STEPS_OF_A_SCRIPT: u64 = 195;
 /// Tests that run `PANELBOARD_CASES` scripts each.
 const SCRIPT_TESTS: u64 = 2;
 const HISTORIES: u64 = 100_000;
+/// Of sessions, over HTTP: about 40 calls each, on loopback.
+const SESSION_HISTORIES: u64 = 5_000;
 const SCHEDULES: u64 = 100_000_000;
 /// What each model draws in the first run, of random and of PCT schedules each.
 const FIRST_SCHEDULES: u64 = 20_000;
@@ -46,6 +48,13 @@ pub(super) fn operations(context: &Context) -> Result<End, String> {
 pub(super) fn histories(context: &Context) -> Result<End, String> {
     let job = Job::new(Kind::Tests, &["histories::"])
         .with("PANELBOARD_HISTORIES", context.goal(HISTORIES))
+        .with("PANELBOARD_SEED", context.seed);
+    job.run(&context.workspace, HOUR, true).map(End::Ran)
+}
+
+pub(super) fn session_histories(context: &Context) -> Result<End, String> {
+    let job = Job::new(Kind::ServerTests, &["sessions_histories::"])
+        .with("PANELBOARD_SESSION_HISTORIES", context.goal(SESSION_HISTORIES))
         .with("PANELBOARD_SEED", context.seed);
     job.run(&context.workspace, HOUR, true).map(End::Ran)
 }

@@ -38,8 +38,12 @@ impl Collector for OfSessions {
     }
 }
 
-fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 11] {
+fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 12] {
+    // Outside of a runtime nobody asks.
+    let runtime = tokio::runtime::Handle::try_current();
+    let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
     [
+        ("panelboard_runtime_tasks", "Tasks of the program that have not ended", tasks as u64),
         ("panelboard_sessions_in_memory", "Sessions in memory", figures.in_memory as u64),
         ("panelboard_sessions_active", "Sessions whose slot a run has", figures.active as u64),
         ("panelboard_session_queue_depth", "Runs that wait for a slot", figures.queued as u64),

@@ -25,7 +25,7 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
-use crate::sessions::service::ReplayKey;
+use crate::sessions::once::CommandKey;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -123,17 +123,31 @@ pub(super) struct NewSession {
 
 /// Makes a session. The same again is the same session.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = NewSession,
+    params(("idempotency-key" = Option<String>, Header)),
     responses((status = 201, body = Object), (status = 200, body = Object),
         (status = 400, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn make(State(app): State<Arc<App>>, body: Body) -> Result<Response, Error> {
+pub(super) async fn make(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
     let NewSession { id, metadata } = read(&app, body).await?;
+    let metadata = Value::Object(metadata.unwrap_or_default());
+    let said = metadata.to_string();
+    let command = ["make", id.as_deref().unwrap_or_default(), &said];
     let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let id = SessionId::new(&id.unwrap_or_else(random)).map_err(|_| Trouble::BadSessionId)?;
-    let new = app.service.make(&id, &Value::Object(metadata.unwrap_or_default())).await?;
-    let session = app.service.show(&id).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let place = format!("/v1/sessions/{}", named::segment(id.as_str()));
-    Ok((status, [(LOCATION, place)], Json(session)).into_response())
+    let asked = id.clone().unwrap_or_else(random);
+    let asked = SessionId::new(&asked).map_err(|_| Trouble::BadSessionId)?;
+    let service = Arc::clone(&app.service);
+    let work = async move {
+        let new = service.make(&asked, &metadata).await?;
+        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+        Ok((status, service.show(&asked).await?))
+    };
+    let (status, told) = once(&app, None, &headers, &command, work).await?;
+    let id = told["id"].as_str().unwrap_or_default();
+    let place = format!("/v1/sessions/{}", named::segment(id));
+    Ok((status, [(LOCATION, place)], Json(told)).into_response())
 }
 
 /// All sessions, in the order in which they were made.
@@ -239,34 +253,35 @@ pub(super) async fn clear(
     body: Body,
 ) -> Result<Response, Error> {
     let Clear { mode } = read(&app, body).await?;
-    once(&app, &id, &headers, &["clear", &format!("{mode:?}")], async {
-        let cleared = app.service.clear(&id, mode.into()).await?;
+    let (service, on) = (Arc::clone(&app.service), id.clone());
+    let work = async move {
+        let cleared = service.clear(&on, mode.into()).await?;
         Ok((StatusCode::OK, json!({ "era": cleared.era, "seq": cleared.seq })))
-    })
-    .await
+    };
+    let command = ["clear", &format!("{mode:?}")];
+    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    Ok((status, Json(told)).into_response())
 }
 
-/// Does what has a key once, and answers the same to whoever sends it again.
+/// Does what has a key once, and answers the same to whoever sends it again. It goes on to its end
+/// when the client leaves, so that the key is kept with what was done.
 pub(super) async fn once(
-    app: &App,
-    id: &SessionId,
+    app: &Arc<App>,
+    id: Option<&SessionId>,
     headers: &HeaderMap,
     command: &[&str],
-    work: impl Future<Output = Result<(StatusCode, Value), Trouble>>,
-) -> Result<Response, Error> {
-    let key = idempotency_key(headers)?;
-    let key = key.map(|key| ReplayKey::new(id, &key, command)).transpose()?;
-    if let Some(key) = &key
-        && let Some((status, told)) = app.service.replay(key)?
-    {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        return Ok((status, Json(told)).into_response());
-    }
-    let (status, told) = work.await?;
-    if let Some(key) = key {
-        app.service.remember(key, status.as_u16(), &told);
-    }
-    Ok((status, Json(told)).into_response())
+    work: impl Future<Output = Result<(StatusCode, Value), Trouble>> + Send + 'static,
+) -> Result<(StatusCode, Value), Error> {
+    let Some(key) = idempotency_key(headers)? else { return Ok(work.await?) };
+    let key = CommandKey::new(&key, command)?;
+    let (service, id) = (Arc::clone(&app.service), id.cloned());
+    let done = tokio::spawn(async move {
+        let work = async { work.await.map(|(status, told)| (status.as_u16(), told)) };
+        service.once(id.as_ref(), key, work).await
+    });
+    // Only a panic ends it otherwise, and that has been told.
+    let (status, told) = done.await.map_err(|_| Trouble::StoreFailed)??;
+    Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), told))
 }
 
 /// Who waits for the slot.

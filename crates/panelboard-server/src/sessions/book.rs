@@ -36,7 +36,8 @@ pub(crate) struct Book {
     /// What a fence of this process is raised by where it is stored: the last one of a session of
     /// this name that was deleted.
     pub(super) fence_base: u64,
-    /// Protects the fold and what goes with it. Taken under the session's lock, and nothing is
+    /// Protects the fold and what goes with it. Taken under the session's lock; while a step's
+    /// records come in, the short locks of the journal's line and of the store's queue are
     /// taken under it.
     state: Mutex<State>,
     pub(super) last_said: LastSaid,
@@ -161,33 +162,15 @@ impl Book {
         self.is_kept(record.seq);
     }
 
-    /// Takes in a record that is on its way. Called in the order of their seq.
-    pub(super) fn take(&self, record: &Record, at: &str) -> Taken {
-        let mut state = locked(&self.state);
-        let told = state.fold.apply(record, at);
-        let ends = state.follow_live(record);
-        state.kept.extend(stored::stripped(record, at));
-        drop(state);
-        let Told { event, run, data } = told;
-        let data = to_raw_value(&data).expect("a JSON value is JSON");
-        let event = told::Told { name: &event, run, at, data: data.get() };
-        let event = event.encode(&self.id, &self.epoch, record.seq);
-        Taken { data, event, ends }
-    }
-
-    /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
-    pub(super) fn take_stripped(&self) -> Vec<Left> {
-        std::mem::take(&mut locked(&self.state).kept)
+    /// Begins to take in the records of a step. Until that is over nobody sees any of them, so
+    /// nobody sees some without the others.
+    pub(crate) fn write(&self) -> Writing<'_> {
+        Writing { book: self, state: locked(&self.state) }
     }
 
     /// Remembers runs of before.
     pub(crate) fn with_fold(&self, change: impl FnOnce(&mut Fold)) {
         change(&mut locked(&self.state).fold);
-    }
-
-    /// Where the journal will have been when all so far is durable.
-    pub(crate) fn is_written(&self, at: Lsn) {
-        locked(&self.state).written = at;
     }
 
     /// All up to `seq` may be shown.
@@ -226,6 +209,43 @@ impl Book {
         let offset = live.bytes;
         live.bytes += text.len() as u64;
         Some(Said { message: Arc::clone(&live.message), began: live.began, offset })
+    }
+}
+
+/// The records of one step on their way into a book.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    book: &'a Book,
+    state: MutexGuard<'a, State>,
+}
+
+impl Writing<'_> {
+    /// Takes in a record that is on its way. Called in the order of their seq.
+    pub(super) fn take(&mut self, record: &Record, at: &str) -> Taken {
+        let (book, state) = (self.book, &mut *self.state);
+        let told = state.fold.apply(record, at);
+        let ends = state.follow_live(record);
+        state.kept.extend(stored::stripped(record, at));
+        let Told { event, run, data } = told;
+        let data = to_raw_value(&data).expect("a JSON value is JSON");
+        let event = told::Told { name: &event, run, at, data: data.get() };
+        let event = event.encode(&book.id, &book.epoch, record.seq);
+        Taken { data, event, ends }
+    }
+
+    /// What the records have left so far.
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.state.fold
+    }
+
+    /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
+    pub(super) fn take_stripped(&mut self) -> Vec<Left> {
+        std::mem::take(&mut self.state.kept)
+    }
+
+    /// The step is over: where the journal will have been when all of it is durable.
+    pub(crate) fn close(mut self, at: Lsn) {
+        self.state.written = at;
     }
 }
 

@@ -171,7 +171,9 @@ impl Fold {
     fn changes_the_memory(&self, kind: &Kind) -> bool {
         match kind {
             Kind::Created { queued, .. } => !queued,
-            Kind::Finished { status, .. } => *status == RunStatus::Succeeded,
+            Kind::Finished { status, .. } => {
+                matches!(status, RunStatus::Succeeded | RunStatus::Consumed)
+            }
             Kind::Starting { .. }
             | Kind::Answered { .. }
             | Kind::Appended { .. }

@@ -9,7 +9,8 @@
 //! | the memory | the fold of the log, `fold.rs` | the store's own is not used |
 //! | a clear | the step's record | the store's, which removes what was said before |
 //! | replace, rollback | the step's record | an event to the store |
-//! | idempotency keys | the records that they stand in | the store's own are not used |
+//! | keys of runs and answers | the records that they stand in | the store's own are not used |
+//! | keys of other commands | the store's own | known to nobody else |
 //! | the term | the store's | the sessions are given it |
 //!
 //! The store's rollback would take what others said meanwhile, the step's takes what the run said.
@@ -22,8 +23,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use panelboard_store::{
-    Append, Change, Create, Delete, FailureKind, MAX_PAGE, Owner, ReadError, Receipt, Refusal,
-    Store, SubmitError, Tag, WriteError,
+    Append, Change, Create, Delete, FailureKind, Idempotency, MAX_PAGE, Owner, ReadError, Receipt,
+    Refusal, Store, SubmitError, Tag, WriteError,
 };
 use panelboard_tasks::{
     BoxFuture, Ended, Epoch, Event, Fence, Histogram, History, HistoryError, Hub, HubLimits,
@@ -102,6 +103,13 @@ struct Of {
     event: Event,
     /// The message that ends with it.
     ends: Option<Arc<str>>,
+}
+
+/// What was answered to a key, and to what.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) digest: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
 }
 
 /// Why a session can't be read.
@@ -284,6 +292,31 @@ impl Keeper {
         Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
     }
 
+    /// What was answered to a key.
+    pub(crate) async fn answered(&self, scope: &str, key: &str) -> Result<Option<Answered>, End> {
+        let (store, scope, key) = (self.store.clone(), scope.to_owned(), key.to_owned());
+        let found = blocking(move || store.answered(&scope, &key)).await;
+        let found = found.map_err(|_| End::NotKept)?.map_err(|_| End::NotKept)?;
+        Ok(found.map(|known| Answered { digest: known.fingerprint, answer: known.answer }))
+    }
+
+    /// Keeps what was answered to a key, beside a session that is there.
+    pub(crate) async fn keep_answer(
+        &self,
+        id: &SessionId,
+        scope: &str,
+        key: &str,
+        digest: &[u8],
+        answer: &str,
+    ) -> Result<(), End> {
+        let session = self.find(id).await.map_err(|_| End::NotKept)?;
+        let key = Idempotency::new(scope, key, digest, answer).map_err(|_| End::NotKept)?;
+        // The same session once more: that changes nothing, and has the key in its transaction.
+        let same = Create::new(&main(id), session.config).map_err(|_| End::NotKept)?.key(key);
+        let receipt = self.store.create(same).map_err(|why| no_place(&why))?;
+        receipt.await.map(drop).map_err(|why| end_of(&why))
+    }
+
     /// Removes a session from the store.
     pub(crate) async fn delete(&self, id: &SessionId) -> Result<(), End> {
         for name in [main(id), left(id)] {
@@ -303,6 +336,7 @@ impl Keeper {
         record: &Record,
         at: &str,
         taken: &Taken,
+        left: &[stored::Left],
     ) -> Vec<Result<Receipt, End>> {
         let id = main(&book.id);
         let owner =
@@ -318,7 +352,7 @@ impl Keeper {
                 receipt.and_then(|it| self.store.append(it).map_err(|why| no_place(&why))),
             ];
         }
-        let mut receipts = self.keep_what_is_left(book);
+        let mut receipts = self.keep_what_is_left(book, left);
         let before = Tag { era: record.era.saturating_sub(1), seq: record.seq.saturating_sub(1) };
         let clear = Change::clear(&id, before).owner(owner).epoch(epoch);
         receipts.push(self.store.change(clear).map_err(|why| no_place(&why)));
@@ -326,8 +360,7 @@ impl Keeper {
     }
 
     /// Before a clear: what must not be forgotten of the runs before it.
-    fn keep_what_is_left(&self, book: &Book) -> Vec<Result<Receipt, End>> {
-        let kept = book.take_stripped();
+    fn keep_what_is_left(&self, book: &Book, kept: &[stored::Left]) -> Vec<Result<Receipt, End>> {
         if kept.is_empty() {
             return Vec::new();
         }
@@ -447,21 +480,23 @@ impl Journal for Keeper {
         let now = wall();
         let at = rfc3339_micros(now);
         let mut last = 0;
+        let mut writing = book.write();
         for record in &records {
-            let taken = book.take(record, &at);
+            let taken = writing.take(record, &at);
             if let Kind::Starting { run } = record.kind {
-                let waited = book.look(|fold| fold.waited(run, now)).0;
-                locked(&self.queue_waits).record(waited);
+                locked(&self.queue_waits).record(writing.fold().waited(run, now));
             }
+            let cleared = record.kind == Kind::Cleared;
+            let left = if cleared { writing.take_stripped() } else { Vec::new() };
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
-            let receipts = self.submit(&book, record, &at, &taken);
+            let receipts = self.submit(&book, record, &at, &taken, &left);
             let Taken { event, ends, .. } = taken;
             let of = Some(Of { book: Arc::clone(&book), fence: record.fence, event, ends });
             line.entries.push_back(Entry { at: last, of, receipts });
         }
-        book.is_written(Lsn(last));
+        writing.close(Lsn(last));
         self.news.notify_one();
         Lsn(last)
     }

@@ -3,11 +3,11 @@
 //! Everything takes place in the sessions' own step; here names become sessions, words become
 //! commands, and what came of them becomes JSON.
 
-use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use panelboard_llm::Gateway;
 use panelboard_tasks::{
     AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
     Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
@@ -17,10 +17,11 @@ use panelboard_tasks::{
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::book::{Book, End, locked};
+use super::book::{Book, End};
 use super::feed::Feed;
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Keeper, Made};
+use super::once::Flights;
 use super::trouble::Trouble;
 use super::{shown, words};
 use crate::config;
@@ -34,6 +35,9 @@ pub(crate) const MAX_RECORD: usize = 960 << 10;
 /// How long a client waits for the disk. What was asked for is done all the same.
 const DISK: Duration = Duration::from_secs(15);
 
+/// How long a run that is ended by force has to write down what it has said.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// How long a session that is given up, or deleted, is waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -42,12 +46,14 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(crate) struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) keeper: Arc<Keeper>,
+    /// Knows which models there are.
+    gateway: Gateway,
     pub(crate) settings: config::Sessions,
     on_conflict: Policy,
     /// One permit for each socket and stream.
     places: Arc<Semaphore>,
-    /// What came of commands that have a key and are no run.
-    replays: Mutex<Replays>,
+    /// Commands that have a key and are no run.
+    pub(super) flights: Flights,
     pub(crate) counts: Counts,
 }
 
@@ -92,12 +98,17 @@ pub(crate) struct Ask {
 }
 
 impl Service {
-    pub(crate) fn new(sessions: Sessions, keeper: Arc<Keeper>, settings: config::Sessions) -> Self {
+    pub(crate) fn new(
+        sessions: Sessions,
+        keeper: Arc<Keeper>,
+        gateway: Gateway,
+        settings: config::Sessions,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
         let counts = Counts::default();
-        let replays = Mutex::default();
-        Self { sessions, keeper, settings, on_conflict, places, replays, counts }
+        let flights = Flights::default();
+        Self { sessions, keeper, gateway, settings, on_conflict, places, flights, counts }
     }
 
     /// A place for one more socket or stream.
@@ -200,6 +211,7 @@ impl Service {
         if input > limit {
             return Err(Trouble::TooLarge { limit });
         }
+        self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
         if book.look(|fold| fold.bytes).0.saturating_add(input) > MAX_MEMORY {
             return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
@@ -214,6 +226,16 @@ impl Service {
             self.say_since(&book, &mut trouble);
             trouble
         })
+    }
+
+    /// A model that is not there is told at once; one that goes while a run waits, the run tells.
+    fn know_the_model(&self, ask: &Ask) -> Result<(), Trouble> {
+        let Some(model) = &ask.model else { return Ok(()) };
+        let known = self.gateway.models();
+        if known.contains(model) {
+            return Ok(());
+        }
+        Err(Trouble::UnknownModel { model: model.clone(), known })
     }
 
     fn limits(&self) -> (usize, usize) {
@@ -273,6 +295,8 @@ impl Service {
         }
         let stopped = if rollback {
             in_time(self.sessions.cancel_and_roll_back(id, Some(run), mode)).await?
+        } else if mode == CancelMode::Force {
+            in_time(self.force(id, run)).await?
         } else {
             in_time(self.sessions.cancel(id, Some(run), mode)).await?
         };
@@ -280,6 +304,26 @@ impl Service {
         // The sessions forget an end after a while, the records do not.
         stopped.status = stopped.status.or(known);
         Ok((Some(run), stopped))
+    }
+
+    /// Tells a run to stop, and ends it a moment later if it does not: a task that is ended at once
+    /// can't keep what it has said. Who asks again does not want to wait.
+    async fn force(&self, id: &SessionId, run: RunId) -> Result<Stopped, Unavailable> {
+        let stopped = self.sessions.cancel(id, Some(run), CancelMode::Graceful).await?;
+        if stopped.status != Some(RunStatus::Stopping) {
+            return Ok(stopped);
+        }
+        if !stopped.changed {
+            return self.sessions.cancel(id, Some(run), CancelMode::Force).await;
+        }
+        let (sessions, id) = (self.sessions.clone(), id.clone());
+        tokio::spawn(async move {
+            if tokio::time::timeout(LAST_WORDS, sessions.finished(&id, run)).await.is_err() {
+                // An error: it is given up, and its run with it.
+                sessions.cancel(&id, Some(run), CancelMode::Force).await.ok();
+            }
+        });
+        Ok(stopped)
     }
 
     fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {
@@ -429,28 +473,6 @@ impl Service {
         }
     }
 
-    /// What came of a command that was sent under this key before; an error if it was another.
-    pub(crate) fn replay(&self, key: &ReplayKey) -> Result<Option<(u16, Value)>, Trouble> {
-        let replays = locked(&self.replays);
-        match replays.known.get(&key.name) {
-            Some((digest, ..)) if *digest != key.digest => Err(Trouble::KeyMismatch),
-            Some((_, status, told)) => Ok(Some((*status, told.clone()))),
-            None => Ok(None),
-        }
-    }
-
-    /// Remembers what came of a command. For as long as the process lives; the oldest is forgotten.
-    pub(crate) fn remember(&self, key: ReplayKey, status: u16, told: &Value) {
-        let mut replays = locked(&self.replays);
-        if replays.order.len() >= MAX_REPLAYS
-            && let Some(oldest) = replays.order.pop_front()
-        {
-            replays.known.remove(&oldest);
-        }
-        replays.order.push_back(key.name.clone());
-        replays.known.insert(key.name, (key.digest, status, told.clone()));
-    }
-
     /// The names of sessions in the order in which they were made, and where the rest is.
     pub(crate) async fn names(
         &self,
@@ -496,30 +518,6 @@ impl Service {
     }
 }
 
-/// Answers that are remembered by their keys.
-const MAX_REPLAYS: usize = 10_000;
-
-#[derive(Debug, Default)]
-struct Replays {
-    known: HashMap<String, (Fingerprint, u16, Value)>,
-    order: VecDeque<String>,
-}
-
-/// What a client calls a command that is no run, and what it was.
-#[derive(Clone, Debug)]
-pub(crate) struct ReplayKey {
-    name: String,
-    digest: Fingerprint,
-}
-
-impl ReplayKey {
-    /// The key of a command on a session.
-    pub(crate) fn new(id: &SessionId, key: &str, command: &[&str]) -> Result<Self, Trouble> {
-        let name = format!("{id} {}", key_rule(key)?);
-        Ok(Self { name, digest: fingerprint(command) })
-    }
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// How many names of sessions are read at once after a start.
@@ -555,7 +553,7 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
 }
 
 /// A key as a client may send it.
-fn key_rule(key: &str) -> Result<&str, Trouble> {
+pub(super) fn key_rule(key: &str) -> Result<&str, Trouble> {
     let fits = (1..=255).contains(&key.len()) && !key.chars().any(char::is_control);
     if fits { Ok(key) } else { Err(Trouble::BadKey) }
 }

@@ -89,7 +89,7 @@ pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> 
             async move { turns.run(context, input).await }
         });
     let built = built.expect("it is called within a runtime");
-    Arc::new(Service::new(built, keeper, settings.clone()))
+    Arc::new(Service::new(built, keeper, gateway.clone(), settings.clone()))
 }
 
 /// Text goes out this often at most: about what an eye can follow.

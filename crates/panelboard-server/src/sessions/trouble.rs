@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     TooLarge { limit: usize },
     MemoryFull { limit: usize },
     KeyMismatch,
+    InFlight,
+    UnknownModel { model: String, known: Vec<String> },
     BadKey,
     NotAwaiting,
     AlreadyAnswered,
@@ -82,6 +84,10 @@ impl Trouble {
             }
             Self::StaleTag { current } => {
                 drop(more.insert("current".into(), json!(current.to_string())));
+            }
+            Self::UnknownModel { model, known } => {
+                more.insert("model".into(), json!(model));
+                more.insert("known".into(), json!(known));
             }
             Self::UnknownField { field, allowed } => {
                 more.insert("field".into(), json!(field));
@@ -146,6 +152,16 @@ impl Trouble {
                 "key used before",
                 "this idempotency key was used for something else",
             ),
+            Self::InFlight => simple(
+                S::CONFLICT,
+                "idempotency-in-flight",
+                "still under way",
+                "what was sent under this idempotency key has not ended yet: send it again later",
+            ),
+            Self::UnknownModel { model, known } => {
+                let detail = format!("there is no model {model:?}, there are {}", known.join(", "));
+                (S::UNPROCESSABLE_ENTITY, "unknown-model", "unknown model", detail)
+            }
             Self::BadKey => simple(
                 S::BAD_REQUEST,
                 "bad-idempotency-key",

@@ -353,9 +353,6 @@ fn a_run_that_nobody_can_serve_fails_with_the_gateways_own_words() {
     let failed = chat.is(&run, "failed");
     assert_eq!(failed["error"]["code"], "upstream_unavailable", "{failed}");
     assert!(failed["error"]["attempts"].as_array().is_some_and(|all| !all.is_empty()), "{failed}");
-    let run = chat.submit(&json!({ "input": "x", "model": "no-such" })).json();
-    let failed = chat.is(run["run"].as_str().unwrap(), "failed");
-    assert_eq!(failed["error"]["code"], "model_not_found");
     check(&chat.events());
 }
 
@@ -587,4 +584,44 @@ fn one_of_many(chat: &Chat, thread: u64) -> Vec<String> {
         }
     }
     accepted
+}
+
+#[test]
+fn a_model_that_is_not_there_is_told_at_once() {
+    let server = serve("");
+    let chat = Chat::new(server.addr, "chat");
+    for told in [
+        chat.submit(&json!({ "input": "hello", "model": "fats" })).json(),
+        Socket::open(server.addr).ask(json!({ "type": "submit", "session": "chat",
+            "input": "hello", "model": "fats" }))["problem"]
+            .clone(),
+    ] {
+        assert_eq!((&told["code"], &told["status"]), (&json!("unknown-model"), &json!(422)));
+        assert_eq!((&told["model"], &told["known"]), (&json!("fats"), &json!(["fast"])), "{told}");
+    }
+    assert_eq!(get(server.addr, &chat.path("/runs")).status, 404, "nothing was made of it");
+    assert_eq!(chat.submit(&json!({ "input": "hello", "model": "fast" })).status, 202);
+}
+
+#[test]
+fn what_a_run_has_said_that_is_ended_by_force_is_kept_and_marked() {
+    let server = serve("");
+    let chat = Chat::new(server.addr, "chat");
+    // Two dozen words, 20 ms each.
+    let run = chat.start("a question", "reject");
+    let mut socket = Socket::open(server.addr);
+    socket.subscribe("chat");
+    socket.until(|frame| frame["type"] == "delta" || frame["type"] == "partial");
+    let stopped = chat.post(&format!("/runs/{run}/cancel"), &json!({ "mode": "force" }));
+    assert_eq!((stopped.status, &stopped.json()["changed"]), (202, &json!(true)));
+    chat.is(&run, "cancelled");
+    let memory = chat.memory();
+    let said = memory.last().unwrap();
+    assert_eq!(
+        (&said["role"], &said["partial"]),
+        (&json!("assistant"), &json!(true)),
+        "{memory:?}"
+    );
+    assert!(!said["text"].as_str().unwrap().is_empty());
+    check(&chat.events());
 }

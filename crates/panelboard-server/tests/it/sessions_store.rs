@@ -5,7 +5,7 @@ use std::path::Path;
 use panelboard_server::config::Environment;
 use serde_json::{Value, json};
 
-use crate::http::{get, post, until};
+use crate::http::{Reply, get, post, send, until};
 use crate::program::{InProcess, Program, pretend};
 use crate::sessions::{Chat, Socket, all_keys, check};
 
@@ -276,4 +276,82 @@ fn a_stop_in_order_keeps_what_was_said_and_what_waits_runs_in_the_next_process()
     assert_eq!(roles, ["user", "assistant", "user", "assistant"], "what it had said is kept");
     assert_eq!(chat.memory()[1]["partial"], true);
     check(&chat.events());
+}
+
+/// A command with a key, and what it was answered: status and body.
+fn keyed(chat: &Chat, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    let key = format!("key of {method} {path}");
+    let mut all = vec![("idempotency-key", key.as_str())];
+    all.extend(headers);
+    let path = if path == "/v1/sessions" { path.to_owned() } else { chat.path(path) };
+    send(chat.addr, method, &path, &all, &body.to_string())
+}
+
+#[test]
+fn s_24_a_key_is_answered_the_same_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = |server: &InProcess| {
+        let chat = Chat::new(server.addr, "chat");
+        let made = keyed(&chat, "POST", "/v1/sessions", &[], &json!({ "metadata": { "a": 1 } }));
+        let named = keyed(&chat, "POST", "/runs", &[], &json!({ "input": "hello" }));
+        let run = named.json()["run"].as_str().unwrap().to_owned();
+        chat.is(&run, "succeeded");
+        let cancel = keyed(&chat, "POST", "/cancel", &[], &json!({}));
+        let of_run = keyed(&chat, "POST", &format!("/runs/{run}/cancel"), &[], &json!({}));
+        let clear = keyed(&chat, "POST", "/clear", &[], &json!({}));
+        let note = keyed(&chat, "POST", "/memory", &[], &json!({ "text": "a note" }));
+        // The tag that the first process has told: by now the memory is another.
+        let tag = format!("\"{}\"", note.json()["tag"].as_str().unwrap());
+        let items = json!({ "items": [{ "text": "replaced" }] });
+        let replace = keyed(&chat, "PUT", "/memory", &[("if-match", &tag)], &items);
+        [made, named, cancel, of_run, clear, note, replace].map(|reply| {
+            let mut body = reply.json();
+            // A run that is asked for again says where it is by now, and that it is not new.
+            for field in ["status", "replayed"] {
+                body.as_object_mut().unwrap().remove(field);
+            }
+            (reply.status, reply.header("location").map(str::to_owned), body)
+        })
+    };
+    let first = {
+        let server = serve(folder.path(), "");
+        let first = all(&server);
+        assert_eq!(all(&server), first, "by the same process");
+        first
+    };
+    let statuses: Vec<u16> = first.iter().map(|(status, ..)| *status).collect();
+    assert_eq!(statuses, [201, 202, 200, 200, 200, 201, 200]);
+    let server = serve(folder.path(), "");
+    assert_eq!(all(&server), first, "by the next one");
+    // It was done once.
+    let chat = Chat::new(server.addr, "chat");
+    assert_eq!((chat.view()["era"].clone(), chat.runs().len()), (json!(1), 1));
+    assert_eq!(chat.said(), [("note".into(), "replaced".into())]);
+    assert_eq!(get(server.addr, "/v1/sessions").json()["items"].as_array().unwrap().len(), 2);
+    // Under the same key something else is refused, by this process too.
+    let other = keyed(&chat, "POST", "/clear", &[], &json!({ "mode": "if_idle" }));
+    assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency-mismatch")));
+    // A session of the same name that is made anew has never heard of it.
+    assert_eq!(send(server.addr, "DELETE", &chat.path(""), &[], "").status, 204);
+    assert_eq!(keyed(&chat, "POST", "/memory", &[], &json!({ "text": "other" })).status, 201);
+}
+
+#[test]
+fn s_24_of_two_at_once_with_one_key_one_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path(), "");
+    for round in 0..10 {
+        let chat = Chat::new(server.addr, &format!("chat-{round}"));
+        let barrier = std::sync::Barrier::new(4);
+        let told: Vec<Value> = std::thread::scope(|scope| {
+            let ask = || {
+                barrier.wait();
+                keyed(&chat, "POST", "/memory", &[], &json!({ "text": "once" })).json()
+            };
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+        assert_eq!(chat.memory().len(), 1);
+    }
 }

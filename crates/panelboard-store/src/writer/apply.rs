@@ -55,7 +55,9 @@ impl Writer {
         if let Some(row) = &found {
             if row.deleted.is_none() {
                 self.look_through(id, row)?;
-                return self.same(lsn, row, config.text());
+                let same = self.same(lsn, row, config.text())?;
+                self.remember(key.as_ref(), &same)?;
+                return Ok(same);
             }
             owner = row.owner;
         }

@@ -93,6 +93,10 @@ fn each_kind_of_write_has_its_key() {
     let make = || rig.store.create(Create::new(&id("a"), "{}").unwrap().key(key("c"))).unwrap();
     assert_eq!(kept(&make()).outcome, Outcome::New);
     assert_eq!(kept(&make()).outcome, replayed("c"));
+    // One that changes nothing is a write as well: its answer is kept.
+    let same = || rig.store.create(Create::new(&id("a"), "{}").unwrap().key(key("e"))).unwrap();
+    assert_eq!(kept(&same()).outcome, Outcome::Same);
+    assert_eq!(kept(&same()).outcome, replayed("e"));
     let seen = tag(&rig.store, "a");
     let clear = || rig.store.change(Change::clear(&id("a"), seen).key(key("d"))).unwrap();
     let cleared = kept(&clear());

@@ -178,7 +178,7 @@ impl Naive {
             };
         }
         let told = self.decide(op, sent);
-        if let (Some((key, fingerprint)), Ok(Told::Kept(_, "new"))) = (key, &told) {
+        if let (Some((key, fingerprint)), Ok(Told::Kept(_, "new" | "same"))) = (key, &told) {
             self.keys.insert(key, (fingerprint, answer(key, fingerprint)));
         }
         told.unwrap_or_else(Told::Refused)

@@ -160,6 +160,8 @@ pub enum CancelMode {
     Graceful,
     /// It is aborted at once: its future is dropped where it waits.
     Force,
+    /// Only while it waits: one that has started goes on.
+    IfQueued,
 }
 
 /// What a clear does if a run holds the slot.

@@ -207,7 +207,10 @@ impl Kind {
     pub(super) fn changes_the_memory(&self) -> bool {
         match self {
             Self::Created { queued, .. } => !queued,
-            Self::Finished { status, .. } => *status == RunStatus::Succeeded,
+            // A steer that was read is part of the memory from here on.
+            Self::Finished { status, .. } => {
+                matches!(status, RunStatus::Succeeded | RunStatus::Consumed)
+            }
             Self::Starting { .. }
             | Self::Answered { .. }
             | Self::Appended { .. }

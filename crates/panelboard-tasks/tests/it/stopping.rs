@@ -44,6 +44,22 @@ async fn s08_a_cancel_before_the_start_keeps_the_body_from_running() {
 }
 
 #[tokio::test]
+async fn s16_what_is_taken_out_of_the_queue_is_not_stopped_when_it_has_started() {
+    let mut rig = Rig::new();
+    let chat = id("chat");
+    let run = rig.running(&chat, "wait").await;
+    let queued = rig.submit(&chat, "never", Policy::Enqueue).await.run;
+    let take = async |run| rig.sessions.cancel(&chat, Some(run), CancelMode::IfQueued).await;
+    let goes_on = Stopped { changed: false, status: Some(RunStatus::Running) };
+    assert_eq!(take(run.run()).await, Ok(goes_on));
+    let cancelled = |changed| Ok(Stopped { changed, status: Some(RunStatus::Cancelled) });
+    assert_eq!((take(queued).await, take(queued).await), (cancelled(true), cancelled(false)));
+    rig.go();
+    assert_eq!(rig.finished(&chat, run.run()).await, RunStatus::Succeeded);
+    assert_eq!(rig.inputs(), ["wait"]);
+}
+
+#[tokio::test]
 async fn s09_a_cancel_of_what_has_ended_or_never_was_changes_nothing() {
     let rig = Rig::new();
     let chat = id("chat");

@@ -3,6 +3,7 @@
 use panelboard_tasks::{
     AnswerRefused, CancelMode, Fenced, Fingerprint, IdempotencyKey, Kind, Policy, Refused,
     RequestId, RunContext, RunId, RunStatus, SessionId, SessionLimits, Sessions, Submission,
+    WriteRefused,
 };
 
 use crate::support::{Rig, id, limits, settle};
@@ -113,8 +114,12 @@ async fn s25_a_steer_that_the_run_does_not_read_is_the_next_run() {
     let run = rig.running(&chat, "wait").await;
     let read = rig.submit(&chat, "read", Policy::Steer).await;
     let unread = rig.submit(&chat, "unread", Policy::Steer).await;
+    let before = rig.sessions.view(&chat).await.expect("available").tag;
     let steer = run.next_steer().await.expect("it runs");
     assert_eq!((steer.run, &steer.input[..]), (read.run, &b"read"[..]));
+    // It is part of the memory now: who has read that before may not replace it.
+    let stale = rig.sessions.replace(&chat, before, "items", "[]").await;
+    assert!(matches!(stale, Err(WriteRefused::Stale(now)) if now != before), "{stale:?}");
     assert_eq!(rig.finished(&chat, read.run).await, RunStatus::Consumed);
     rig.go();
     assert_eq!(rig.finished(&chat, unread.run).await, RunStatus::Succeeded);

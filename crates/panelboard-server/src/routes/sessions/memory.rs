@@ -84,12 +84,15 @@ pub(in crate::routes) async fn add(
     body: Body,
 ) -> Result<Response, Error> {
     let item: NewItem = read(&app, body).await?;
-    once(&app, &id, &headers, &["note", &json!(item).to_string()], async {
-        let written = app.service.note(&id, &item).await?;
+    let command = ["note", &json!(item).to_string()];
+    let (service, on) = (Arc::clone(&app.service), id.clone());
+    let work = async move {
+        let written = service.note(&on, &item).await?;
         let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
         Ok((StatusCode::CREATED, told))
-    })
-    .await
+    };
+    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    Ok((status, Json(told)).into_response())
 }
 
 /// The whole of a memory.
@@ -101,7 +104,8 @@ pub(in crate::routes) struct NewMemory {
 
 /// Replaces the memory, if it is still the one that `if-match` names.
 #[utoipa::path(put, path = "/v1/sessions/{session}/memory", tag = "sessions",
-    params(("session" = String, Path), ("if-match" = String, Header)), request_body = NewMemory,
+    params(("session" = String, Path), ("if-match" = String, Header),
+        ("idempotency-key" = Option<String>, Header)), request_body = NewMemory,
     responses((status = 200, body = Object), (status = 404, body = Problem),
         (status = 412, body = Problem), (status = 428, body = Problem)))]
 pub(in crate::routes) async fn replace(
@@ -109,13 +113,20 @@ pub(in crate::routes) async fn replace(
     Named(id): Named,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Error> {
+) -> Result<Response, Error> {
     let tag = headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
     let tag = tag.ok_or(Trouble::TagRequired)?;
     let tag = tag_of(tag).ok_or_else(|| bad("`if-match` must be \"ERA.SEQ\"".to_owned()))?;
     let NewMemory { items } = read(&app, body).await?;
-    let written = app.service.replace(&id, tag, &items).await?;
-    Ok(Json(json!({ "seq": written.seq, "tag": written.tag.to_string() })))
+    let command = ["replace", &tag.to_string(), &json!(items).to_string()];
+    let (service, on) = (Arc::clone(&app.service), id.clone());
+    let work = async move {
+        let written = service.replace(&on, tag, &items).await?;
+        let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
+        Ok((StatusCode::OK, told))
+    };
+    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    Ok((status, Json(told)).into_response())
 }
 
 fn tag_of(text: &str) -> Option<Tag> {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, query, read};
+use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, once, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::service::Ask;
@@ -263,40 +263,52 @@ pub(in crate::routes) struct Cancel {
 
 /// Stops a run. One that has ended stays as it is.
 #[utoipa::path(post, path = "/v1/sessions/{session}/runs/{run}/cancel", tag = "sessions",
-    params(("session" = String, Path), ("run" = String, Path)), request_body = Option<Cancel>,
+    params(("session" = String, Path), ("run" = String, Path),
+        ("idempotency-key" = Option<String>, Header)), request_body = Option<Cancel>,
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem)))]
 pub(in crate::routes) async fn cancel(
     State(app): State<Arc<App>>,
     NamedRun(id, run): NamedRun,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    stop(&app, &id, Some(run), body).await
+    stop(&app, &id, Some(run), &headers, body).await
 }
 
 /// Stops the run that has the slot, if one has.
 #[utoipa::path(post, path = "/v1/sessions/{session}/cancel", tag = "sessions",
-    params(("session" = String, Path)), request_body = Option<Cancel>,
+    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = Option<Cancel>,
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem)))]
 pub(in crate::routes) async fn cancel_current(
     State(app): State<Arc<App>>,
     Named(id): Named,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    stop(&app, &id, None, body).await
+    stop(&app, &id, None, &headers, body).await
 }
 
 async fn stop(
-    app: &App,
+    app: &Arc<App>,
     id: &SessionId,
     run: Option<RunId>,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let Cancel { mode, rollback } = read(app, body).await?;
-    let (run, stopped) = app.service.cancel(id, run, mode.into(), rollback).await?;
-    let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, Json(shown::stopped(run, &stopped))).into_response())
+    let which = run.map(|run| run.to_string()).unwrap_or_default();
+    let command = ["cancel", &which, &format!("{mode:?} {rollback}")];
+    let (service, on) = (Arc::clone(&app.service), id.clone());
+    let work = async move {
+        let (run, stopped) = service.cancel(&on, run, mode.into(), rollback).await?;
+        let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
+        Ok((status, shown::stopped(run, &stopped)))
+    };
+    let (status, told) = once(app, Some(id), headers, &command, work).await?;
+    Ok((status, Json(told)).into_response())
 }
 
 /// The answer to what a run has asked.
@@ -354,7 +366,8 @@ pub(in crate::routes) async fn unqueue(
             return Err(Trouble::NoSuchRun { session, run }.into());
         }
     }
-    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::Graceful, false).await?;
+    // It may have started since.
+    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::IfQueued, false).await?;
     match stopped.status {
         Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
         _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),

@@ -17,7 +17,7 @@ impl Steps<'_> {
             return Reply::Cancelled(Stopped { changed: false, status: None });
         };
         let changed = match active {
-            Some(active) if active == run => {
+            Some(active) if active == run && mode != CancelMode::IfQueued => {
                 self.stop_active(StopReason::User, mode == CancelMode::Force, rollback)
             }
             _ => self.cancel_waiting(run),
