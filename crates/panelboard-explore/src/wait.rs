@@ -1,5 +1,5 @@
-//! How does a thread of a model wait for a future? Polled when it is woken, and only then: a wake-up
-//! that is lost is a thread that waits for ever, which both checkers report.
+//! How does a thread of a model wait for a future? Polled when it is woken, and only then: where a
+//! wake-up is lost it waits for ever, which both checkers report.
 //!
 //! Not by the checkers' own executors: loom's aborts where all wait for ever, and then no test has
 //! failed.
