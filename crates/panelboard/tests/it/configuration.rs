@@ -230,3 +230,15 @@ fn jitter_of_more_than_half_is_refused() {
     }
     [0.0, 0.5].into_iter().for_each(|share| taken(Config::builder().jitter(share)));
 }
+
+#[test]
+fn a_config_says_what_it_was_built_with() {
+    let run = Config::builder().failure_threshold(7).half_open_max_calls(3).build().unwrap();
+    assert_eq!((run.failure_threshold(), run.half_open_max_calls()), (7, 3));
+    assert_eq!((run.backoff_panics(), Config::default().half_open_max_calls()), (0, 1));
+    let by_rate = Config::builder().failure_rate(0.5, 100, 20).build().unwrap();
+    assert_eq!(by_rate.failure_threshold(), 0, "no run of failures trips it");
+    let steps = [1, 5, 20].map(Duration::from_secs);
+    let short = Config::builder().backoff(move |step| steps[step as usize]).build().unwrap();
+    assert_eq!(short.backoff_panics(), 29, "steps 3 to 31 are out of bounds");
+}
