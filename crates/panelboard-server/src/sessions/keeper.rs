@@ -229,9 +229,10 @@ impl Keeper {
         }
     }
 
-    /// How many records wait for the disk.
+    /// How many records wait for the disk: all whose fate is not decided yet.
     pub(crate) fn waiting(&self) -> usize {
-        locked(&self.line).entries.len()
+        let last = locked(&self.line).last;
+        last.saturating_sub(*self.decided.borrow()) as usize
     }
 
     /// How long runs waited for the slot.

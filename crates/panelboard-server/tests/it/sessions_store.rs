@@ -194,6 +194,47 @@ fn a_store_that_is_full_says_so_and_keeps_what_it_has_acknowledged() {
     assert_eq!(chat.memory().len(), 1);
 }
 
+/// What a disk does that answers late, forced by a lock on the file.
+#[test]
+fn m_07_a_store_that_is_locked_delays_writes_and_keeps_what_it_acknowledges() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path(), "");
+    let (chat, beside) = (Chat::new(server.addr, "chat"), Chat::new(server.addr, "beside"));
+    let note = |chat: &Chat, text: &str| chat.post("/memory", &json!({ "text": text }));
+    assert_eq!((note(&chat, "one").status, note(&beside, "other").status), (201, 201));
+
+    let other = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+    let held = |meanwhile: &dyn Fn()| {
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| note(&chat, "late"));
+            until("it waits for the disk", || {
+                let text = get(server.addr, "/metrics").body;
+                text.contains("\npanelboard_store_lag_records 1\n").then_some(())
+            });
+            let said = beside.said();
+            assert_eq!(said.len(), 1, "who has nothing to wait for is not held up");
+            meanwhile();
+            other.execute_batch("ROLLBACK").unwrap();
+            writer.join().unwrap()
+        })
+    };
+    assert_eq!(held(&|| {}).status, 201, "it comes through when the lock is free");
+    assert_eq!(chat.said().len(), 2);
+
+    let failed = held(&|| {
+        let lag =
+            || get(server.addr, "/metrics").body.contains("\npanelboard_store_lag_records 0\n");
+        until("the store gives it up", || lag().then_some(()));
+    });
+    assert_eq!((failed.status, &failed.json()["code"]), (503, &json!("store-failed")));
+    until("it can be read", || {
+        (get(server.addr, &chat.path("/memory")).status == 200).then_some(())
+    });
+    assert_eq!(chat.said().len(), 2, "what was not acknowledged is not kept");
+    assert_eq!((note(&chat, "again").status, chat.said().len()), (201, 3));
+}
+
 #[test]
 fn a_store_in_use_or_that_is_none_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
