@@ -60,6 +60,10 @@ pub(crate) fn spawn(program: &Path, address: SocketAddr, config: &Path) -> Resul
     let mut command = Command::new(program);
     command.args(["serve", "--listen", &address.to_string(), "--config"]).arg(config);
     command.env(llama::KEY, "any");
+    // What a config leaves to the default stands beside the config, and not where we are called.
+    if let Some(folder) = config.parent() {
+        command.current_dir(folder);
+    }
     Running::start("panelboard", command)
 }
 

@@ -34,6 +34,9 @@ pub struct MemoryJournal {
     progress: watch::Sender<Progress>,
     /// The same as in `progress`, for who need not wait. Carries only itself.
     durable: QuietU64,
+    /// 0 once it has failed, or holds as many sessions as it may: neither is ever undone. So each
+    /// command asks without a lock that all share. Carries only itself.
+    room: QuietU64,
     held: bool,
     most_sessions: usize,
 }
@@ -83,8 +86,9 @@ impl MemoryJournal {
 
     fn with(held: bool) -> Self {
         let progress = watch::Sender::new(Progress::default());
-        let durable = QuietU64::new(0);
-        Self { logs: Mutex::default(), progress, durable, held, most_sessions: MOST_SESSIONS }
+        let (durable, room) = (QuietU64::new(0), QuietU64::new(1));
+        let most_sessions = MOST_SESSIONS;
+        Self { logs: Mutex::default(), progress, durable, room, held, most_sessions }
     }
 
     /// Makes everything durable that was taken, and answers it in its order.
@@ -114,8 +118,11 @@ impl MemoryJournal {
         for record in &records {
             logs.keep(record.clone());
         }
-        let durable = logs.last;
+        let (durable, full) = (logs.last, logs.durable.len() >= self.most_sessions);
         drop(logs);
+        if full {
+            self.room.store(0, QUIET);
+        }
         self.durable.fetch_max(durable, QUIET);
         // Only ever forward: two commits may come here in either order.
         self.progress.send_modify(|progress| progress.durable = progress.durable.max(durable));
@@ -131,6 +138,7 @@ impl MemoryJournal {
     /// assert!(!journal.has_room());
     /// ```
     pub fn fail(&self) {
+        self.room.store(0, QUIET);
         self.progress.send_modify(|progress| progress.failed = true);
     }
 
@@ -174,6 +182,7 @@ impl MemoryJournal {
     pub fn surviving(&self) -> Self {
         let logs = self.logs.lock();
         let survived = Self::with(self.held);
+        survived.room.store(u64::from(logs.durable.len() < self.most_sessions), QUIET);
         survived.logs.lock().durable = logs.durable.clone();
         survived
     }
@@ -219,7 +228,7 @@ impl Journal for MemoryJournal {
     }
 
     fn has_room(&self) -> bool {
-        !self.progress.borrow().failed && self.logs.lock().durable.len() < self.most_sessions
+        self.room.load(QUIET) != 0
     }
 
     fn is_durable(&self, at: Lsn) -> bool {
