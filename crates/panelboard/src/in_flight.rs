@@ -81,10 +81,15 @@ impl InFlight {
                 Err(newer) => before = newer,
             }
         };
-        // Eras come round again: nothing of an older one may stay until then.
+        self.forget_before(now);
+    }
+
+    /// Empties what is of eras before that of `scale`: they come round again, and nothing of an
+    /// older one may stay until then.
+    fn forget_before(&self, scale: Scale) {
         for word in self.cells.iter().chain([&self.older]) {
             let mut seen = word.load(Ordering::Relaxed);
-            while seen != 0 && now.era_is_over(seen) {
+            while seen != 0 && scale.era_is_over(seen) {
                 match exchange(word, seen, 0, Ordering::Relaxed) {
                     Ok(_) => break,
                     Err(newer) => seen = newer,

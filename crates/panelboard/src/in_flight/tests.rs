@@ -93,6 +93,32 @@ fn another_duration_counts_from_anew() {
 }
 
 #[test]
+fn calls_of_an_era_that_comes_round_again_do_not_count() {
+    let calls = calls();
+    calls.started(0, 0);
+    calls.started(3_200, 0);
+    assert_eq!(calls.overdue(9_000, 0), 2, "one in a cell, one older");
+    // Eight eras, and the first one's number and width again.
+    for _ in 0..4 {
+        calls.set_slow(Duration::from_millis(3_200));
+        calls.set_slow(Duration::from_millis(1_600));
+        assert_eq!(calls.overdue(9_000, 0), 0);
+    }
+}
+
+#[test]
+fn what_went_out_under_the_new_duration_meanwhile_stays() {
+    let calls = calls();
+    calls.started(0, 0);
+    calls.set_slow(Duration::from_millis(3_200));
+    calls.started(0, 0);
+    calls.started(6_400, 0);
+    // As the thread that changed it would, if the calls came before it was done.
+    calls.forget_before(calls.scale());
+    assert_eq!(calls.overdue(1 << 30, 0), 2, "one in a cell, one older");
+}
+
+#[test]
 fn a_full_cell_leaves_calls_uncounted() {
     let calls = InFlight::new(Duration::from_millis(16));
     let at: At = calls.scale().place(0, 0);
