@@ -81,21 +81,11 @@ impl InFlight {
                 Err(newer) => before = newer,
             }
         };
-        self.forget_before(now);
+        now.empty_older(self.words());
     }
 
-    /// Empties what is of eras before that of `scale`: they come round again, and nothing of an
-    /// older one may stay until then.
-    fn forget_before(&self, scale: Scale) {
-        for word in self.cells.iter().chain([&self.older]) {
-            let mut seen = word.load(Ordering::Relaxed);
-            while seen != 0 && scale.era_is_over(seen) {
-                match exchange(word, seen, 0, Ordering::Relaxed) {
-                    Ok(_) => break,
-                    Err(newer) => seen = newer,
-                }
-            }
-        }
+    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.cells.iter().chain([&self.older])
     }
 
     /// A call of life `life` goes out at `now_ms`. Its end needs the ticket.

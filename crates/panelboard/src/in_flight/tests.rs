@@ -114,7 +114,7 @@ fn what_went_out_under_the_new_duration_meanwhile_stays() {
     calls.started(0, 0);
     calls.started(6_400, 0);
     // As the thread that changed it would, if the calls came before it was done.
-    calls.forget_before(calls.scale());
+    calls.scale().empty_older(calls.words());
     assert_eq!(calls.overdue(1 << 30, 0), 2, "one in a cell, one older");
 }
 

@@ -22,7 +22,10 @@
 //! the product is above n / width by less than 2n / 2^(39+k) < 2^(38-39-k) = 2^-(k+1) < 1 / width,
 //! as width < 2^(k+1): too little to reach the next whole number.
 
-use crate::word::LIFE_BITS;
+use crate::{
+    sync::{AtomicU64, Ordering},
+    word::LIFE_BITS,
+};
 
 /// Bits of the clock's milliseconds: 4.3 years, as the deadline's.
 const CLOCK_BITS: u32 = 37;
@@ -86,8 +89,22 @@ impl Scale {
         (!same).then(|| Self(width(self) | era(before.whole_era() + 1)))
     }
 
+    /// Empties the cells of eras before this one: they come round again, and nothing of an older
+    /// one may stay until then.
+    pub(crate) fn empty_older<'a>(self, cells: impl IntoIterator<Item = &'a AtomicU64>) {
+        for cell in cells {
+            let mut seen = cell.load(Ordering::Relaxed);
+            while seen != 0 && self.era_is_over(seen) {
+                match cell.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(newer) => seen = newer,
+                }
+            }
+        }
+    }
+
     /// True if a cell was written in an era before this one.
-    pub(crate) fn era_is_over(self, cell: u64) -> bool {
+    fn era_is_over(self, cell: u64) -> bool {
         let behind = self.era().wrapping_sub(cell >> ERA_SHIFT) & (ERAS - 1);
         (1..=ERAS / 2).contains(&behind)
     }

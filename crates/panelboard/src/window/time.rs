@@ -122,11 +122,11 @@ impl TimeWindow {
                 Err(newer) => before = newer,
             }
         };
-        // Eras come round again: nothing of an older one may stay until then. Rings that threads
-        // own have more of them: they would have to be left alone for 4,096 changes.
+        // Rings that threads own have more eras: they would have to be left alone for 4,096
+        // changes.
         let bad = [&self.bad.failed, &self.bad.slow, &self.bad.failed_and_slow];
         for ring in bad.into_iter().chain([&self.rejected]).chain(self.good.all_shared()) {
-            ring.forget_before(now);
+            now.empty_older(&ring.0);
         }
     }
 
@@ -240,19 +240,6 @@ impl Ring {
             match cell.compare_exchange(seen, next, order, Ordering::Relaxed) {
                 Ok(_) => return (counted, met),
                 Err(newer) => (seen, met) = (newer, true),
-            }
-        }
-    }
-
-    /// Empties the cells of eras before that of `scale`.
-    fn forget_before(&self, scale: Scale) {
-        for cell in &self.0 {
-            let mut seen = cell.load(Ordering::Relaxed);
-            while seen != 0 && scale.era_is_over(seen) {
-                match cell.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => break,
-                    Err(newer) => seen = newer,
-                }
             }
         }
     }

@@ -223,7 +223,7 @@ fn what_was_counted_at_the_new_length_meanwhile_stays() {
     window.set_length(Duration::from_millis(2_000));
     failed(&window, 0, 0);
     // As the thread that changed it would, if the call came before it was done.
-    window.bad.failed.forget_before(Scale::from_bits(window.scale.load(Ordering::Relaxed)));
+    Scale::from_bits(window.scale.load(Ordering::Relaxed)).empty_older(&window.bad.failed.0);
     assert_eq!(failures(&window, 0, 0), 1);
 }
 
