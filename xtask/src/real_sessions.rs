@@ -24,6 +24,7 @@ mod connects;
 mod history;
 mod kills;
 mod people;
+mod pretend;
 mod wire;
 
 use std::{

@@ -1,15 +1,17 @@
 //! What is left when the server is killed at any moment? Under load, again and again, on one store.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 
 use crate::{chance::Chance, clock, http, process::Running, server, story::Story};
 
-use super::{Scene, client::Client};
+use super::{Scene, client::Client, pretend};
 
 /// For what the clients do on their own.
 const LIMIT: Duration = Duration::from_secs(90);
+
+const SESSIONS: &str = "max_queue = 6\ngrace = \"200ms\"\nhard_grace = \"200ms\"";
 
 struct Server<'a> {
     scene: &'a Scene<'a>,
@@ -23,10 +25,7 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
     let kills = scene.extent.kills;
     let mut chance = Chance::new(scene.extent.seed);
     let address = http::local(http::free_port()?);
-    let config = scene.folder.join("kills.toml");
-    let store = scene.folder.join("kills.db");
-    fs::write(&config, self::config(&store.display().to_string()))
-        .map_err(|e| format!("{}: {e}", config.display()))?;
+    let config = pretend::config(scene, "kills", SESSIONS)?;
     let server = Server { scene, address, config };
 
     let record = scene.folder.join("kills.jsonl");
@@ -119,27 +118,4 @@ impl Server<'_> {
             (line["check"] == "goaway").then_some(())
         })
     }
-}
-
-/// The pretend provider alone: what is looked at is the store.
-fn config(store: &str) -> String {
-    format!(
-        r#"[store]
-path = "{store}"
-
-[sessions]
-max_queue = 6
-grace = "200ms"
-hard_grace = "200ms"
-
-[[provider]]
-name = "pretend-a"
-kind = "pretend"
-keys = [{{ name = "key-1" }}]
-
-[[model]]
-name = "fast"
-targets = ["pretend-a/pretend-1"]
-"#
-    )
 }
