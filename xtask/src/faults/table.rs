@@ -446,7 +446,7 @@ const fn task(
     kind: Kind,
     test: &'static str,
 ) -> Fault {
-    Fault { name, invariant, group: Group::Sessions, kind, test }
+    Fault { group: Group::Sessions, ..row(name, invariant, kind, test) }
 }
 
 const fn kept(
@@ -455,5 +455,5 @@ const fn kept(
     kind: Kind,
     test: &'static str,
 ) -> Fault {
-    Fault { name, invariant, group: Group::Store, kind, test }
+    Fault { group: Group::Store, ..row(name, invariant, kind, test) }
 }

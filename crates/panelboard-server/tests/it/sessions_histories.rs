@@ -104,7 +104,8 @@ fn record(chat: Chat, fake: &Fake, seed: u64) -> Vec<Value> {
         let mut client = Client::new(chat, recorder, &pace, seed);
         client.come_to_rest();
         // The next one is the last event, for which the witness wakes up.
-        last.store(client.note() + 1, Ordering::SeqCst);
+        // Relaxed, both: it carries only itself, and who reads an older one asks once more.
+        last.store(client.note() + 1, Ordering::Relaxed);
         client.note();
         witness.join().unwrap();
         client.look_at_all();
@@ -116,7 +117,7 @@ fn record(chat: Chat, fake: &Fake, seed: u64) -> Vec<Value> {
 fn witness(chat: &Chat, recorder: &Recorder, last: &AtomicU64) {
     let epoch = chat.view()["epoch"].as_str().unwrap().to_owned();
     let (mut seq, mut after) = (0, format!("{epoch}-0"));
-    while seq < last.load(Ordering::SeqCst) {
+    while seq < last.load(Ordering::Relaxed) {
         let page = get(chat.addr, &chat.path(&format!("/events?after={after}&wait=5")));
         assert_eq!(page.status, 200, "{}", page.body);
         let page = page.json();

@@ -38,7 +38,6 @@ pub struct MemoryJournal {
     /// command asks without a lock that all share. Carries only itself.
     room: QuietU64,
     held: bool,
-    most_sessions: usize,
 }
 
 #[derive(Default)]
@@ -87,8 +86,7 @@ impl MemoryJournal {
     fn with(held: bool) -> Self {
         let progress = watch::Sender::new(Progress::default());
         let (durable, room) = (QuietU64::new(0), QuietU64::new(1));
-        let most_sessions = MOST_SESSIONS;
-        Self { logs: Mutex::default(), progress, durable, room, held, most_sessions }
+        Self { logs: Mutex::default(), progress, durable, room, held }
     }
 
     /// Makes everything durable that was taken, and answers it in its order.
@@ -118,7 +116,7 @@ impl MemoryJournal {
         for record in &records {
             logs.keep(record.clone());
         }
-        let (durable, full) = (logs.last, logs.durable.len() >= self.most_sessions);
+        let (durable, full) = (logs.last, logs.durable.len() >= MOST_SESSIONS);
         drop(logs);
         if full {
             self.room.store(0, QUIET);
@@ -182,7 +180,7 @@ impl MemoryJournal {
     pub fn surviving(&self) -> Self {
         let logs = self.logs.lock();
         let survived = Self::with(self.held);
-        survived.room.store(u64::from(logs.durable.len() < self.most_sessions), QUIET);
+        survived.room.store(u64::from(logs.durable.len() < MOST_SESSIONS), QUIET);
         survived.logs.lock().durable = logs.durable.clone();
         survived
     }
