@@ -498,3 +498,6 @@ pub(crate) fn ceil_ms(time: Duration) -> u64 {
     let whole = floor_ms(time);
     whole.saturating_add(u64::from(!time.subsec_nanos().is_multiple_of(1_000_000)))
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests;

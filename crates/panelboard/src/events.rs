@@ -374,3 +374,6 @@ impl fmt::Display for Missed {
 }
 
 impl error::Error for Missed {}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests;

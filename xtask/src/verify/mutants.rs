@@ -1,7 +1,7 @@
-//! Does a test fail for every change of the code? cargo-mutants over the core's decisions; what
-//! survives must stand in `docs/mutants.md` with the reason why it is the same program.
+//! Does a test fail for every change of the code? cargo-mutants over the core; what survives must
+//! stand in `docs/mutants.md` with the reason why it is the same program.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use super::{
     Context, End,
@@ -12,9 +12,8 @@ use crate::process::{self, Ended};
 
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
 
-/// Where decisions are made without threads, and what the tests beside them are called. The loops
-/// around them are the models' business.
-const PURE: [(&str, &[&str]); 8] = [
+/// Where decisions are made without threads, and what the tests beside them are called.
+const DECISIONS: [(&str, &[&str]); 8] = [
     ("src/state.rs", &["state::"]),
     ("src/word.rs", &["word::"]),
     ("src/backoff.rs", &["backoff::"]),
@@ -23,6 +22,25 @@ const PURE: [(&str, &[&str]); 8] = [
     ("src/window/**/*.rs", &["window::", "in_flight::"]),
     ("src/in_flight.rs", &["in_flight::"]),
     ("src/config.rs", &["config::"]),
+];
+
+/// The loops around the decisions, and what people call. What they do alone is tested from outside;
+/// what they do in a race is the models' business.
+const AROUND: [&str; 14] = [
+    "src/breaker{.rs,/**/*.rs}",
+    "src/permit.rs",
+    "src/panel{.rs,/**/*.rs}",
+    "src/call.rs",
+    "src/stream.rs",
+    "src/thin{.rs,/**/*.rs}",
+    "src/events.rs",
+    "src/transition.rs",
+    "src/counts.rs",
+    "src/snapshot.rs",
+    "src/isolate.rs",
+    "src/{owned,striped}.rs",
+    "src/{clock,sync}.rs",
+    "src/config/presets.rs",
 ];
 
 /// Enough to decide whether a test fails, and short: each runs once for every mutant.
@@ -36,42 +54,24 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("CARGO_PROFILE_TEST_DEBUG", "0"),
 ];
 
-/// First each against the tests beside it, which are fast; then, those that survive, against the
-/// integration tests.
+/// Each first against the tests that are fast for it; then, those that survive, against the others.
 pub(super) fn step(context: &Context) -> Result<End, String> {
     if !process::there("cargo-mutants", &["mutants", "--version"]) {
         let why = "cargo-mutants is not installed (`cargo install cargo-mutants`)";
         return Ok(End::Skipped(why.into()));
     }
     let out = context.workspace.target.join("mutants");
-    let (mut figures, mut left) = (Figures::default(), Vec::new());
-    for (number, (file, tests)) in PURE.iter().enumerate() {
+    let mut hunt = Hunt { context, figures: Figures::default(), left: Vec::new() };
+    let mut survivors_of_decisions = Vec::new();
+    for (number, (file, tests)) in DECISIONS.iter().enumerate() {
+        let filters: Vec<&str> = ["--"].iter().chain(*tests).copied().collect();
         let out = out.join(format!("near-{number}"));
-        let near = run(context, &out, &["--lib"], |command| {
-            command.arg(format!("--file=crates/panelboard/{file}"));
-            let filters = ["--"].iter().chain(*tests);
-            command.args(filters.map(|filter| format!("--cargo-test-arg={filter}")));
-            command.args(if context.quick { &["--shard=0/50"][..] } else { &[] });
-        })?;
-        let told = Figures::of_mutants(&near.lines);
-        if told == Figures::default() && !context.quick {
-            return Err(format!("cargo-mutants, {file}: {}", near.how()));
-        }
-        figures += told;
-        left.extend(survivors(&near.lines));
+        survivors_of_decisions.extend(hunt.files(&out, &[file], BESIDE, &filters)?);
     }
-    println!("{figures}; {} go on to the integration tests", left.len());
-    if !left.is_empty() {
-        let names = left.iter().map(|survivor| format!("--re=^{}$", escaped(survivor)));
-        let far = run(context, &out.join("far"), &["--test", "it"], |command| {
-            command.args(names);
-        })?;
-        let told = Figures::of_mutants(&far.lines).mutants;
-        figures.mutants.missed = told.missed;
-        figures.mutants.caught += told.caught;
-        figures.mutants.timeouts += told.timeouts;
-        left = survivors(&far.lines);
-    }
+    hunt.once_more(&out.join("far"), survivors_of_decisions, FROM_OUTSIDE)?;
+    let survivors = hunt.files(&out.join("around"), &AROUND, FROM_OUTSIDE, &[])?;
+    hunt.once_more(&out.join("around-near"), survivors, BESIDE)?;
+    let Hunt { figures, left, .. } = hunt;
     let doc = context.workspace.root.join("docs/mutants.md");
     let explained = fs::read_to_string(&doc).map_err(|e| format!("{}: {e}", doc.display()))?;
     // In a table a bar is written with a backslash.
@@ -85,6 +85,68 @@ pub(super) fn step(context: &Context) -> Result<End, String> {
         })
         .collect();
     Ok(End::Ran(Found { figures, findings, ..Found::default() }))
+}
+
+/// The unit tests.
+const BESIDE: &[&str] = &["--lib"];
+/// The integration tests.
+const FROM_OUTSIDE: &[&str] = &["--test", "it"];
+
+struct Hunt<'a> {
+    context: &'a Context,
+    figures: Figures,
+    /// Survivors of all tests.
+    left: Vec<String>,
+}
+
+impl Hunt<'_> {
+    /// Changes these files, and says what survives.
+    fn files(
+        &mut self,
+        out: &Path,
+        files: &[&str],
+        tests: &[&str],
+        filters: &[&str],
+    ) -> Result<Vec<String>, String> {
+        let quick = self.context.quick;
+        let ended = run(self.context, out, tests, |command| {
+            command.args(files.iter().map(|file| format!("--file=crates/panelboard/{file}")));
+            command.args(filters.iter().map(|filter| format!("--cargo-test-arg={filter}")));
+            command.args(if quick { &["--shard=0/50"][..] } else { &[] });
+        })?;
+        let told = Figures::of_mutants(&ended.lines);
+        if told == Figures::default() && !quick {
+            return Err(format!("cargo-mutants, {}: {}", files.join(" "), ended.how()));
+        }
+        self.figures += told;
+        Ok(survivors(&ended.lines))
+    }
+
+    /// Runs what has survived against other tests too.
+    fn once_more(
+        &mut self,
+        out: &Path,
+        survivors_so_far: Vec<String>,
+        tests: &[&str],
+    ) -> Result<(), String> {
+        println!("{}; {} go on", self.figures, survivors_so_far.len());
+        if survivors_so_far.is_empty() {
+            return Ok(());
+        }
+        // By their files too: some kinds of changes pass by the names.
+        let files: BTreeSet<&str> = survivors_so_far.iter().map(|name| file(name)).collect();
+        let ended = run(self.context, out, tests, |command| {
+            command.args(survivors_so_far.iter().map(|name| format!("--re=^{}$", escaped(name))));
+            command.args(files.iter().map(|file| format!("--file={file}")));
+        })?;
+        let told = Figures::of_mutants(&ended.lines).mutants;
+        let all = &mut self.figures.mutants;
+        all.missed = all.missed + told.missed - survivors_so_far.len() as u64;
+        all.caught += told.caught;
+        all.timeouts += told.timeouts;
+        self.left.extend(survivors(&ended.lines));
+        Ok(())
+    }
 }
 
 fn run(
@@ -114,10 +176,13 @@ fn survivors(lines: &[String]) -> Vec<String> {
 
 /// Without line and column, which every edit above it moves: `word.rs: replace | with ^ in ..`.
 fn place_free(survivor: &str) -> String {
-    let (place, what) = survivor.split_once(": ").unwrap_or(("", survivor));
-    let path = place.split(':').next().unwrap_or_default();
-    let file = path.strip_prefix("crates/panelboard/src/").unwrap_or(path);
-    format!("{file}: {what}")
+    let (_, what) = survivor.split_once(": ").unwrap_or(("", survivor));
+    let path = file(survivor);
+    format!("{}: {what}", path.strip_prefix("crates/panelboard/src/").unwrap_or(path))
+}
+
+fn file(survivor: &str) -> &str {
+    survivor.split(':').next().unwrap_or_default()
 }
 
 /// As a regular expression that is this text.

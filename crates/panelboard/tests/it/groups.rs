@@ -217,6 +217,35 @@ fn a_run_is_compared_as_a_share_of_what_trips() {
 }
 
 #[test]
+fn the_failure_that_trips_counts_as_the_whole_of_a_run() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let (panel, _) = panel(trips_at(4), rules);
+    let [a, b] = breakers(&panel, ["p/a", "p/b"]);
+    for _ in 0..2 {
+        fail(&b);
+    }
+    for _ in 0..3 {
+        fail(&a);
+    }
+    assert!(opens(&fail(&a)), "four of four are two more than two of four");
+}
+
+#[test]
+fn a_sibling_without_calls_is_not_compared_with() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let window = Duration::from_secs(10);
+    let (panel, hand) = panel(Config::builder().failure_rate(0.5, window, 2), rules);
+    let [a, b, idle] = breakers(&panel, ["p/a", "p/b", "p/idle"]);
+    b.acquire().expect("closed").success();
+    fail(&a);
+    assert!(opens(&fail(&a)), "the one that answers does better by all there is");
+    // Nothing is left in anybody's window: there is nobody to compare with.
+    hand.advance(2 * window);
+    fail(&idle);
+    assert!(opens(&fail(&idle)));
+}
+
+#[test]
 fn each_rule_out_of_range_is_refused_with_its_range() {
     for share in [0.0, -0.1, 1.1, f64::NAN, f64::INFINITY] {
         let error = Group::new(share).expect_err("out of range").to_string();

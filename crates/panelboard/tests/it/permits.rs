@@ -3,6 +3,8 @@
 mod forms;
 
 use std::{
+    error::Error,
+    fmt,
     future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +17,7 @@ use std::{
     thread,
 };
 
-use panelboard::{Breaker, CallError, Outcome, Recorded, State};
+use panelboard::{Breaker, CallError, Outcome, Recorded, Rejected, State};
 
 use self::forms::{FORMS, Slow, poll};
 use crate::{
@@ -233,6 +235,21 @@ fn b13_the_owned_future_of_a_handle_goes_anywhere() {
     let answer = thread::spawn(move || pin!(task).poll(&mut Context::from_waker(Waker::noop())));
     assert_eq!(answer.join().unwrap(), Poll::Ready(Err(CallError::Inner("no route"))));
     assert_eq!(handle.state(), State::Open);
+}
+
+/// Whoever gets it as any error finds out by its source whether the call was made.
+#[test]
+fn the_error_of_a_call_names_what_lies_under_it() {
+    let (breaker, _hand) = breaker(trips_at(1));
+    // An error with another under it: the call of a breaker that rejects.
+    let open = Breaker::new(built(trips_at(1)));
+    open.trip();
+    let fails = || open.call(|| Err::<(), _>(fmt::Error));
+    let inner = breaker.call(fails).unwrap_err();
+    assert!(inner.source().is_some_and(|source| source.is::<Rejected>()), "{inner}");
+    let rejected = breaker.call(fails).unwrap_err();
+    assert!(matches!(rejected, CallError::Rejected(_)));
+    assert!(rejected.source().is_some_and(|source| source.is::<Rejected>()), "{rejected}");
 }
 
 #[test]

@@ -179,6 +179,24 @@ fn d32_calls_of_an_older_life_do_not_count() {
     assert_eq!(breaker.state(), State::Closed);
 }
 
+#[test]
+fn d32_a_hang_is_seen_in_every_life_and_over_with_it() {
+    let (breaker, hand) = in_flight(1.0, 4);
+    for _ in 0..3 {
+        breaker.reset();
+        out(&breaker, 4).into_iter().for_each(|permit| quiet(permit.success()));
+        let hung = out(&breaker, 4);
+        hand.advance(2 * SECOND);
+        assert!(breaker.acquire().is_ok(), "four are half of all, and all are needed");
+        drop(hung);
+        breaker.reset();
+        let hung = out(&breaker, 4);
+        hand.advance(2 * SECOND);
+        breaker.acquire().expect_err("all that were admitted are out for too long");
+        drop(hung);
+    }
+}
+
 /// Who is let through by hand says nothing, and who was before is late.
 #[test]
 fn d32_a_hang_trips_nothing_while_disabled_or_forced_open() {
