@@ -14,7 +14,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderMap, StatusCode};
-use panelboard_tasks::{ClearMode, SessionId};
+use panelboard_tasks::ClearMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,7 +25,6 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
-use crate::sessions::once::CommandKey;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -133,18 +132,8 @@ pub(super) async fn make(
 ) -> Result<Response, Error> {
     let NewSession { id, metadata } = read(&app, body).await?;
     let metadata = Value::Object(metadata.unwrap_or_default());
-    let said = metadata.to_string();
-    let command = ["make", id.as_deref().unwrap_or_default(), &said];
-    let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let asked = id.clone().unwrap_or_else(random);
-    let asked = SessionId::new(&asked).map_err(|_| Trouble::BadSessionId)?;
-    let service = Arc::clone(&app.service);
-    let work = async move {
-        let new = service.make(&asked, &metadata).await?;
-        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok((status, service.show(&asked).await?))
-    };
-    let (status, told) = once(&app, None, &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.make_once(id, metadata, key.as_deref()).await?;
     let id = told["id"].as_str().unwrap_or_default();
     let place = format!("/v1/sessions/{}", named::segment(id));
     Ok((status, [(LOCATION, place)], Json(told)).into_response())
@@ -253,35 +242,9 @@ pub(super) async fn clear(
     body: Body,
 ) -> Result<Response, Error> {
     let Clear { mode } = read(&app, body).await?;
-    let (service, on) = (Arc::clone(&app.service), id.clone());
-    let work = async move {
-        let cleared = service.clear(&on, mode.into()).await?;
-        Ok((StatusCode::OK, json!({ "era": cleared.era, "seq": cleared.seq })))
-    };
-    let command = ["clear", &format!("{mode:?}")];
-    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.clear_once(&id, mode.into(), key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
-}
-
-/// Does what has a key once, and answers the same to whoever sends it again. It goes on to its end
-/// when the client leaves, so that the key is kept with what was done.
-pub(super) async fn once(
-    app: &Arc<App>,
-    id: Option<&SessionId>,
-    headers: &HeaderMap,
-    command: &[&str],
-    work: impl Future<Output = Result<(StatusCode, Value), Trouble>> + Send + 'static,
-) -> Result<(StatusCode, Value), Error> {
-    let Some(key) = idempotency_key(headers)? else { return Ok(work.await?) };
-    let key = CommandKey::new(&key, command)?;
-    let (service, id) = (Arc::clone(&app.service), id.cloned());
-    let done = tokio::spawn(async move {
-        let work = async { work.await.map(|(status, told)| (status.as_u16(), told)) };
-        service.once(id.as_ref(), key, work).await
-    });
-    // Only a panic ends it otherwise, and that has been told.
-    let (status, told) = done.await.map_err(|_| Trouble::StoreFailed)??;
-    Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), told))
 }
 
 /// Who waits for the slot.

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::StatusCode;
 use panelboard_tasks::SessionId;
 use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 use super::book::locked;
+use super::commands::Told;
 use super::keeper::Answered;
 use super::service::{Service, key_rule};
 use super::trouble::Trouble;
@@ -53,7 +55,7 @@ impl Drop for Flight<'_> {
 
 /// What a client calls a command that is no run, and what it is.
 #[derive(Clone, Debug)]
-pub(crate) struct CommandKey {
+pub(super) struct CommandKey {
     /// The kind of command: each has its own keys.
     op: String,
     key: String,
@@ -62,21 +64,38 @@ pub(crate) struct CommandKey {
 
 impl CommandKey {
     /// The key of a command; `command` begins with its kind.
-    pub(crate) fn new(key: &str, command: &[&str]) -> Result<Self, Trouble> {
+    pub(super) fn new(key: &str, command: &[&str]) -> Result<Self, Trouble> {
         let op = command.first().copied().unwrap_or_default().to_owned();
         Ok(Self { op, key: key_rule(key)?.to_owned(), digest: digest(command) })
     }
 }
 
 impl Service {
-    /// Does what has a key once, and answers the same to whoever sends it again. `id` is none where
-    /// the command is to make a session, which its answer names then.
-    pub(crate) async fn once(
+    /// Does what has a key once, and answers the same to whoever sends it again; what has none, each
+    /// time. `id` is none where it is to make a session, which its answer names then.
+    ///
+    /// With a key it goes on to its end when the client leaves, so that who comes back is told what
+    /// was done and not that nothing was.
+    pub(super) async fn once(
+        self: &Arc<Self>,
+        id: Option<&SessionId>,
+        key: Option<CommandKey>,
+        work: impl Future<Output = Result<Told, Trouble>> + Send + 'static,
+    ) -> Result<Told, Trouble> {
+        let Some(key) = key else { return work.await };
+        let (service, id) = (Arc::clone(self), id.cloned());
+        let done = tokio::spawn(async move { service.in_turn(id.as_ref(), key, work).await });
+        // Only a panic ends it otherwise, and that has been told.
+        done.await.map_err(|_| Trouble::StoreFailed)?
+    }
+
+    /// One after the other of those that have the same key.
+    async fn in_turn(
         &self,
         id: Option<&SessionId>,
         key: CommandKey,
-        work: impl Future<Output = Result<(u16, Value), Trouble>>,
-    ) -> Result<(u16, Value), Trouble> {
+        work: impl Future<Output = Result<Told, Trouble>>,
+    ) -> Result<Told, Trouble> {
         let name = format!("{} {} {}", key.op, id.map_or("", SessionId::as_str), key.key);
         let flight = self.flights.enter(name);
         let turn = tokio::time::timeout(PATIENCE, flight.turn.lock()).await;
@@ -91,7 +110,7 @@ impl Service {
         let (status, told) = work.await?;
         let made = told["id"].as_str().and_then(|id| SessionId::new(id).ok());
         if let (Some(on), Some(scope)) = (id.or(made.as_ref()), self.scope(id, &key).await?) {
-            let answer = json!({ "status": status, "told": told }).to_string();
+            let answer = json!({ "status": status.as_u16(), "told": told }).to_string();
             let kept = self.keeper.keep_answer(on, &scope, &key.key, &key.digest, &answer).await;
             if let Err(why) = kept {
                 // It is done: to say that it failed would be worse than to do it again.
@@ -121,9 +140,10 @@ impl Service {
     }
 }
 
-fn read(answer: &[u8]) -> Result<(u16, Value), Trouble> {
+fn read(answer: &[u8]) -> Result<Told, Trouble> {
     let answer: Value = serde_json::from_slice(answer).map_err(|_| Trouble::StoreFailed)?;
     let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     Ok((status.ok_or(Trouble::StoreFailed)?, answer["told"].clone()))
 }
 

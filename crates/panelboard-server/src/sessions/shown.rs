@@ -1,6 +1,6 @@
 //! What do sessions, runs and memories look like in JSON?
 
-use panelboard_tasks::{RunView, SessionView, Stopped, Submitted};
+use panelboard_tasks::{RunView, SessionView, Stopped, Submitted, Written};
 use serde_json::{Map, Value, json};
 
 use super::book::Book;
@@ -114,6 +114,11 @@ pub(crate) fn stopped(run: Option<panelboard_tasks::RunId>, stopped: &Stopped) -
         None => "idle".into(),
     };
     shown
+}
+
+/// What a write to the memory came to.
+pub(crate) fn written(written: &Written) -> Value {
+    json!({ "seq": written.seq, "tag": written.tag.to_string() })
 }
 
 /// The memory, and who has the slot, at one place of the log.
