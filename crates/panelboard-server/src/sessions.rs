@@ -6,7 +6,7 @@
 //! | what do a session's records come to | `fold` |
 //! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
-//! | who keeps the records, and from when on are they told | `keeper`, `stored` |
+//! | who keeps the records, and from when on are they told | `keeper`, `stored`, `reading` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
@@ -25,6 +25,7 @@ pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
 mod once;
+mod reading;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod start;

@@ -186,20 +186,22 @@ pub(super) struct HowToDelete {
 /// Ends all that runs and waits in a session, and removes it.
 #[utoipa::path(delete, path = "/v1/sessions/{session}", tag = "sessions",
     params(("session" = String, Path), ("mode" = Option<String>, Query,
-        description = "`cancel`, or `if_idle`")),
+        description = "`cancel`, or `if_idle`"), ("idempotency-key" = Option<String>, Header)),
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Named(id): Named,
     how: Result<Query<HowToDelete>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
     let mode = match query(how)?.mode.as_deref() {
         None | Some("cancel") => ClearMode::CancelAndClear,
         Some("if_idle") => ClearMode::IfIdle,
         Some(_) => return Err(bad("`mode` must be `cancel` or `if_idle`".to_owned())),
     };
-    app.service.delete(&id, mode).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let key = idempotency_key(&headers)?;
+    let (status, _) = app.service.delete_once(&id, mode, key.as_deref()).await?;
+    Ok(status)
 }
 
 /// What to do with a run that has the slot.

@@ -6,14 +6,17 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use panelboard_tasks::{CancelMode, ClearMode, RunId, SessionId, Tag};
+use panelboard_tasks::{
+    CancelMode, ClearMode, Kind, Record, RunId, RunStatus, SessionId, Stopped, Tag, Written,
+};
 use serde_json::{Value, json};
 
 use super::fold::NewItem;
-use super::once::CommandKey;
+use super::once::{self, Came, CommandKey};
 use super::service::Service;
 use super::shown;
 use super::trouble::Trouble;
+use crate::clock::rfc3339_micros;
 
 /// What a command is answered: over a socket the value alone.
 pub(crate) type Told = (StatusCode, Value);
@@ -26,6 +29,25 @@ pub(crate) struct Stop {
     pub(crate) mode: CancelMode,
     /// What it wrote is taken back.
     pub(crate) rollback: bool,
+}
+
+/// Of which kind the command is that is done by this record, and what it is answered.
+pub(super) fn done_by(record: &Record) -> Option<(&'static str, Told)> {
+    let Record { seq, era, .. } = *record;
+    let written = || shown::written(&Written { seq, tag: Tag { era, seq } });
+    let stopped = |run, status| {
+        let stopped = Stopped { changed: true, status: Some(status) };
+        (StatusCode::ACCEPTED, shown::stopped(Some(run), &stopped))
+    };
+    match record.kind {
+        Kind::Noted { .. } => Some(("note", (StatusCode::CREATED, written()))),
+        Kind::Replaced { .. } => Some(("replace", (StatusCode::OK, written()))),
+        Kind::Cleared => Some(("clear", (StatusCode::OK, shown::cleared(era, seq)))),
+        Kind::Stopping { run, .. } => Some(("cancel", stopped(run, RunStatus::Stopping))),
+        // It waited.
+        Kind::Finished { run, status, .. } => Some(("cancel", stopped(run, status))),
+        _ => None,
+    }
 }
 
 impl Service {
@@ -41,11 +63,43 @@ impl Service {
         let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let asked = SessionId::new(&id.unwrap_or_else(random));
         let asked = asked.map_err(|_| Trouble::BadSessionId)?;
-        let service = Arc::clone(self);
-        let work = async move {
-            let new = service.make(&asked, &metadata).await?;
-            let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, service.show(&asked).await?))
+        let kept = key.as_ref().map(|key| key.kept(&once::made(&asked))).transpose()?;
+        let (service, with) = (Arc::clone(self), metadata.clone());
+        let work = async move |_| {
+            let Some(new) = service.make(&asked, &with, kept).await? else {
+                let told = (StatusCode::OK, service.show(&asked).await?);
+                return Ok(Came { told, kept: false });
+            };
+            let (created, epoch) = (rfc3339_micros(new.created), new.epoch.to_string());
+            let told = json!({ "id": asked.as_str(), "created": created, "epoch": epoch });
+            Ok(Came { told: (StatusCode::CREATED, told), kept: true })
+        };
+        let (status, told) = self.once(None, key, work).await?;
+        if status != StatusCode::CREATED {
+            return Ok((status, told));
+        }
+        // As it was made, whatever has happened in it since: so the answer is always the same.
+        let text = |field: &str| told[field].as_str().unwrap_or_default();
+        let made = (text("created"), text("epoch"));
+        Ok((status, shown::new_session(text("id"), made, metadata)))
+    }
+
+    /// Ends all that runs and waits in a session, and removes it.
+    pub(crate) async fn delete_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        mode: ClearMode,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["delete", id.as_str(), &format!("{mode:?}")];
+        // Another session may have the name by the time that it is sent again.
+        let key = key.map(|key| CommandKey::to_name(key, id, &command)).transpose()?;
+        let answer = json!({ "status": StatusCode::NO_CONTENT.as_u16(), "told": null });
+        let kept = key.as_ref().map(|key| key.kept(&answer)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |_| {
+            service.delete(&on, mode, kept).await?;
+            Ok(Came { told: (StatusCode::NO_CONTENT, Value::Null), kept: true })
         };
         self.once(None, key, work).await
     }
@@ -62,10 +116,12 @@ impl Service {
         let command = ["cancel", &which, &format!("{mode:?} {rollback}")];
         let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
         let (service, on) = (Arc::clone(self), id.clone());
-        let work = async move {
-            let (run, stopped) = service.cancel(&on, run, mode, rollback).await?;
+        let work = async move |key| {
+            let (run, stopped) = service.cancel(&on, run, (mode, rollback), key).await?;
             let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
-            Ok((status, shown::stopped(run, &stopped)))
+            // To stop harder what stops is not written down.
+            let kept = stopped.changed && mode != CancelMode::Force;
+            Ok(Came { told: (status, shown::stopped(run, &stopped)), kept })
         };
         self.once(Some(id), key, work).await
     }
@@ -80,9 +136,10 @@ impl Service {
         let command = ["clear", &format!("{mode:?}")];
         let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
         let (service, on) = (Arc::clone(self), id.clone());
-        let work = async move {
-            let cleared = service.clear(&on, mode).await?;
-            Ok((StatusCode::OK, json!({ "era": cleared.era, "seq": cleared.seq })))
+        let work = async move |key| {
+            let cleared = service.clear(&on, mode, key).await?;
+            let told = shown::cleared(cleared.era, cleared.seq);
+            Ok(Came { told: (StatusCode::OK, told), kept: true })
         };
         self.once(Some(id), key, work).await
     }
@@ -97,9 +154,9 @@ impl Service {
         let command = ["note", &json!(item).to_string()];
         let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
         let (service, on) = (Arc::clone(self), id.clone());
-        let work = async move {
-            let written = service.note(&on, &item).await?;
-            Ok((StatusCode::CREATED, shown::written(&written)))
+        let work = async move |key| {
+            let written = service.note(&on, &item, key).await?;
+            Ok(Came { told: (StatusCode::CREATED, shown::written(&written)), kept: true })
         };
         self.once(Some(id), key, work).await
     }
@@ -114,9 +171,9 @@ impl Service {
         let command = ["replace", &tag.to_string(), &json!(items).to_string()];
         let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
         let (service, on) = (Arc::clone(self), id.clone());
-        let work = async move {
-            let written = service.replace(&on, tag, &items).await?;
-            Ok((StatusCode::OK, shown::written(&written)))
+        let work = async move |key| {
+            let written = service.replace(&on, (tag, &items), key).await?;
+            Ok(Came { told: (StatusCode::OK, shown::written(&written)), kept: true })
         };
         self.once(Some(id), key, work).await
     }

@@ -21,6 +21,27 @@ pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
     })
 }
 
+/// A session as it is made.
+pub(crate) fn new_session(id: &str, made: (&str, &str), metadata: Value) -> Value {
+    let (created, epoch) = made;
+    json!({
+        "id": id,
+        "created": created,
+        "metadata": metadata,
+        "epoch": epoch,
+        "era": 0,
+        "head": 0,
+        "slot": { "state": "idle" },
+        "queue": [],
+        "connections": 0,
+    })
+}
+
+/// What a clear came to.
+pub(crate) fn cleared(era: u64, seq: u64) -> Value {
+    json!({ "era": era, "seq": seq })
+}
+
 /// Who has the slot.
 pub(crate) fn slot(fold: &Fold, active: Option<RunView>) -> Value {
     let Some(RunView { run, status }) = active else { return json!({ "state": "idle" }) };

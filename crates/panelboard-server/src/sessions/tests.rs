@@ -1,5 +1,8 @@
 //! Is nothing told before it is kept, and is a store that fails or hangs told as what it is?
 
+mod again;
+
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -65,6 +68,23 @@ name = "fast"
 targets = ["a/m"]
 "#;
 
+/// Sessions over a store whose writer is led by `hook`.
+fn serve(
+    path: &Path,
+    config: &str,
+    hook: impl FnMut(Step, Moment) -> Verdict + Send + 'static,
+) -> Arc<Service> {
+    let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).upkeep(false);
+    let store = Store::open(path, settings.inject(hook)).expect("a store");
+    let config = config::parse(config, Source::BuiltIn, None, &Environment::empty());
+    let config = config.expect("a good configuration");
+    let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
+    let service = assemble(store, &config.sessions, &gateway);
+    let pump = Arc::clone(&service);
+    tokio::spawn(async move { pump.keeper.pump().await });
+    service
+}
+
 impl Rig {
     fn new() -> Self {
         let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
@@ -74,20 +94,13 @@ impl Rig {
             _ => Verdict::Go,
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).inject(hook);
-        let store = Store::open(folder.path().join("s.db"), settings).expect("a store");
-        let config = config::parse(CONFIG, Source::BuiltIn, None, &Environment::empty());
-        let config = config.expect("a good configuration");
-        let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
-        let service = assemble(store, &config.sessions, &gateway);
-        let pump = Arc::clone(&service);
-        tokio::spawn(async move { pump.keeper.pump().await });
+        let service = serve(&folder.path().join("s.db"), CONFIG, hook);
         Self { service, switch, _folder: folder }
     }
 
     async fn note(&self, id: &SessionId, text: &str) -> Result<u64, Trouble> {
         let item = NewItem { role: Role::Note, text: text.to_owned() };
-        self.service.note(id, &item).await.map(|written| written.seq)
+        self.service.note(id, &item, None).await.map(|written| written.seq)
     }
 
     async fn texts(&self, id: &SessionId) -> Result<Vec<String>, Trouble> {

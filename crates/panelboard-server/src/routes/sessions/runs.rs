@@ -362,7 +362,8 @@ pub(in crate::routes) async fn unqueue(
         }
     }
     // It may have started since.
-    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::IfQueued, false).await?;
+    let (_, stopped) =
+        app.service.cancel(&id, Some(run), (CancelMode::IfQueued, false), None).await?;
     match stopped.status {
         Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
         _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
