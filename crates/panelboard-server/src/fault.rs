@@ -28,4 +28,6 @@ macro_rules! faults {
 faults! {
     /// S-24: the key of a command is kept when its record is, in a transaction of its own.
     KEY_ANSWER_APART = "key-answer-apart";
+    /// S10: a session is shown as two looks have found it.
+    SHOWN_IN_TWO_LOOKS = "shown-in-two-looks";
 }

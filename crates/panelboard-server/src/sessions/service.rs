@@ -12,8 +12,8 @@ use panelboard_store::Idempotency;
 use panelboard_tasks::{
     AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
     Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
-    RunStatus, SessionId, Sessions, Stopped, Submission, Submitted, Tag, Unavailable, Welcome,
-    WriteRefused, Written,
+    RunStatus, SessionId, SessionView, Sessions, Stopped, Submission, Submitted, Tag, Unavailable,
+    Welcome, WriteRefused, Written,
 };
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,7 +26,7 @@ use super::once::Flights;
 use super::reading::NoSession;
 use super::trouble::Trouble;
 use super::{shown, words};
-use crate::config;
+use crate::{config, fault};
 
 /// Bytes of a session's memory; beyond, no input is taken until it is cleared or replaced.
 pub(crate) const MAX_MEMORY: usize = 16 << 20;
@@ -458,12 +458,22 @@ impl Service {
         in_time(self.keeper.durable(at)).await?.map_err(|_| self.not_kept(book))
     }
 
-    /// The session as people see it.
+    /// The session as people see it: all of it at one instant, that of the session's step.
     pub(crate) async fn show(&self, id: &SessionId) -> Result<Value, Trouble> {
         let book = self.book(id, false).await?;
-        let view = in_time(self.sessions.view(id)).await?;
-        let view = view.map_err(|why| self.unavailable(why, &book))?;
-        self.seen(&book, |fold| shown::session(&book, fold, &view)).await
+        if fault::SHOWN_IN_TWO_LOOKS.planted() {
+            let view = in_time(self.sessions.view(id)).await?;
+            let view = view.map_err(|why| self.unavailable(why, &book))?;
+            return self.seen(&book, |fold| shown::session(&book, fold, &view)).await;
+        }
+        let look = |view: &SessionView| {
+            // Not the one of above, which may have been given up since: the one of this view.
+            let book = self.keeper.book(id)?;
+            Some(book.look(|fold| shown::session(&book, fold, view)).0)
+        };
+        let seen = in_time(self.sessions.look(id, look)).await?;
+        // While a session is in memory it has its book.
+        seen.map_err(|why| self.unavailable(why, &book))?.ok_or(Trouble::StoreFailed)
     }
 
     /// Waits until a run has ended.

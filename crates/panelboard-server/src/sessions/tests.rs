@@ -8,12 +8,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_llm::Gateway;
 use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
-use panelboard_tasks::{ConnId, SessionId};
+use panelboard_tasks::{ConnId, Policy, SessionId};
+use serde_json::json;
 
 use super::book::locked;
 use super::feed::Piece;
-use super::fold::{NewItem, Role};
-use super::service::Service;
+use super::fold::{Fold, NewItem, Role};
+use super::service::{Ask, Service};
 use super::start::assemble;
 use super::trouble::Trouble;
 use crate::config::{self, Environment, Source};
@@ -105,9 +106,8 @@ impl Rig {
 
     async fn texts(&self, id: &SessionId) -> Result<Vec<String>, Trouble> {
         let book = self.service.book(id, false).await?;
-        let texts = |fold: &super::fold::Fold| {
-            fold.items.iter().map(|item| item.text.clone()).collect::<Vec<_>>()
-        };
+        let texts =
+            |fold: &Fold| fold.items.iter().map(|item| item.text.clone()).collect::<Vec<_>>();
         self.service.seen(&book, texts).await
     }
 }
@@ -147,6 +147,43 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_on_disk() {
     let told = feed.next().await;
     let Some(Ok(Piece::Events(events))) = told else { panic!("{told:?}") };
     assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
+}
+
+/// What is shown is decided while the disk hangs, and more is decided before it is shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_shown_as_it_was_at_one_instant() {
+    let rig = Arc::new(Rig::new());
+    let a = SessionId::new("a").expect("a name");
+    assert_eq!(rig.note(&a, "one").await, Ok(1));
+    rig.switch.turn(Disk::Hangs);
+    let note = tokio::spawn({
+        let (rig, a) = (Arc::clone(&rig), a.clone());
+        async move { rig.note(&a, "two").await }
+    });
+    let book = rig.service.book(&a, false).await.expect("it is there");
+    while book.look(|fold| fold.head).0 < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut show = std::pin::pin!(rig.service.show(&a));
+    // It has looked, and waits until that is kept.
+    assert_eq!(show.as_mut().now_or_never(), None);
+    let runs = ["hello", "and again"].map(|text| {
+        let (rig, a) = (Arc::clone(&rig), a.clone());
+        let on_conflict = Some(Policy::Enqueue);
+        let ask = Ask { text: text.to_owned(), on_conflict, ..Ask::default() };
+        tokio::spawn(async move { rig.service.submit(&a, ask).await.map(drop) })
+    });
+    while book.look(Fold::waiting).0 < 1 {
+        tokio::task::yield_now().await;
+    }
+    rig.switch.turn(Disk::Works);
+    let shown = show.await.expect("it is there");
+    let seen = ["era", "head", "slot", "queue"].map(|part| shown[part].clone());
+    assert_eq!(seen, [json!(0), json!(2), json!({ "state": "idle" }), json!([])]);
+    assert_eq!(note.await.expect("no panic"), Ok(2));
+    for run in runs {
+        assert_eq!(run.await.expect("no panic"), Ok(()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
