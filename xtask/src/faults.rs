@@ -47,10 +47,11 @@ enum Group {
     Breaker,
     Sessions,
     Store,
+    Server,
 }
 
 impl Group {
-    const ALL: [Self; 3] = [Self::Breaker, Self::Sessions, Self::Store];
+    const ALL: [Self; 4] = [Self::Breaker, Self::Sessions, Self::Store, Self::Server];
 
     /// What it is called on the command line.
     fn name(self) -> &'static str {
@@ -58,6 +59,7 @@ impl Group {
             Self::Breaker => "breaker",
             Self::Sessions => "sessions",
             Self::Store => "store",
+            Self::Server => "server",
         }
     }
 
@@ -66,6 +68,7 @@ impl Group {
             Self::Breaker => "panelboard",
             Self::Sessions => "panelboard-tasks",
             Self::Store => "panelboard-store",
+            Self::Server => "panelboard-server",
         }
     }
 }
@@ -102,7 +105,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | sessions | store | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | store | server | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.

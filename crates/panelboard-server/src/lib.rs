@@ -56,6 +56,7 @@ pub mod commands;
 pub mod config;
 mod error;
 mod events;
+mod fault;
 mod guard;
 mod metrics;
 mod pretend;

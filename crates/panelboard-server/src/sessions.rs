@@ -6,8 +6,8 @@
 //! | what do a session's records come to | `fold` |
 //! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
-//! | who keeps the records, and from when on are they told | `keeper`, `stored` |
-//! | how is a command with a key done once | `once` |
+//! | who keeps the records, and from when on are they told | `keeper`, `stored`, `reading` |
+//! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
@@ -17,13 +17,15 @@
 
 pub(crate) mod book;
 mod chunks;
+pub(crate) mod commands;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
-pub(crate) mod once;
+mod once;
+mod reading;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod start;

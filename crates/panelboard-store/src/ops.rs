@@ -89,12 +89,9 @@ impl Op {
             Self::Create(create) => (create.config.len(), create.key.as_ref()),
             Self::Append(append) => (append.body.len(), append.key.as_ref()),
             Self::Change(change) => (change.body.len(), change.key.as_ref()),
+            Self::Delete(delete) => (0, delete.key.as_ref()),
             Self::Save(snapshot) => (snapshot.bytes(), None),
-            Self::Delete(_)
-            | Self::Trim { .. }
-            | Self::Expire { .. }
-            | Self::Forget
-            | Self::Flush => (0, None),
+            Self::Trim { .. } | Self::Expire { .. } | Self::Forget | Self::Flush => (0, None),
         };
         OVERHEAD + body + key.map_or(0, Idempotency::bytes)
     }

@@ -1,8 +1,11 @@
 //! What does a reader get at once? A bounded part, and from where to go on.
 
+use std::time::SystemTime;
+
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
+    clock::from_micros,
     error::ReadError,
     fold::Item,
     ids::{Epoch, Lsn, SessionId, Tag},
@@ -157,6 +160,8 @@ pub struct Answered {
     pub epoch: Epoch,
     /// The session's tag after the write.
     pub tag: Tag,
+    /// When it was made: of a create, when the session was.
+    pub made: SystemTime,
 }
 
 pub(crate) fn session(connection: &Connection, id: &SessionId) -> Result<Session, ReadError> {
@@ -282,7 +287,7 @@ pub(crate) fn answered(
     key: &str,
     oldest: u64,
 ) -> Result<Option<Answered>, ReadError> {
-    let sql = "SELECT fingerprint, answer, lsn, epoch, era, seq FROM idempotency \
+    let sql = "SELECT fingerprint, answer, lsn, epoch, era, seq, made FROM idempotency \
                WHERE scope = ?1 AND key = ?2 AND made >= ?3";
     let mut find = connection.prepare_cached(sql)?;
     let found = find.query_row(rusqlite::params![scope, key, oldest], |row| {
@@ -292,6 +297,7 @@ pub(crate) fn answered(
             lsn: Lsn(row.get(2)?),
             epoch: Epoch(row.get(3)?),
             tag: Tag { era: row.get(4)?, seq: row.get(5)? },
+            made: from_micros(row.get(6)?),
         })
     });
     Ok(found.optional()?)

@@ -6,7 +6,7 @@ use std::{fmt, pin::Pin};
 
 pub use memory::MemoryJournal;
 
-use crate::session::{Record, SessionId};
+use crate::session::{IdempotencyKey, Record, SessionId};
 
 /// A place in a journal: everything at or below it was handed over before.
 ///
@@ -51,6 +51,17 @@ pub trait Journal: Send + Sync + fmt::Debug + 'static {
     /// What comes beyond that are the ends of runs that were accepted, and the commands of threads
     /// that asked at the same moment.
     fn append(&self, records: Vec<Record>) -> Lsn;
+
+    /// As [`append`](Self::append), of a command that a client has named
+    /// ([`Sessions::keyed`](crate::Sessions::keyed)): a journal that keeps keys keeps this one with
+    /// the last of the records, so that after a crash both are there or neither is. Before the last
+    /// of them the command has not been done: it may be done again.
+    ///
+    /// A journal that has not been told how forgets the key, and nothing else.
+    fn append_keyed(&self, records: Vec<Record>, key: IdempotencyKey) -> Lsn {
+        drop(key);
+        self.append(records)
+    }
 
     /// Whether clients' commands are to be taken: it is neither full nor has it failed.
     fn has_room(&self) -> bool;

@@ -124,6 +124,6 @@ pub use session::{
     Stopped, Submission, Submitted, Tag, WriteRefused, Written,
 };
 pub use sessions::{
-    Body, Drained, Failure, NoRuntime, RunContext, Sessions, SessionsBuilder, SessionsStats, Steer,
-    Unavailable,
+    Body, Drained, Failure, Keyed, NoRuntime, RunContext, Sessions, SessionsBuilder, SessionsStats,
+    Steer, Unavailable,
 };

@@ -5,11 +5,13 @@ mod cell;
 mod context;
 mod drain;
 mod drive;
+mod keyed;
 mod registry;
 mod stats;
 mod task;
+mod unavailable;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -18,12 +20,14 @@ pub(crate) use cell::Cell;
 pub use context::{Body, Failure, RunContext, Steer};
 pub use drain::Drained;
 use drive::Shared;
+pub use keyed::Keyed;
 pub(crate) use registry::Registry;
 
 pub use stats::SessionsStats;
+pub use unavailable::Unavailable;
 
 use crate::{
-    guarded::{Contention, LockError},
+    guarded::Contention,
     session::{
         AnswerRefused, CancelMode, ClearMode, ClearRefused, Cleared, Command, ConnId,
         IdempotencyKey, Refused, Reply, RequestId, RunId, RunStatus, SessionId, SessionView,
@@ -135,7 +139,7 @@ impl Sessions {
         run: Option<RunId>,
         mode: CancelMode,
     ) -> Result<Stopped, Unavailable> {
-        self.stop(id, Command::Cancel { run, mode, rollback: false }).await
+        self.keyed(None).cancel(id, run, mode).await
     }
 
     /// As [`cancel`](Self::cancel), and what the run wrote is taken back at its end.
@@ -160,14 +164,7 @@ impl Sessions {
         run: Option<RunId>,
         mode: CancelMode,
     ) -> Result<Stopped, Unavailable> {
-        self.stop(id, Command::Cancel { run, mode, rollback: true }).await
-    }
-
-    async fn stop(&self, id: &SessionId, command: Command) -> Result<Stopped, Unavailable> {
-        match self.ask(id, command).await? {
-            Reply::Cancelled(stopped) => Ok(stopped),
-            other => Err(Unavailable::of(&other)),
-        }
+        self.keyed(None).cancel_and_roll_back(id, run, mode).await
     }
 
     /// Answers the question that a run has asked.
@@ -220,12 +217,7 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn clear(&self, id: &SessionId, mode: ClearMode) -> Result<Cleared, ClearRefused> {
-        match self.ask(id, Command::Clear(mode)).await {
-            Ok(Reply::Cleared(cleared)) => Ok(cleared),
-            Ok(Reply::ClearRefused(why)) => Err(why),
-            Ok(other) => Err(ClearRefused::Unavailable(Unavailable::of(&other))),
-            Err(why) => Err(ClearRefused::Unavailable(why)),
-        }
+        self.keyed(None).clear(id, mode).await
     }
 
     /// Writes beside the runs, whatever else happens: it needs no precondition.
@@ -249,7 +241,7 @@ impl Sessions {
         name: &str,
         body: impl Into<Bytes>,
     ) -> Result<Written, WriteRefused> {
-        self.write(id, name, body.into(), None).await
+        self.keyed(None).note(id, name, body).await
     }
 
     /// Replaces the memory that `tag` names, if that is the memory that there is.
@@ -277,22 +269,7 @@ impl Sessions {
         name: &str,
         body: impl Into<Bytes>,
     ) -> Result<Written, WriteRefused> {
-        self.write(id, name, body.into(), Some(tag)).await
-    }
-
-    async fn write(
-        &self,
-        id: &SessionId,
-        name: &str,
-        body: Bytes,
-        replaces: Option<Tag>,
-    ) -> Result<Written, WriteRefused> {
-        match self.ask(id, Command::Write { name: name.into(), body, replaces }).await {
-            Ok(Reply::Written(written)) => Ok(written),
-            Ok(Reply::WriteRefused(why)) => Err(why),
-            Ok(other) => Err(WriteRefused::Unavailable(Unavailable::of(&other))),
-            Err(why) => Err(WriteRefused::Unavailable(why)),
-        }
+        self.keyed(None).replace(id, tag, name, body).await
     }
 
     /// Counts a connection as one of the session's. No run is touched.
@@ -359,9 +336,42 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn view(&self, id: &SessionId) -> Result<SessionView, Unavailable> {
-        let (view, at) = self.shared.look(id, |state| state.view()).await?;
+        self.look(id, Clone::clone).await
+    }
+
+    /// Looks at a session and at what is kept beside it as of one instant: what `look` sees while it
+    /// runs is what the records up to the view's head have left, since the journal gets them under
+    /// the same lock. Answered when that is durable.
+    ///
+    /// `look` runs under the session's lock: it is short, waits for nothing, and asks nothing of
+    /// these sessions.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{MemoryJournal, SessionId, Sessions};
+    /// use std::sync::Arc;
+    /// let journal = Arc::new(MemoryJournal::new());
+    /// let built = Sessions::builder().journal(Arc::clone(&journal) as Arc<_>);
+    /// let sessions = built.build(|_, input| async move { Ok(input) })?;
+    /// let chat = SessionId::new("chat-1")?;
+    /// sessions.note(&chat, "title", "On breakers").await?;
+    /// let look = sessions.look(&chat, |view| (view.head, journal.records(&chat).len()));
+    /// assert_eq!(look.await?, (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn look<R>(
+        &self,
+        id: &SessionId,
+        look: impl Fn(&SessionView) -> R,
+    ) -> Result<R, Unavailable> {
+        let (seen, at) = self.shared.look(id, |state| look(&state.view())).await?;
         self.shared.kept(at).await?;
-        Ok(view)
+        Ok(seen)
     }
 
     /// Where a run is; `None` if there is none of that number, or it ended too long ago.
@@ -574,64 +584,17 @@ impl Sessions {
 
     /// A command of a client: done, and answered when it is durable.
     async fn ask(&self, id: &SessionId, command: Command) -> Result<Reply, Unavailable> {
-        let (reply, at) = self.shared.command(id, command).await?;
+        self.ask_keyed(id, command, None).await
+    }
+
+    async fn ask_keyed(
+        &self,
+        id: &SessionId,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Unavailable> {
+        let (reply, at) = self.shared.command(id, command, key).await?;
         self.shared.kept(at).await?;
         Ok(reply)
     }
 }
-
-/// Why a session can't take a command now. Nothing was done, but for [`NotKept`](Self::NotKept).
-///
-/// ```
-/// use panelboard_tasks::{LockError, Unavailable};
-/// let why = Unavailable::Lock(LockError::Timeout);
-/// assert_eq!(why.to_string(), "the session: the lock was held for too long by somebody else");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Unavailable {
-    /// Its lock was not to be had.
-    Lock(LockError),
-    /// The program stops.
-    ShuttingDown,
-    /// It belongs to another process.
-    Moved,
-    /// As many tasks were given up, and have not ended, as may be.
-    TooManyZombies,
-    /// As many sessions are in memory as may be.
-    TooManySessions,
-    /// As many are connected to it as may be.
-    TooManyConnections,
-    /// The journal takes no more for now.
-    JournalFull,
-    /// It was done, and the journal has failed: it may not survive.
-    NotKept,
-    /// There is a log of it that can't be read.
-    Unreadable,
-}
-
-impl Unavailable {
-    /// Of a reply that none of its command's own is.
-    fn of(reply: &Reply) -> Self {
-        debug_assert_eq!(*reply, Reply::Moved, "each command has its own replies");
-        Self::Moved
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lock(why) => return write!(f, "the session: {why}"),
-            Self::ShuttingDown => "the program stops and takes no new runs",
-            Self::Moved => "the session belongs to another process",
-            Self::TooManyZombies => "too many tasks were given up and have not ended",
-            Self::TooManySessions => "as many sessions are in memory as may be",
-            Self::TooManyConnections => "as many are connected to the session as may be",
-            Self::JournalFull => "the journal takes no more for now",
-            Self::NotKept => "the journal has failed: what was done may not survive",
-            Self::Unreadable => "the session's log can't be read",
-        })
-    }
-}
-
-impl std::error::Error for Unavailable {}

@@ -7,7 +7,7 @@ use super::{Fault, Group, Kind};
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
-    BREAKER.iter().chain(SESSIONS).chain(STORE)
+    BREAKER.iter().chain(SESSIONS).chain(STORE).chain(SERVER)
 }
 
 /// The faults of the breakers: name, invariant, what runs the test, the test's whole path.
@@ -436,6 +436,22 @@ const STORE: &[Fault] = &[
     ),
 ];
 
+/// The faults of the server, where sessions and the store meet.
+const SERVER: &[Fault] = &[
+    served(
+        "key-answer-apart",
+        "S-24",
+        Kind::Unit,
+        "sessions::tests::again::s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once",
+    ),
+    served(
+        "shown-in-two-looks",
+        "S10",
+        Kind::Unit,
+        "sessions::tests::a_session_is_shown_as_it_was_at_one_instant",
+    ),
+];
+
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {
     Fault { name, invariant, group: Group::Breaker, kind, test }
 }
@@ -456,4 +472,13 @@ const fn kept(
     test: &'static str,
 ) -> Fault {
     Fault { group: Group::Store, ..row(name, invariant, kind, test) }
+}
+
+const fn served(
+    name: &'static str,
+    invariant: &'static str,
+    kind: Kind,
+    test: &'static str,
+) -> Fault {
+    Fault { group: Group::Server, ..row(name, invariant, kind, test) }
 }

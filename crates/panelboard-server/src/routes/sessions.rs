@@ -14,7 +14,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderMap, StatusCode};
-use panelboard_tasks::{ClearMode, SessionId};
+use panelboard_tasks::ClearMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,7 +25,6 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
-use crate::sessions::once::CommandKey;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -133,18 +132,8 @@ pub(super) async fn make(
 ) -> Result<Response, Error> {
     let NewSession { id, metadata } = read(&app, body).await?;
     let metadata = Value::Object(metadata.unwrap_or_default());
-    let said = metadata.to_string();
-    let command = ["make", id.as_deref().unwrap_or_default(), &said];
-    let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let asked = id.clone().unwrap_or_else(random);
-    let asked = SessionId::new(&asked).map_err(|_| Trouble::BadSessionId)?;
-    let service = Arc::clone(&app.service);
-    let work = async move {
-        let new = service.make(&asked, &metadata).await?;
-        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok((status, service.show(&asked).await?))
-    };
-    let (status, told) = once(&app, None, &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.make_once(id, metadata, key.as_deref()).await?;
     let id = told["id"].as_str().unwrap_or_default();
     let place = format!("/v1/sessions/{}", named::segment(id));
     Ok((status, [(LOCATION, place)], Json(told)).into_response())
@@ -197,20 +186,22 @@ pub(super) struct HowToDelete {
 /// Ends all that runs and waits in a session, and removes it.
 #[utoipa::path(delete, path = "/v1/sessions/{session}", tag = "sessions",
     params(("session" = String, Path), ("mode" = Option<String>, Query,
-        description = "`cancel`, or `if_idle`")),
+        description = "`cancel`, or `if_idle`"), ("idempotency-key" = Option<String>, Header)),
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Named(id): Named,
     how: Result<Query<HowToDelete>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
     let mode = match query(how)?.mode.as_deref() {
         None | Some("cancel") => ClearMode::CancelAndClear,
         Some("if_idle") => ClearMode::IfIdle,
         Some(_) => return Err(bad("`mode` must be `cancel` or `if_idle`".to_owned())),
     };
-    app.service.delete(&id, mode).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let key = idempotency_key(&headers)?;
+    let (status, _) = app.service.delete_once(&id, mode, key.as_deref()).await?;
+    Ok(status)
 }
 
 /// What to do with a run that has the slot.
@@ -253,35 +244,9 @@ pub(super) async fn clear(
     body: Body,
 ) -> Result<Response, Error> {
     let Clear { mode } = read(&app, body).await?;
-    let (service, on) = (Arc::clone(&app.service), id.clone());
-    let work = async move {
-        let cleared = service.clear(&on, mode.into()).await?;
-        Ok((StatusCode::OK, json!({ "era": cleared.era, "seq": cleared.seq })))
-    };
-    let command = ["clear", &format!("{mode:?}")];
-    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.clear_once(&id, mode.into(), key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
-}
-
-/// Does what has a key once, and answers the same to whoever sends it again. It goes on to its end
-/// when the client leaves, so that the key is kept with what was done.
-pub(super) async fn once(
-    app: &Arc<App>,
-    id: Option<&SessionId>,
-    headers: &HeaderMap,
-    command: &[&str],
-    work: impl Future<Output = Result<(StatusCode, Value), Trouble>> + Send + 'static,
-) -> Result<(StatusCode, Value), Error> {
-    let Some(key) = idempotency_key(headers)? else { return Ok(work.await?) };
-    let key = CommandKey::new(&key, command)?;
-    let (service, id) = (Arc::clone(&app.service), id.cloned());
-    let done = tokio::spawn(async move {
-        let work = async { work.await.map(|(status, told)| (status.as_u16(), told)) };
-        service.once(id.as_ref(), key, work).await
-    });
-    // Only a panic ends it otherwise, and that has been told.
-    let (status, told) = done.await.map_err(|_| Trouble::StoreFailed)??;
-    Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), told))
 }
 
 /// Who waits for the slot.

@@ -10,7 +10,7 @@
 //! | a clear | the step's record | the store's, which removes what was said before |
 //! | replace, rollback | the step's record | an event to the store |
 //! | keys of runs and answers | the records that they stand in | the store's own are not used |
-//! | keys of other commands | the store's own | known to nobody else |
+//! | keys of other commands | the store's own, in the record's transaction | known to nobody else |
 //! | the term | the store's | the sessions are given it |
 //!
 //! The store's rollback would take what others said meanwhile, the step's takes what the run said.
@@ -23,19 +23,21 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use panelboard_store::{
-    Append, Change, Create, Delete, FailureKind, Idempotency, MAX_PAGE, Owner, ReadError, Receipt,
-    Refusal, Store, SubmitError, Tag, WriteError,
+    Append, Change, Create, Delete, Epoch, FailureKind, Idempotency, Outcome, Owner, Receipt,
+    Refusal, Store, SubmitError, Tag, WriteError, Written,
 };
 use panelboard_tasks::{
-    BoxFuture, Ended, Epoch, Event, Fence, Histogram, History, HistoryError, Hub, HubLimits,
-    Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
+    BoxFuture, Ended, Event, Fence, Histogram, Hub, HubLimits, IdempotencyKey, Journal, Kind, Lsn,
+    NotKept, Record, SessionId, Unreadable,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::book::{Book, End, Said, Taken, Title, locked};
-use super::stored::{self, Again, Beside};
+use super::book::{Book, End, Said, Taken, locked};
+use super::reading::{Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
+use super::{once, stored};
 use crate::clock::{rfc3339_micros, wall};
+use crate::fault;
 
 /// Writes that may wait for the disk before clients are told to come back. The store takes more,
 /// for the ends of runs that were accepted.
@@ -69,13 +71,13 @@ pub(crate) struct Keeper {
 
 /// Sessions in memory.
 #[derive(Debug, Default)]
-struct Books {
+pub(super) struct Books {
     /// Held for one operation of the map.
     map: Mutex<HashMap<SessionId, Arc<Book>>>,
 }
 
 impl Books {
-    fn get(&self, id: &SessionId) -> Option<Arc<Book>> {
+    pub(super) fn get(&self, id: &SessionId) -> Option<Arc<Book>> {
         locked(&self.map).get(id).cloned()
     }
 }
@@ -105,28 +107,10 @@ struct Of {
     ends: Option<Arc<str>>,
 }
 
-/// What was answered to a key, and to what.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) digest: Vec<u8>,
-    pub(crate) answer: Vec<u8>,
-}
-
-/// Why a session can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoSession {
-    /// There is none of this name.
-    Absent,
-    /// There is one, and what is kept of it can't be read.
-    Unreadable,
-    /// The store itself does not answer.
-    Failed(End),
-}
-
 /// What came of making a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
-    New,
+    New(Epoch),
     /// It was there, with the same metadata.
     Same,
     /// It was there, with other metadata.
@@ -162,7 +146,7 @@ impl Keeper {
             let mut kept = Ok(());
             for receipt in receipts {
                 let end = match receipt {
-                    Ok(receipt) => receipt.await.map(drop).map_err(|why| end_of(&why)),
+                    Ok(receipt) => done(receipt.await),
                     Err(why) => Err(why),
                 };
                 kept = kept.and(end);
@@ -258,14 +242,25 @@ impl Keeper {
         }
     }
 
-    /// Makes a session durable.
-    pub(crate) async fn make(&self, id: &SessionId, metadata: &Value) -> Result<Made, End> {
+    /// Makes a session durable, and its key if it is new.
+    pub(crate) async fn make(
+        &self,
+        id: &SessionId,
+        metadata: &Value,
+        key: Option<Idempotency>,
+    ) -> Result<Made, End> {
         let create = Create::new(&main(id), json!({ "metadata": metadata }).to_string());
-        let receipt = self.store.create(create.map_err(|_| End::NotKept)?);
-        let receipt = receipt.map_err(|why| no_place(&why))?;
+        let mut create = create.map_err(|_| End::NotKept)?;
+        if let Some(key) = key {
+            create = create.key(key.only_new());
+        }
+        let receipt = self.store.create(create).map_err(|why| no_place(&why))?;
         match receipt.await {
-            Ok(written) if written.outcome == panelboard_store::Outcome::Same => Ok(Made::Same),
-            Ok(_) => Ok(Made::New),
+            Ok(written) => match written.outcome {
+                Outcome::New => Ok(Made::New(written.epoch)),
+                Outcome::Same => Ok(Made::Same),
+                _ => Err(End::NotKept),
+            },
             Err(WriteError::Refused(Refusal::Exists)) => Ok(Made::Other),
             Err(why) => Err(end_of(&why)),
         }
@@ -294,47 +289,45 @@ impl Keeper {
     }
 
     /// What was answered to a key.
-    pub(crate) async fn answered(&self, scope: &str, key: &str) -> Result<Option<Answered>, End> {
+    pub(crate) async fn answered(
+        &self,
+        scope: &str,
+        key: &str,
+    ) -> Result<Option<panelboard_store::Answered>, End> {
         let (store, scope, key) = (self.store.clone(), scope.to_owned(), key.to_owned());
         let found = blocking(move || store.answered(&scope, &key)).await;
-        let found = found.map_err(|_| End::NotKept)?.map_err(|_| End::NotKept)?;
-        Ok(found.map(|known| Answered { digest: known.fingerprint, answer: known.answer }))
+        found.map_err(|_| End::NotKept)?.map_err(|_| End::NotKept)
     }
 
     /// Keeps what was answered to a key, beside a session that is there.
-    pub(crate) async fn keep_answer(
-        &self,
-        id: &SessionId,
-        scope: &str,
-        key: &str,
-        digest: &[u8],
-        answer: &str,
-    ) -> Result<(), End> {
+    pub(crate) async fn keep_answer(&self, id: &SessionId, key: Idempotency) -> Result<(), End> {
         let session = self.find(id).await.map_err(|_| End::NotKept)?;
-        let key = Idempotency::new(scope, key, digest, answer).map_err(|_| End::NotKept)?;
         // The same session once more: that changes nothing, and has the key in its transaction.
         let same = Create::new(&main(id), session.config).map_err(|_| End::NotKept)?.key(key);
         let receipt = self.store.create(same).map_err(|why| no_place(&why))?;
         receipt.await.map(drop).map_err(|why| end_of(&why))
     }
 
-    /// Removes a session from the store.
-    pub(crate) async fn delete(&self, id: &SessionId) -> Result<(), End> {
-        for name in [main(id), left(id)] {
-            let receipt = self.store.delete(Delete::new(&name)).map_err(|why| no_place(&why))?;
-            match receipt.await {
-                Ok(_) | Err(WriteError::Refused(Refusal::Absent | Refusal::Deleted)) => {}
-                Err(why) => return Err(end_of(&why)),
-            }
+    /// Removes a session from the store, with what is left of its cleared eras; keeps the key of
+    /// who wanted that.
+    pub(crate) async fn delete(&self, id: &SessionId, key: Option<Idempotency>) -> Result<(), End> {
+        let mut delete = Delete::new(&main(id)).with(&left(id));
+        if let Some(key) = key {
+            delete = delete.key(key);
         }
-        Ok(())
+        let receipt = self.store.delete(delete).map_err(|why| no_place(&why))?;
+        match receipt.await {
+            Ok(_) | Err(WriteError::Refused(Refusal::Absent | Refusal::Deleted)) => Ok(()),
+            Err(why) => Err(end_of(&why)),
+        }
     }
 
-    /// Gives a record to the store; what it must be refused for is told by the pump.
+    /// Gives a record to the store, with the key by which its command is known; what it must be
+    /// refused for is told by the pump.
     fn submit(
         &self,
         book: &Book,
-        record: &Record,
+        (record, key): (&Record, Option<Idempotency>),
         at: &str,
         taken: &Taken,
         left: &[stored::Left],
@@ -342,12 +335,15 @@ impl Keeper {
         let id = main(&book.id);
         let owner =
             Owner { term: record.term, fence: record.fence.0.saturating_add(book.fence_base) };
-        let epoch: panelboard_store::Epoch =
-            book.epoch.as_str().parse().unwrap_or(panelboard_store::Epoch(0));
+        let epoch: Epoch = book.epoch.as_str().parse().unwrap_or(Epoch(0));
         if record.kind != Kind::Cleared {
             let json = stored::write(record, at, &taken.data);
             let append = Append::event(&id, &taken.event.name, json)
                 .map(|append| append.owner(owner).epoch(epoch).seq(record.seq));
+            let append = append.map(|append| match key {
+                Some(key) => append.key(key),
+                None => append,
+            });
             let receipt = append.map_err(|_| End::NotKept);
             return vec![
                 receipt.and_then(|it| self.store.append(it).map_err(|why| no_place(&why))),
@@ -355,7 +351,10 @@ impl Keeper {
         }
         let mut receipts = self.keep_what_is_left(book, left);
         let before = Tag { era: record.era.saturating_sub(1), seq: record.seq.saturating_sub(1) };
-        let clear = Change::clear(&id, before).owner(owner).epoch(epoch);
+        let mut clear = Change::clear(&id, before).owner(owner).epoch(epoch);
+        if let Some(key) = key {
+            clear = clear.key(key);
+        }
         receipts.push(self.store.change(clear).map_err(|why| no_place(&why)));
         receipts
     }
@@ -382,91 +381,9 @@ impl Keeper {
     }
 }
 
-/// Reads what is kept. Waits for the disk: not for the runtime's own threads.
-#[derive(Clone, Debug)]
-struct Reading {
-    store: Store,
-    ring: usize,
-}
-
-impl Reading {
-    /// Reads a session: a book of it, its newest events, and its records for the sessions to take
-    /// up.
-    fn read(&self, id: &SessionId) -> Result<(Book, Vec<Event>, Vec<Record>), NoSession> {
-        let session = self.store.session(&main(id)).map_err(|why| no_session(&why))?;
-        let records = self.read_log(&main(id))?;
-        let ours = session.owner.term == self.store.term() && records.is_empty();
-        let title = Title {
-            id: id.clone(),
-            epoch: Epoch::new(&session.epoch.to_string()),
-            created: rfc3339_micros(session.created),
-            metadata: metadata(&session.config),
-            fence_base: if ours { session.owner.fence } else { 0 },
-        };
-        let book = Book::new(title);
-        let first = records.first().map_or(u64::MAX, |record| record.seq);
-        let mut all = self.read_left(id, first)?;
-        book.with_fold(|fold| {
-            for Again { record, at } in &all {
-                fold.apply(record, at);
-            }
-        });
-        for record in &records {
-            let again = again(id, record).map_err(|why| unreadable(id, &why))?;
-            book.restore(&again.record, &again.at);
-            all.push(again);
-        }
-        let newest = &records[records.len().saturating_sub(self.ring)..];
-        let events = newest.iter().map(|record| event(&book, record)).collect::<Result<_, _>>()?;
-        Ok((book, events, all.into_iter().map(|again| again.record).collect()))
-    }
-
-    /// All that there is of a log.
-    fn read_log(
-        &self,
-        id: &panelboard_store::SessionId,
-    ) -> Result<Vec<panelboard_store::Record>, NoSession> {
-        let mut all = Vec::new();
-        let mut after = 0;
-        loop {
-            match self.store.log(id, after, MAX_PAGE) {
-                Ok(page) => {
-                    after = page.records.last().map_or(after, |record| record.seq);
-                    all.extend(page.records);
-                    if !page.more {
-                        return Ok(all);
-                    }
-                }
-                Err(ReadError::Gone { earliest }) if all.is_empty() && earliest > after => {
-                    after = earliest;
-                }
-                Err(why) => return Err(no_session(&why)),
-            }
-        }
-    }
-
-    /// What is left of eras that were cleared: what is before the record `first`.
-    fn read_left(&self, id: &SessionId, first: u64) -> Result<Vec<Again>, NoSession> {
-        let pieces = match self.read_log(&left(id)) {
-            Ok(pieces) => pieces,
-            Err(NoSession::Absent) => return Ok(Vec::new()),
-            Err(why) => return Err(why),
-        };
-        let mut all = Vec::new();
-        for piece in pieces {
-            let records: Vec<Value> = serde_json::from_str(&piece.body)
-                .map_err(|why| unreadable(id, &why.to_string()))?;
-            for record in records {
-                all.push(stored::left_again(id, &record).map_err(|why| unreadable(id, &why))?);
-            }
-        }
-        all.retain(|again| again.record.seq < first);
-        Ok(all)
-    }
-}
-
-impl Journal for Keeper {
-    fn append(&self, records: Vec<Record>) -> Lsn {
+impl Keeper {
+    /// Takes the records of one step; `key` is that of the last of them.
+    fn take(&self, records: &[Record], key: Option<&IdempotencyKey>) -> Lsn {
         let Some(last) = records.last() else { return Lsn(locked(&self.line).last) };
         let Some(book) = self.book(&last.session) else {
             // It can't be: who writes has read, and who has read has a book.
@@ -480,9 +397,10 @@ impl Journal for Keeper {
         };
         let now = wall();
         let at = rfc3339_micros(now);
+        let by = last.seq;
         let mut last = 0;
         let mut writing = book.write();
-        for record in &records {
+        for record in records {
             let taken = writing.take(record, &at);
             if let Kind::Starting { run } = record.kind {
                 locked(&self.queue_waits).record(writing.fold().waited(run, now));
@@ -492,7 +410,9 @@ impl Journal for Keeper {
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
-            let receipts = self.submit(&book, record, &at, &taken, &left);
+            let key = key.filter(|_| record.seq == by);
+            let key = key.and_then(|key| once::beside(&book, record, key));
+            let receipts = self.submit(&book, (record, key), &at, &taken, &left);
             let Taken { event, ends, .. } = taken;
             let of = Some(Of { book: Arc::clone(&book), fence: record.fence, event, ends });
             line.entries.push_back(Entry { at: last, of, receipts });
@@ -500,6 +420,16 @@ impl Journal for Keeper {
         writing.close(Lsn(last));
         self.news.notify_one();
         Lsn(last)
+    }
+}
+
+impl Journal for Keeper {
+    fn append(&self, records: Vec<Record>) -> Lsn {
+        self.take(&records, None)
+    }
+
+    fn append_keyed(&self, records: Vec<Record>, key: IdempotencyKey) -> Lsn {
+        self.take(&records, Some(&key).filter(|_| !fault::KEY_ANSWER_APART.planted()))
     }
 
     fn has_room(&self) -> bool {
@@ -540,122 +470,13 @@ impl Journal for Keeper {
     }
 }
 
-/// The logs of the sessions in memory, as the store has them.
-#[derive(Debug)]
-struct Logs {
-    store: Store,
-    books: Arc<Books>,
-}
-
-impl History for Logs {
-    fn span<'a>(
-        &'a self,
-        session: &'a SessionId,
-    ) -> BoxFuture<'a, Result<(Epoch, u64, u64), HistoryError>> {
-        Box::pin(async move {
-            let book = self.books.get(session).ok_or(HistoryError)?;
-            // Not what the store has written, but what it has said that it keeps.
-            let (store, head) = (self.store.clone(), book.head());
-            let id = main(session);
-            let earliest = blocking(move || match store.log(&id, 0, 1) {
-                Ok(_) => Ok(0),
-                Err(ReadError::Gone { earliest }) => Ok(earliest),
-                Err(_) => Err(HistoryError),
-            });
-            let earliest = earliest.await.map_err(|_| HistoryError)??;
-            Ok((book.epoch.clone(), earliest + 1, head))
-        })
-    }
-
-    fn page<'a>(
-        &'a self,
-        session: &'a SessionId,
-        epoch: &'a Epoch,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>> {
-        let (store, id, epoch) = (self.store.clone(), session.clone(), epoch.clone());
-        let read = move || match store.log(&main(&id), after, limit) {
-            Ok(page) if page.epoch.to_string() != epoch.as_str() => Ok(Vec::new()),
-            Ok(page) => {
-                let events = page.records.iter().map(|record| stored::event(&id, &epoch, record));
-                events.collect::<Result<_, _>>().map_err(|why| unreadable(&id, &why))
-            }
-            Err(
-                ReadError::Gone { .. }
-                | ReadError::Ahead { .. }
-                | ReadError::Absent
-                | ReadError::Deleted,
-            ) => Ok(Vec::new()),
-            Err(why) => Err(no_session(&why)),
-        };
-        Box::pin(async move {
-            let page = blocking(read).await.and_then(|page| page);
-            page.map_err(|_| HistoryError)
-        })
-    }
-}
-
-fn event(book: &Book, record: &panelboard_store::Record) -> Result<Event, NoSession> {
-    let event = stored::event(&book.id, &book.epoch, record);
-    event.map_err(|why| unreadable(&book.id, &why))
-}
-
-fn again(id: &SessionId, record: &panelboard_store::Record) -> Result<Again, String> {
-    let (seq, era) = (record.seq, record.era);
-    let Owner { term, fence } = record.owner;
-    if record.effect == panelboard_store::Effect::Clear {
-        let (session, fence, body) = (id.clone(), Fence(fence), bytes::Bytes::new());
-        let record2 = Record { session, seq, term, fence, era, kind: Kind::Cleared, body };
-        let at = rfc3339_micros(record.made);
-        return Ok(Again { record: record2, at });
-    }
-    stored::read(id, Beside { seq, term, fence, era }, &record.body)
-}
-
-const MAIN: &str = "s:";
-const LEFT: &str = "r:";
-
-/// Where the store has a session's log.
-fn main(id: &SessionId) -> panelboard_store::SessionId {
-    named(MAIN, id)
-}
-
-/// Where it has what is left of its cleared eras.
-fn left(id: &SessionId) -> panelboard_store::SessionId {
-    named(LEFT, id)
-}
-
-fn named(prefix: &str, id: &SessionId) -> panelboard_store::SessionId {
-    panelboard_store::SessionId::new(&format!("{prefix}{id}"))
-        .expect("256 bytes and a prefix are an id of the store")
-}
-
-fn metadata(config: &str) -> Value {
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
-    match config.get("metadata") {
-        Some(metadata) => metadata.clone(),
-        None => json!({}),
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, NoSession> {
-    // Only a panic in it, or the end of the runtime.
-    tokio::task::spawn_blocking(read).await.map_err(|_| NoSession::Failed(End::NotKept))
-}
-
-fn unreadable(id: &SessionId, why: &str) -> NoSession {
-    tracing::error!(session = %id, why, "a session's log is not what was written");
-    NoSession::Unreadable
-}
-
-fn no_session(why: &ReadError) -> NoSession {
-    match why {
-        ReadError::Absent | ReadError::Deleted => NoSession::Absent,
-        ReadError::Failed(_) | ReadError::Busy => NoSession::Failed(End::NotKept),
-        _ => NoSession::Unreadable,
+/// Whether a record is kept. One whose key the store knows is not: the same command is, which was
+/// on its way when this one was taken, and the session must be read anew.
+fn done(written: Result<Written, WriteError>) -> Result<(), End> {
+    match written {
+        Ok(Written { outcome: Outcome::Replayed(_), .. }) => Err(End::NotKept),
+        Ok(_) => Ok(()),
+        Err(why) => Err(end_of(&why)),
     }
 }
 

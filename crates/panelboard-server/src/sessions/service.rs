@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use panelboard_llm::Gateway;
+use panelboard_store::Idempotency;
 use panelboard_tasks::{
     AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
     Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
-    RunStatus, SessionId, Sessions, Stopped, Submission, Submitted, Tag, Unavailable, Welcome,
-    WriteRefused, Written,
+    RunStatus, SessionId, SessionView, Sessions, Stopped, Submission, Submitted, Tag, Unavailable,
+    Welcome, WriteRefused, Written,
 };
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,9 +23,10 @@ use super::feed::Feed;
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Keeper, Made};
 use super::once::Flights;
+use super::reading::NoSession;
 use super::trouble::Trouble;
 use super::{shown, words};
-use crate::config;
+use crate::{config, fault};
 
 /// Bytes of a session's memory; beyond, no input is taken until it is cleared or replaced.
 pub(crate) const MAX_MEMORY: usize = 16 << 20;
@@ -138,8 +140,8 @@ impl Service {
             }
             match self.keeper.find(id).await {
                 Ok(_) => {}
-                Err(super::keeper::NoSession::Absent) if make => {
-                    self.keeper.make(id, &json!({})).await.map_err(Trouble::ended)?;
+                Err(NoSession::Absent) if make => {
+                    self.keeper.make(id, &json!({}), None).await.map_err(Trouble::ended)?;
                 }
                 Err(why) => return Err(Trouble::no_session(why, id.as_str())),
             }
@@ -171,33 +173,52 @@ impl Service {
         gone
     }
 
-    /// Makes a session.
-    pub(crate) async fn make(&self, id: &SessionId, metadata: &Value) -> Result<bool, Trouble> {
+    /// Makes a session; what the store has of it, if it is new. The key is kept with it then.
+    pub(crate) async fn make(
+        &self,
+        id: &SessionId,
+        metadata: &Value,
+        key: Option<Idempotency>,
+    ) -> Result<Option<panelboard_store::Session>, Trouble> {
         if let Some(book) = self.keeper.book(id)
             && book.ended().is_some()
         {
             tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
         }
-        match self.keeper.make(id, metadata).await.map_err(Trouble::ended)? {
-            Made::New => Ok(true),
-            Made::Same => Ok(false),
-            Made::Other => Err(Trouble::ExistsDifferently { session: id.to_string() }),
+        let session = id.to_string();
+        match self.keeper.make(id, metadata, key).await.map_err(Trouble::ended)? {
+            Made::New(epoch) => {
+                let found = self.keeper.find(id).await;
+                let found = found.map_err(|why| Trouble::no_session(why, id.as_str()))?;
+                // Else somebody has deleted it and made another.
+                let this = Some(found).filter(|found| found.epoch == epoch);
+                this.map(Some).ok_or(Trouble::NoSuchSession { session })
+            }
+            Made::Same => Ok(None),
+            Made::Other => Err(Trouble::ExistsDifferently { session }),
         }
     }
 
-    /// Ends all that runs and waits in a session, and removes it.
-    pub(crate) async fn delete(&self, id: &SessionId, mode: ClearMode) -> Result<(), Trouble> {
+    /// Ends all that runs and waits in a session, and removes it. The key is kept with that.
+    pub(crate) async fn delete(
+        &self,
+        id: &SessionId,
+        mode: ClearMode,
+        key: Option<Idempotency>,
+    ) -> Result<(), Trouble> {
         let book = match self.book(id, false).await {
             Ok(book) => Some(book),
+            // That it was not there is what there is to keep.
+            Err(Trouble::NoSuchSession { .. }) if key.is_some() => None,
             Err(Trouble::NoSuchSession { .. }) => return Ok(()),
             // What can't be read can be removed all the same.
             Err(Trouble::Unreadable { .. }) => None,
             Err(why) => return Err(why),
         };
         if book.is_some() {
-            self.clear(id, mode).await?;
+            self.clear(id, mode, None).await?;
         }
-        self.keeper.delete(id).await.map_err(Trouble::ended)?;
+        self.keeper.delete(id, key).await.map_err(Trouble::ended)?;
         if let Some(book) = book {
             self.keeper.end(&book, End::Deleted);
             tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
@@ -281,8 +302,8 @@ impl Service {
         &self,
         id: &SessionId,
         run: Option<RunId>,
-        mode: CancelMode,
-        rollback: bool,
+        (mode, rollback): (CancelMode, bool),
+        key: Option<IdempotencyKey>,
     ) -> Result<(Option<RunId>, Stopped), Trouble> {
         let book = self.book(id, false).await?;
         let Some(run) = run.or_else(|| book.look(|fold| fold.active).0) else {
@@ -294,11 +315,12 @@ impl Service {
             return Err(Trouble::NoSuchRun { session, run });
         }
         let stopped = if rollback {
-            in_time(self.sessions.cancel_and_roll_back(id, Some(run), mode)).await?
+            let keyed = self.sessions.keyed(key);
+            in_time(keyed.cancel_and_roll_back(id, Some(run), mode)).await?
         } else if mode == CancelMode::Force {
-            in_time(self.force(id, run)).await?
+            in_time(self.force(id, run, key)).await?
         } else {
-            in_time(self.sessions.cancel(id, Some(run), mode)).await?
+            in_time(self.sessions.keyed(key).cancel(id, Some(run), mode)).await?
         };
         let mut stopped = stopped.map_err(|why| self.unavailable(why, &book))?;
         // The sessions forget an end after a while, the records do not.
@@ -308,8 +330,14 @@ impl Service {
 
     /// Tells a run to stop, and ends it a moment later if it does not: a task that is ended at once
     /// can't keep what it has said. Who asks again does not want to wait.
-    async fn force(&self, id: &SessionId, run: RunId) -> Result<Stopped, Unavailable> {
-        let stopped = self.sessions.cancel(id, Some(run), CancelMode::Graceful).await?;
+    async fn force(
+        &self,
+        id: &SessionId,
+        run: RunId,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Stopped, Unavailable> {
+        let keyed = self.sessions.keyed(key);
+        let stopped = keyed.cancel(id, Some(run), CancelMode::Graceful).await?;
         if stopped.status != Some(RunStatus::Stopping) {
             return Ok(stopped);
         }
@@ -353,9 +381,14 @@ impl Service {
         })
     }
 
-    pub(crate) async fn clear(&self, id: &SessionId, mode: ClearMode) -> Result<Cleared, Trouble> {
+    pub(crate) async fn clear(
+        &self,
+        id: &SessionId,
+        mode: ClearMode,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Cleared, Trouble> {
         let book = self.book(id, false).await?;
-        let cleared = in_time(self.sessions.clear(id, mode)).await?;
+        let cleared = in_time(self.sessions.keyed(key).clear(id, mode)).await?;
         cleared.map_err(|why| {
             if let panelboard_tasks::ClearRefused::Unavailable(why) = why {
                 return self.unavailable(why, &book);
@@ -367,7 +400,12 @@ impl Service {
     }
 
     /// Adds an item to the memory.
-    pub(crate) async fn note(&self, id: &SessionId, item: &NewItem) -> Result<Written, Trouble> {
+    pub(crate) async fn note(
+        &self,
+        id: &SessionId,
+        item: &NewItem,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Written, Trouble> {
         let book = self.book(id, true).await?;
         let limit = self.settings.max_input_bytes;
         if item.text.len() > limit {
@@ -376,7 +414,8 @@ impl Service {
         if book.look(|fold| fold.bytes).0.saturating_add(item.text.len()) > MAX_MEMORY {
             return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
         }
-        let written = in_time(self.sessions.note(id, "note", json!(item).to_string())).await?;
+        let note = self.sessions.keyed(key).note(id, "note", json!(item).to_string());
+        let written = in_time(note).await?;
         written.map_err(|why| self.write_refused(why, &book))
     }
 
@@ -384,12 +423,13 @@ impl Service {
     pub(crate) async fn replace(
         &self,
         id: &SessionId,
-        tag: Tag,
-        items: &[NewItem],
+        (tag, items): (Tag, &[NewItem]),
+        key: Option<IdempotencyKey>,
     ) -> Result<Written, Trouble> {
         let book = self.book(id, false).await?;
         let items = json!(items).to_string();
-        let written = in_time(self.sessions.replace(id, tag, "items", items)).await?;
+        let replace = self.sessions.keyed(key).replace(id, tag, "items", items);
+        let written = in_time(replace).await?;
         written.map_err(|why| self.write_refused(why, &book))
     }
 
@@ -418,12 +458,22 @@ impl Service {
         in_time(self.keeper.durable(at)).await?.map_err(|_| self.not_kept(book))
     }
 
-    /// The session as people see it.
+    /// The session as people see it: all of it at one instant, that of the session's step.
     pub(crate) async fn show(&self, id: &SessionId) -> Result<Value, Trouble> {
         let book = self.book(id, false).await?;
-        let view = in_time(self.sessions.view(id)).await?;
-        let view = view.map_err(|why| self.unavailable(why, &book))?;
-        self.seen(&book, |fold| shown::session(&book, fold, &view)).await
+        if fault::SHOWN_IN_TWO_LOOKS.planted() {
+            let view = in_time(self.sessions.view(id)).await?;
+            let view = view.map_err(|why| self.unavailable(why, &book))?;
+            return self.seen(&book, |fold| shown::session(&book, fold, &view)).await;
+        }
+        let look = |view: &SessionView| {
+            // Not the one of above, which may have been given up since: the one of this view.
+            let book = self.keeper.book(id)?;
+            Some(book.look(|fold| shown::session(&book, fold, view)).0)
+        };
+        let seen = in_time(self.sessions.look(id, look)).await?;
+        // While a session is in memory it has its book.
+        seen.map_err(|why| self.unavailable(why, &book))?.ok_or(Trouble::StoreFailed)
     }
 
     /// Waits until a run has ended.

@@ -1,6 +1,6 @@
 //! What do sessions, runs and memories look like in JSON?
 
-use panelboard_tasks::{RunView, SessionView, Stopped, Submitted};
+use panelboard_tasks::{RunView, SessionView, Stopped, Submitted, Written};
 use serde_json::{Map, Value, json};
 
 use super::book::Book;
@@ -19,6 +19,27 @@ pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
         "queue": fold.queue_json(),
         "connections": view.connections,
     })
+}
+
+/// A session as it is made.
+pub(crate) fn new_session(id: &str, made: (&str, &str), metadata: Value) -> Value {
+    let (created, epoch) = made;
+    json!({
+        "id": id,
+        "created": created,
+        "metadata": metadata,
+        "epoch": epoch,
+        "era": 0,
+        "head": 0,
+        "slot": { "state": "idle" },
+        "queue": [],
+        "connections": 0,
+    })
+}
+
+/// What a clear came to.
+pub(crate) fn cleared(era: u64, seq: u64) -> Value {
+    json!({ "era": era, "seq": seq })
 }
 
 /// Who has the slot.
@@ -114,6 +135,11 @@ pub(crate) fn stopped(run: Option<panelboard_tasks::RunId>, stopped: &Stopped) -
         None => "idle".into(),
     };
     shown
+}
+
+/// What a write to the memory came to.
+pub(crate) fn written(written: &Written) -> Value {
+    json!({ "seq": written.seq, "tag": written.tag.to_string() })
 }
 
 /// The memory, and who has the slot, at one place of the log.

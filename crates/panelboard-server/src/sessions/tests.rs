@@ -1,16 +1,20 @@
 //! Is nothing told before it is kept, and is a store that fails or hangs told as what it is?
 
+mod again;
+
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_llm::Gateway;
 use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
-use panelboard_tasks::{ConnId, SessionId};
+use panelboard_tasks::{ConnId, Policy, SessionId};
+use serde_json::json;
 
 use super::book::locked;
 use super::feed::Piece;
-use super::fold::{NewItem, Role};
-use super::service::Service;
+use super::fold::{Fold, NewItem, Role};
+use super::service::{Ask, Service};
 use super::start::assemble;
 use super::trouble::Trouble;
 use crate::config::{self, Environment, Source};
@@ -65,6 +69,23 @@ name = "fast"
 targets = ["a/m"]
 "#;
 
+/// Sessions over a store whose writer is led by `hook`.
+fn serve(
+    path: &Path,
+    config: &str,
+    hook: impl FnMut(Step, Moment) -> Verdict + Send + 'static,
+) -> Arc<Service> {
+    let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).upkeep(false);
+    let store = Store::open(path, settings.inject(hook)).expect("a store");
+    let config = config::parse(config, Source::BuiltIn, None, &Environment::empty());
+    let config = config.expect("a good configuration");
+    let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
+    let service = assemble(store, &config.sessions, &gateway);
+    let pump = Arc::clone(&service);
+    tokio::spawn(async move { pump.keeper.pump().await });
+    service
+}
+
 impl Rig {
     fn new() -> Self {
         let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
@@ -74,27 +95,19 @@ impl Rig {
             _ => Verdict::Go,
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).inject(hook);
-        let store = Store::open(folder.path().join("s.db"), settings).expect("a store");
-        let config = config::parse(CONFIG, Source::BuiltIn, None, &Environment::empty());
-        let config = config.expect("a good configuration");
-        let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
-        let service = assemble(store, &config.sessions, &gateway);
-        let pump = Arc::clone(&service);
-        tokio::spawn(async move { pump.keeper.pump().await });
+        let service = serve(&folder.path().join("s.db"), CONFIG, hook);
         Self { service, switch, _folder: folder }
     }
 
     async fn note(&self, id: &SessionId, text: &str) -> Result<u64, Trouble> {
         let item = NewItem { role: Role::Note, text: text.to_owned() };
-        self.service.note(id, &item).await.map(|written| written.seq)
+        self.service.note(id, &item, None).await.map(|written| written.seq)
     }
 
     async fn texts(&self, id: &SessionId) -> Result<Vec<String>, Trouble> {
         let book = self.service.book(id, false).await?;
-        let texts = |fold: &super::fold::Fold| {
-            fold.items.iter().map(|item| item.text.clone()).collect::<Vec<_>>()
-        };
+        let texts =
+            |fold: &Fold| fold.items.iter().map(|item| item.text.clone()).collect::<Vec<_>>();
         self.service.seen(&book, texts).await
     }
 }
@@ -134,6 +147,43 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_on_disk() {
     let told = feed.next().await;
     let Some(Ok(Piece::Events(events))) = told else { panic!("{told:?}") };
     assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
+}
+
+/// What is shown is decided while the disk hangs, and more is decided before it is shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_shown_as_it_was_at_one_instant() {
+    let rig = Arc::new(Rig::new());
+    let a = SessionId::new("a").expect("a name");
+    assert_eq!(rig.note(&a, "one").await, Ok(1));
+    rig.switch.turn(Disk::Hangs);
+    let note = tokio::spawn({
+        let (rig, a) = (Arc::clone(&rig), a.clone());
+        async move { rig.note(&a, "two").await }
+    });
+    let book = rig.service.book(&a, false).await.expect("it is there");
+    while book.look(|fold| fold.head).0 < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut show = std::pin::pin!(rig.service.show(&a));
+    // It has looked, and waits until that is kept.
+    assert_eq!(show.as_mut().now_or_never(), None);
+    let runs = ["hello", "and again"].map(|text| {
+        let (rig, a) = (Arc::clone(&rig), a.clone());
+        let on_conflict = Some(Policy::Enqueue);
+        let ask = Ask { text: text.to_owned(), on_conflict, ..Ask::default() };
+        tokio::spawn(async move { rig.service.submit(&a, ask).await.map(drop) })
+    });
+    while book.look(Fold::waiting).0 < 1 {
+        tokio::task::yield_now().await;
+    }
+    rig.switch.turn(Disk::Works);
+    let shown = show.await.expect("it is there");
+    let seen = ["era", "head", "slot", "queue"].map(|part| shown[part].clone());
+    assert_eq!(seen, [json!(0), json!(2), json!({ "state": "idle" }), json!([])]);
+    assert_eq!(note.await.expect("no panic"), Ok(2));
+    for run in runs {
+        assert_eq!(run.await.expect("no panic"), Ok(()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

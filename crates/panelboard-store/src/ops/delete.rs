@@ -1,6 +1,9 @@
 //! How does a session end?
 
-use crate::ids::{Epoch, Owner, SessionId};
+use crate::{
+    ids::{Epoch, Owner, SessionId},
+    ops::Idempotency,
+};
 
 /// Ends a session: from then on nobody reads it and no late write brings it back.
 ///
@@ -23,6 +26,8 @@ pub struct Delete {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
     pub(crate) epoch: Option<Epoch>,
+    pub(crate) with: Option<SessionId>,
+    pub(crate) key: Option<Idempotency>,
 }
 
 impl Delete {
@@ -37,7 +42,7 @@ impl Delete {
     /// ```
     #[must_use]
     pub fn new(id: &SessionId) -> Self {
-        Self { id: id.clone(), owner: None, epoch: None }
+        Self { id: id.clone(), owner: None, epoch: None, with: None, key: None }
     }
 
     /// Refused if a later owner has written; and every earlier one is from now on.
@@ -67,6 +72,45 @@ impl Delete {
     #[must_use]
     pub fn epoch(mut self, epoch: Epoch) -> Self {
         self.epoch = Some(epoch);
+        self
+    }
+
+    /// Another session that ends in the same transaction, if it is there: one that is of no use
+    /// without the first.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Create, Delete, ReadError, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let (id, notes) = (SessionId::new("a")?, SessionId::new("a/notes")?);
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// store.create(Create::new(&notes, "{}")?)?;
+    /// let delete = Delete::new(&id).with(&notes);
+    /// store.delete(delete)?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert_eq!(store.session(&notes).unwrap_err(), ReadError::Deleted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with(mut self, other: &SessionId) -> Self {
+        self.with = Some(other.clone());
+        self
+    }
+
+    /// At most once under this key: what is created anew under the session's name is safe from a
+    /// repetition. With a key, a session that is not there is deleted already, so that this is
+    /// known of the key.
+    ///
+    /// ```
+    /// use panelboard_store::{Delete, Idempotency, SessionId};
+    ///
+    /// let key = Idempotency::new("team-a DELETE a", "k1", "", "deleted")?;
+    /// let delete = Delete::new(&SessionId::new("a")?).key(key);
+    /// # drop(delete);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn key(mut self, key: Idempotency) -> Self {
+        self.key = Some(key);
         self
     }
 }

@@ -37,6 +37,8 @@ pub struct Idempotency {
     pub(crate) key: Box<str>,
     pub(crate) fingerprint: Box<[u8]>,
     pub(crate) answer: Box<[u8]>,
+    /// Not kept by a write that changes nothing.
+    pub(crate) only_new: bool,
 }
 
 impl Idempotency {
@@ -74,7 +76,33 @@ impl Idempotency {
             key: key.into(),
             fingerprint: fingerprint.into(),
             answer: answer.into(),
+            only_new: false,
         })
+    }
+
+    /// Kept only by a write that changes something: of one that comes to
+    /// [`Outcome::Same`](crate::Outcome::Same) the answer is another, which whoever asked keeps for
+    /// himself.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Create, Idempotency, Outcome, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// # let wait = std::time::Duration::from_secs(10);
+    /// let create = |key| {
+    ///     let key = Idempotency::new("POST /sessions", key, "f", "made")?.only_new();
+    ///     let create = Create::new(&SessionId::new("a")?, "{}")?.key(key);
+    ///     Ok::<_, Box<dyn std::error::Error>>(store.create(create)?.wait(wait).unwrap()?.outcome)
+    /// };
+    /// assert_eq!((create("k1")?, create("k2")?), (Outcome::New, Outcome::Same));
+    /// assert!(store.answered("POST /sessions", "k1")?.is_some());
+    /// assert!(store.answered("POST /sessions", "k2")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn only_new(mut self) -> Self {
+        self.only_new = true;
+        self
     }
 
     pub(crate) fn bytes(&self) -> usize {

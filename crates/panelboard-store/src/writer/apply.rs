@@ -180,14 +180,28 @@ impl Writer {
     }
 
     fn delete(&mut self, lsn: Lsn, delete: &Delete) -> Result<Written, Stop> {
-        let Delete { id, owner, epoch } = delete;
-        if let Some(row) = self.row(id)?
-            && row.deleted.is_some()
-        {
-            return Ok(written(lsn, &row, Outcome::Same));
+        let Delete { id, owner, epoch, with, key } = delete;
+        if let Some(replay) = self.replay(key.as_ref())? {
+            return Ok(replay);
         }
-        let row = self.writable(id, *owner, *epoch)?;
-        self.bury(lsn, id, row)
+        // Whatever is refused is refused before anything is changed.
+        let other = match with {
+            Some(other) => self.row(other)?.map(|row| (other, row)),
+            None => None,
+        };
+        let ended = match self.row(id)? {
+            Some(row) if row.deleted.is_some() => written(lsn, &row, Outcome::Same),
+            None if key.is_some() => nothing(lsn, Outcome::Same),
+            _ => {
+                let row = self.writable(id, *owner, *epoch)?;
+                self.bury(lsn, id, row)?
+            }
+        };
+        if let Some((other, row)) = other.filter(|(_, row)| row.deleted.is_none()) {
+            self.bury(lsn, other, row)?;
+        }
+        self.remember(key.as_ref(), &ended)?;
+        Ok(ended)
     }
 
     /// Leaves the tombstone; what lies under it is removed later.

@@ -42,7 +42,10 @@ impl Writer {
         written: &Written,
     ) -> Result<(), Stop> {
         let Some(key) = key else { return Ok(()) };
-        let Idempotency { scope, key, fingerprint, answer } = key;
+        let Idempotency { scope, key, fingerprint, answer, only_new } = key;
+        if *only_new && written.outcome == Outcome::Same {
+            return Ok(());
+        }
         // One that is over its time and not removed yet makes way.
         let gone = self.db.execute(
             "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use panelboard_store::{Append, Change, Create, Idempotency, Outcome, Refusal, Step};
+use panelboard_store::{
+    Append, Change, Create, Delete, Idempotency, Outcome, ReadError, Refusal, Step, Store, Verdict,
+};
 
 use crate::support::{
     Gate, Rig, bodies, create, delete, end, id, image, item, kept, owner, refused, tag,
@@ -49,9 +51,9 @@ fn a_key_is_there_after_a_crash_exactly_if_its_record_is() {
                 steps += 1;
                 if steps - 1 == at {
                     image(&from, &to);
-                    return panelboard_store::Verdict::Crash;
+                    return Verdict::Crash;
                 }
-                panelboard_store::Verdict::Go
+                Verdict::Go
             })
         });
         let _ = end(&rig.store.append(keyed("1", "k", "f")).unwrap());
@@ -61,7 +63,7 @@ fn a_key_is_there_after_a_crash_exactly_if_its_record_is() {
             return;
         }
         let config = crate::support::config(&rig.clock);
-        let store = panelboard_store::Store::open(&copy, config).unwrap();
+        let store = Store::open(&copy, config).unwrap();
         let there = bodies(&store, "a").len();
         assert_eq!(store.answered("team-a POST /runs", "k").unwrap().is_some(), there == 1);
         // The client sends it again: whatever came before, it is there once.
@@ -105,6 +107,86 @@ fn each_kind_of_write_has_its_key() {
     // A session that is gone since: what was answered stays answered.
     delete(&rig.store, "a");
     assert_eq!(kept(&make()).outcome, replayed("c"));
+}
+
+#[test]
+fn a_delete_that_is_sent_again_leaves_what_was_created_since() {
+    let rig = Rig::new();
+    let delete = |key| {
+        let key = Idempotency::new("DELETE a", key, "f", "gone").unwrap();
+        rig.store.delete(Delete::new(&id("a")).key(key)).unwrap()
+    };
+    assert_eq!(kept(&delete("before")).outcome, Outcome::Same, "there is none");
+    create(&rig.store, "a");
+    assert_eq!(kept(&delete("k")).outcome, Outcome::New);
+    assert_eq!(kept(&delete("after")).outcome, Outcome::Same, "there is none any more");
+    create(&rig.store, "a");
+    for key in ["before", "k", "after"] {
+        assert_eq!(kept(&delete(key)).outcome, replayed("gone"), "{key}");
+    }
+    assert!(rig.store.session(&id("a")).is_ok());
+    let refused_key = Idempotency::new("DELETE a", "e", "f", "gone").unwrap();
+    let epoch = panelboard_store::Epoch(1);
+    let late = Delete::new(&id("a")).epoch(epoch).with(&id("b")).key(refused_key);
+    create(&rig.store, "b");
+    assert!(matches!(refused(&rig.store.delete(late).unwrap()), Refusal::OtherEpoch { .. }));
+    assert!(rig.store.session(&id("b")).is_ok(), "refused as a whole");
+    assert!(rig.store.answered("DELETE a", "e").unwrap().is_none());
+}
+
+#[test]
+fn a_create_keeps_its_key_if_it_made_something_and_tells_when() {
+    let rig = Rig::new();
+    let make = |key, answer: &str| {
+        let key = Idempotency::new("s", key, "f", answer).unwrap().only_new();
+        rig.store.create(Create::new(&id("a"), "{}").unwrap().key(key)).unwrap()
+    };
+    let made = kept(&make("k", "made"));
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(kept(&make("same", "made")).outcome, Outcome::Same);
+    assert_eq!(rig.store.answered("s", "same").unwrap(), None);
+    assert_eq!(kept(&make("k", "made")).outcome, replayed("made"));
+    let (known, session) =
+        (rig.store.answered("s", "k").unwrap().unwrap(), rig.store.session(&id("a")));
+    let session = session.unwrap();
+    assert_eq!((known.epoch, known.made), (made.epoch, session.created));
+}
+
+#[test]
+fn two_sessions_that_end_together_end_together() {
+    // At each step of the write that ends both.
+    for at in 0.. {
+        let rig = Rig::new();
+        create(&rig.store, "a");
+        create(&rig.store, "b");
+        let images = tempfile::tempdir().unwrap();
+        let (from, to) = (rig.path.clone(), images.path().to_owned());
+        let mut steps = 0;
+        let rig = rig.reopen_with(move |config| {
+            config.inject(move |_, _| {
+                steps += 1;
+                if steps - 1 == at {
+                    image(&from, &to);
+                    return Verdict::Crash;
+                }
+                Verdict::Go
+            })
+        });
+        let key = Idempotency::new("DELETE a", "k", "f", "gone").unwrap();
+        let delete = Delete::new(&id("a")).with(&id("b")).key(key);
+        let _ = end(&rig.store.delete(delete.clone()).unwrap());
+        let copy = images.path().join("panelboard.db");
+        if !copy.exists() {
+            assert!(at > 6, "{at}");
+            return;
+        }
+        let store = Store::open(&copy, crate::support::config(&rig.clock)).unwrap();
+        let gone = |name| store.session(&id(name)).err() == Some(ReadError::Deleted);
+        assert_eq!(gone("a"), gone("b"), "step {at}");
+        assert_eq!(store.answered("DELETE a", "k").unwrap().is_some(), gone("a"), "step {at}");
+        kept(&store.delete(delete).unwrap());
+        assert!(gone("a") && gone("b"));
+    }
 }
 
 #[test]

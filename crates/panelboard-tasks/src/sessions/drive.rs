@@ -21,8 +21,8 @@ use crate::{
     race::{First, first},
     runtime::{self, Runtime},
     session::{
-        Command, DrainMode, Fence, Given, Life, Reply, SessionId, SessionLimits, State, Step,
-        Timer, step,
+        Command, DrainMode, Fence, Given, IdempotencyKey, Life, Reply, SessionId, SessionLimits,
+        State, Step, Timer, step,
     },
     sync::{QUIET, QuietU64},
 };
@@ -136,13 +136,14 @@ impl Shared {
         self: &Arc<Self>,
         id: &SessionId,
         command: Command,
+        key: Option<IdempotencyKey>,
     ) -> Result<(Reply, Lsn), Unavailable> {
         if command.grows_the_log() && !self.journal.has_room() {
             return Err(Unavailable::JournalFull);
         }
         loop {
             let cell = self.ready(id).await?;
-            match self.apply(&cell, command.clone())? {
+            match self.apply_keyed(&cell, command.clone(), key.as_ref())? {
                 (Reply::Dead, _) => drop(self.registry.remove(id, &cell)),
                 answered => return Ok(answered),
             }
@@ -176,6 +177,15 @@ impl Shared {
         cell: &Arc<Cell>,
         command: Command,
     ) -> Result<(Reply, Lsn), Unavailable> {
+        self.apply_keyed(cell, command, None)
+    }
+
+    fn apply_keyed(
+        self: &Arc<Self>,
+        cell: &Arc<Cell>,
+        command: Command,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Reply, Lsn), Unavailable> {
         let place = self.zombie_place(&command);
         self.counters.before(&command);
         let Some(live) = cell.live.get() else { return Ok((Reply::Dead, Lsn(0))) };
@@ -186,7 +196,7 @@ impl Shared {
         if !matches!(command, Command::Passivate { .. }) {
             cell.used(given.now);
         }
-        let stepped = live.with(|live| self.locked(live, command, given));
+        let stepped = live.with(|live| self.locked(live, command, given, key));
         let Stepped { reply, late, acts, at, wrote } = stepped.map_err(Unavailable::Lock)?;
         let at = if late.is_empty() { at } else { self.journal.append(late) };
         self.counters.after(&reply);
@@ -202,7 +212,13 @@ impl Shared {
     }
 
     /// P1, P2, M8: the step and its place in the journal are one. Nothing is woken here.
-    fn locked(&self, live: &mut Live, command: Command, given: Given<'_>) -> Stepped {
+    fn locked(
+        &self,
+        live: &mut Live,
+        command: Command,
+        given: Given<'_>,
+        key: Option<&IdempotencyKey>,
+    ) -> Stepped {
         if let Some(mode) = self.drain_mode()
             && live.state.life == Life::Serving
         {
@@ -221,7 +237,10 @@ impl Shared {
         if fault::SAVE_OVERTAKES.planted() {
             late = records;
         } else if wrote {
-            live.written = self.journal.append(records);
+            live.written = match key {
+                Some(key) => self.journal.append_keyed(records, key.clone()),
+                None => self.journal.append(records),
+            };
         }
         acts.extend(live.acts(effects));
         Stepped { reply, late, acts, at: live.written, wrote }
@@ -297,7 +316,7 @@ impl Shared {
         let Some(live) = cell.live.get() else { return Err(Unavailable::Moved) };
         let given = self.given(false);
         let stepped = live.with(|live| {
-            let stepped = self.locked(live, Command::Ask { fence, prompt }, given);
+            let stepped = self.locked(live, Command::Ask { fence, prompt }, given, None);
             if let Reply::Asked(request) = stepped.reply {
                 live.asks(fence, request, to);
             }

@@ -4,6 +4,7 @@
 mod exclusive;
 mod hub;
 mod journal;
+mod keyed;
 mod lifetimes;
 mod locks;
 mod stopping;

@@ -7,14 +7,14 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use http::header::{ETAG, IF_MATCH};
-use http::{HeaderMap, StatusCode};
 use panelboard_tasks::Tag;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Named, Range, bad, once, query, read};
+use super::{Named, Range, bad, idempotency_key, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::fold::{Fold, NewItem};
@@ -84,14 +84,8 @@ pub(in crate::routes) async fn add(
     body: Body,
 ) -> Result<Response, Error> {
     let item: NewItem = read(&app, body).await?;
-    let command = ["note", &json!(item).to_string()];
-    let (service, on) = (Arc::clone(&app.service), id.clone());
-    let work = async move {
-        let written = service.note(&on, &item).await?;
-        let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
-        Ok((StatusCode::CREATED, told))
-    };
-    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.note_once(&id, item, key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
 }
 
@@ -118,14 +112,8 @@ pub(in crate::routes) async fn replace(
     let tag = tag.ok_or(Trouble::TagRequired)?;
     let tag = tag_of(tag).ok_or_else(|| bad("`if-match` must be \"ERA.SEQ\"".to_owned()))?;
     let NewMemory { items } = read(&app, body).await?;
-    let command = ["replace", &tag.to_string(), &json!(items).to_string()];
-    let (service, on) = (Arc::clone(&app.service), id.clone());
-    let work = async move {
-        let written = service.replace(&on, tag, &items).await?;
-        let told = json!({ "seq": written.seq, "tag": written.tag.to_string() });
-        Ok((StatusCode::OK, told))
-    };
-    let (status, told) = once(&app, Some(&id), &headers, &command, work).await?;
+    let key = idempotency_key(&headers)?;
+    let (status, told) = app.service.replace_once(&id, (tag, items), key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
 }
 

@@ -17,9 +17,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, once, query, read};
+use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
+use crate::sessions::commands::Stop;
 use crate::sessions::service::Ask;
 use crate::sessions::trouble::Trouble;
 use crate::sessions::{shown, words};
@@ -299,15 +300,9 @@ async fn stop(
     body: Body,
 ) -> Result<Response, Error> {
     let Cancel { mode, rollback } = read(app, body).await?;
-    let which = run.map(|run| run.to_string()).unwrap_or_default();
-    let command = ["cancel", &which, &format!("{mode:?} {rollback}")];
-    let (service, on) = (Arc::clone(&app.service), id.clone());
-    let work = async move {
-        let (run, stopped) = service.cancel(&on, run, mode.into(), rollback).await?;
-        let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
-        Ok((status, shown::stopped(run, &stopped)))
-    };
-    let (status, told) = once(app, Some(id), headers, &command, work).await?;
+    let key = idempotency_key(headers)?;
+    let stop = Stop { run, mode: mode.into(), rollback };
+    let (status, told) = app.service.cancel_once(id, stop, key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
 }
 
@@ -367,7 +362,8 @@ pub(in crate::routes) async fn unqueue(
         }
     }
     // It may have started since.
-    let (_, stopped) = app.service.cancel(&id, Some(run), CancelMode::IfQueued, false).await?;
+    let (_, stopped) =
+        app.service.cancel(&id, Some(run), (CancelMode::IfQueued, false), None).await?;
     match stopped.status {
         Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
         _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),

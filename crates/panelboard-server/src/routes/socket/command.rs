@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::sessions::run_number;
 use super::super::sessions::runs::{self, request_number};
 use crate::error::Error;
+use crate::sessions::commands::Stop;
 use crate::sessions::feed::{self, Feed};
 use crate::sessions::frame::{self, Answer, Cancel, Clear, ClientFrame, Submit, Subscribe};
 use crate::sessions::trouble::Trouble;
@@ -93,7 +94,7 @@ pub(super) fn refused(session: &str, trouble: &Trouble) -> String {
     shown::typed(&frame)
 }
 
-/// Does a command, and acknowledges it.
+/// Does a command, and acknowledges it. One that is sent again gets the first one's ack.
 pub(super) async fn act(service: Arc<Service>, asked: Asked, conn: ConnId) -> Done {
     let (re, result) = match asked {
         Asked::Submit(command) => {
@@ -137,17 +138,19 @@ async fn submit(service: &Service, command: Submit) -> Result<Value, Trouble> {
     Ok(shown::submitted(id.as_str(), &submitted))
 }
 
-async fn cancel(service: &Service, command: &Cancel) -> Result<Value, Trouble> {
+async fn cancel(service: &Arc<Service>, command: &Cancel) -> Result<Value, Trouble> {
     let id = frame::session(&command.session)?;
     let run = command.run.as_deref().map(|run| number(&id, run)).transpose()?;
-    let (run, stopped) = service.cancel(&id, run, command.mode.into(), false).await?;
-    Ok(shown::stopped(run, &stopped))
+    let stop = Stop { run, mode: command.mode.into(), rollback: false };
+    let (_, told) = service.cancel_once(&id, stop, command.client_msg_id.as_deref()).await?;
+    Ok(told)
 }
 
-async fn clear(service: &Service, command: &Clear) -> Result<Value, Trouble> {
+async fn clear(service: &Arc<Service>, command: &Clear) -> Result<Value, Trouble> {
     let id = frame::session(&command.session)?;
-    let cleared = service.clear(&id, command.mode.into()).await?;
-    Ok(json!({ "era": cleared.era, "seq": cleared.seq }))
+    let (mode, key) = (command.mode.into(), command.client_msg_id.as_deref());
+    let (_, told) = service.clear_once(&id, mode, key).await?;
+    Ok(told)
 }
 
 async fn answer(service: &Service, command: &Answer) -> Result<Value, Trouble> {

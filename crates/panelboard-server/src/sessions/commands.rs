@@ -1,0 +1,180 @@
+//! Which commands may be sent twice, and what does each come to? The same over HTTP and over a
+//! socket, so what was sent over one may be sent again over the other.
+//!
+//! Runs, and answers to what a run asks, are not among them: their keys stand in their own records.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use panelboard_tasks::{
+    CancelMode, ClearMode, Kind, Record, RunId, RunStatus, SessionId, Stopped, Tag, Written,
+};
+use serde_json::{Value, json};
+
+use super::fold::NewItem;
+use super::once::{self, Came, CommandKey};
+use super::service::Service;
+use super::shown;
+use super::trouble::Trouble;
+use crate::clock::rfc3339_micros;
+
+/// What a command is answered: over a socket the value alone.
+pub(crate) type Told = (StatusCode, Value);
+
+/// Which run to stop, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// None: the one that has the slot.
+    pub(crate) run: Option<RunId>,
+    pub(crate) mode: CancelMode,
+    /// What it wrote is taken back.
+    pub(crate) rollback: bool,
+}
+
+/// Of which kind the command is that is done by this record, and what it is answered.
+pub(super) fn done_by(record: &Record) -> Option<(&'static str, Told)> {
+    let Record { seq, era, .. } = *record;
+    let written = || shown::written(&Written { seq, tag: Tag { era, seq } });
+    let stopped = |run, status| {
+        let stopped = Stopped { changed: true, status: Some(status) };
+        (StatusCode::ACCEPTED, shown::stopped(Some(run), &stopped))
+    };
+    match record.kind {
+        Kind::Noted { .. } => Some(("note", (StatusCode::CREATED, written()))),
+        Kind::Replaced { .. } => Some(("replace", (StatusCode::OK, written()))),
+        Kind::Cleared => Some(("clear", (StatusCode::OK, shown::cleared(era, seq)))),
+        Kind::Stopping { run, .. } => Some(("cancel", stopped(run, RunStatus::Stopping))),
+        // It waited.
+        Kind::Finished { run, status, .. } => Some(("cancel", stopped(run, status))),
+        _ => None,
+    }
+}
+
+impl Service {
+    /// Makes a session; `None`: of a name at random.
+    pub(crate) async fn make_once(
+        self: &Arc<Self>,
+        id: Option<String>,
+        metadata: Value,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["make", id.as_deref().unwrap_or_default(), &metadata.to_string()];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let asked = SessionId::new(&id.unwrap_or_else(random));
+        let asked = asked.map_err(|_| Trouble::BadSessionId)?;
+        let kept = key.as_ref().map(|key| key.kept(&once::made(&asked))).transpose()?;
+        let (service, with) = (Arc::clone(self), metadata.clone());
+        let work = async move |_| {
+            let Some(new) = service.make(&asked, &with, kept).await? else {
+                let told = (StatusCode::OK, service.show(&asked).await?);
+                return Ok(Came { told, kept: false });
+            };
+            let (created, epoch) = (rfc3339_micros(new.created), new.epoch.to_string());
+            let told = json!({ "id": asked.as_str(), "created": created, "epoch": epoch });
+            Ok(Came { told: (StatusCode::CREATED, told), kept: true })
+        };
+        let (status, told) = self.once(None, key, work).await?;
+        if status != StatusCode::CREATED {
+            return Ok((status, told));
+        }
+        // As it was made, whatever has happened in it since: so the answer is always the same.
+        let text = |field: &str| told[field].as_str().unwrap_or_default();
+        let made = (text("created"), text("epoch"));
+        Ok((status, shown::new_session(text("id"), made, metadata)))
+    }
+
+    /// Ends all that runs and waits in a session, and removes it.
+    pub(crate) async fn delete_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        mode: ClearMode,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["delete", id.as_str(), &format!("{mode:?}")];
+        // Another session may have the name by the time that it is sent again.
+        let key = key.map(|key| CommandKey::to_name(key, id, &command)).transpose()?;
+        let answer = json!({ "status": StatusCode::NO_CONTENT.as_u16(), "told": null });
+        let kept = key.as_ref().map(|key| key.kept(&answer)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |_| {
+            service.delete(&on, mode, kept).await?;
+            Ok(Came { told: (StatusCode::NO_CONTENT, Value::Null), kept: true })
+        };
+        self.once(None, key, work).await
+    }
+
+    /// Stops a run.
+    pub(crate) async fn cancel_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        stop: Stop,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let Stop { run, mode, rollback } = stop;
+        let which = run.map(|run| run.to_string()).unwrap_or_default();
+        let command = ["cancel", &which, &format!("{mode:?} {rollback}")];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |key| {
+            let (run, stopped) = service.cancel(&on, run, (mode, rollback), key).await?;
+            let status = if stopped.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
+            // To stop harder what stops is not written down.
+            let kept = stopped.changed && mode != CancelMode::Force;
+            Ok(Came { told: (status, shown::stopped(run, &stopped)), kept })
+        };
+        self.once(Some(id), key, work).await
+    }
+
+    /// Empties a session.
+    pub(crate) async fn clear_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        mode: ClearMode,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["clear", &format!("{mode:?}")];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |key| {
+            let cleared = service.clear(&on, mode, key).await?;
+            let told = shown::cleared(cleared.era, cleared.seq);
+            Ok(Came { told: (StatusCode::OK, told), kept: true })
+        };
+        self.once(Some(id), key, work).await
+    }
+
+    /// Adds an item to the memory.
+    pub(crate) async fn note_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        item: NewItem,
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["note", &json!(item).to_string()];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |key| {
+            let written = service.note(&on, &item, key).await?;
+            Ok(Came { told: (StatusCode::CREATED, shown::written(&written)), kept: true })
+        };
+        self.once(Some(id), key, work).await
+    }
+
+    /// Makes the memory these items, if it is still the one that `tag` names.
+    pub(crate) async fn replace_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        (tag, items): (Tag, Vec<NewItem>),
+        key: Option<&str>,
+    ) -> Result<Told, Trouble> {
+        let command = ["replace", &tag.to_string(), &json!(items).to_string()];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |key| {
+            let written = service.replace(&on, (tag, &items), key).await?;
+            Ok(Came { told: (StatusCode::OK, shown::written(&written)), kept: true })
+        };
+        self.once(Some(id), key, work).await
+    }
+}

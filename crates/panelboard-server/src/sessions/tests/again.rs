@@ -1,0 +1,248 @@
+//! Wherever a process is killed: is a command that is sent again done once, and answered the same?
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use panelboard_store::{Store, Verdict};
+use panelboard_tasks::{CancelMode, ClearMode, RunId, SessionId, Tag};
+use serde_json::json;
+
+use super::super::book::locked;
+use super::super::commands::{Stop, Told};
+use super::super::fold::{NewItem, Role};
+use super::super::once::CommandKey;
+use super::super::service::{Ask, Service};
+use super::super::trouble::Trouble;
+use super::{Disk, Rig, serve};
+
+/// The commands that have a key.
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    Make,
+    Delete,
+    Cancel,
+    CancelWaiting,
+    Clear,
+    Note,
+    Replace,
+}
+
+const ALL: [Do; 7] =
+    [Do::Make, Do::Delete, Do::Cancel, Do::CancelWaiting, Do::Clear, Do::Note, Do::Replace];
+
+fn chat() -> SessionId {
+    SessionId::new("chat").expect("a name")
+}
+
+fn item(text: &str) -> NewItem {
+    NewItem { role: Role::Note, text: text.to_owned() }
+}
+
+impl Do {
+    async fn ask(self, service: &Arc<Service>) -> Result<Told, Trouble> {
+        let (chat, key) = (chat(), Some("k"));
+        let stop = |run| Stop { run, mode: CancelMode::Graceful, rollback: false };
+        match self {
+            Self::Make => service.make_once(None, json!({ "a": 1 }), key).await,
+            Self::Delete => service.delete_once(&chat, ClearMode::CancelAndClear, key).await,
+            Self::Cancel => service.cancel_once(&chat, stop(None), key).await,
+            Self::CancelWaiting => service.cancel_once(&chat, stop(Some(RunId(2))), key).await,
+            Self::Clear => service.clear_once(&chat, ClearMode::CancelAndClear, key).await,
+            Self::Note => service.note_once(&chat, item("once"), key).await,
+            Self::Replace => {
+                let replace = (Tag { era: 0, seq: 1 }, vec![item("once")]);
+                service.replace_once(&chat, replace, key).await
+            }
+        }
+    }
+
+    /// What is there before it: a session, and what the command needs.
+    async fn prepare(self, service: &Arc<Service>) {
+        let chat = chat();
+        service.note(&chat, &item("before"), None).await.expect("taken");
+        let runs = match self {
+            Self::Cancel => 1,
+            Self::CancelWaiting => 2,
+            _ => 0,
+        };
+        for _ in 0..runs {
+            let on_conflict = Some(panelboard_tasks::Policy::Enqueue);
+            let ask = Ask { text: "hello".to_owned(), on_conflict, ..Ask::default() };
+            service.submit(&chat, ask).await.expect("taken");
+        }
+        let book = service.book(&chat, false).await.expect("it is there");
+        let started = |fold: &super::super::fold::Fold| fold.runs[&1].started.is_some();
+        while runs > 0 && !service.seen(&book, started).await.expect("kept") {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How often it has been done, as the file says.
+    fn done(self, store: &Store) -> usize {
+        let id = panelboard_store::SessionId::new("s:chat").expect("a name");
+        let records = |kind: &str, run: &str| {
+            let page = store.log(&id, 0, 100).expect("it can be read");
+            let is = |one: &&panelboard_store::Record| &*one.kind == kind && one.body.contains(run);
+            page.records.iter().filter(is).count()
+        };
+        match self {
+            Self::Make => store.sessions(None, 100).expect("a list").sessions.len() - 1,
+            Self::Delete => usize::from(store.session(&id).is_err()),
+            Self::Cancel => records("run.stopping", ""),
+            Self::CancelWaiting => records("run.finished", "\"run\":2"),
+            Self::Clear => store.session(&id).expect("it is there").tag.era as usize,
+            // One was there before.
+            Self::Note | Self::Replace => records("memory.changed", "") - 1,
+        }
+    }
+}
+
+/// A run of it waits until it is stopped.
+fn hangs(listener: &TcpListener) -> String {
+    let port = listener.local_addr().expect("it is bound").port();
+    super::CONFIG.replace("127.0.0.1:1/", &format!("127.0.0.1:{port}/"))
+}
+
+fn image(path: &Path, to: &Path) {
+    for end in ["", "-wal"] {
+        let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+        if with(path).exists() {
+            std::fs::copy(with(path), with(to)).expect("a copy");
+        }
+    }
+}
+
+/// What is in the file when the writer ends at its step `at` of the command, and what the client
+/// was told, if it was told anything. None: it has not so many.
+async fn killed(what: Do, at: usize, config: &str, copy: &Path) -> Option<Option<Told>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.db");
+    // How many steps are left, while they are counted. Held while the file is copied.
+    let left = Arc::new(Mutex::new(None::<usize>));
+    let (counts, from, to) = (Arc::clone(&left), path.clone(), copy.to_owned());
+    let service = serve(&path, config, move |_, _| {
+        let mut left = locked(&counts);
+        let Some(more) = *left else { return Verdict::Go };
+        *left = more.checked_sub(1);
+        if more > 0 {
+            return Verdict::Go;
+        }
+        image(&from, &to);
+        Verdict::Crash
+    });
+    what.prepare(&service).await;
+    *locked(&left) = Some(at);
+    let told = what.ask(&service).await.ok();
+    *locked(&left) = None;
+    copy.exists().then_some(told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let config = hangs(&listener);
+    for what in ALL {
+        let mut was_there = [0, 0];
+        // At each step of the store in turn.
+        for at in 0.. {
+            let copies = tempfile::tempdir().expect("a folder");
+            let copy = copies.path().join("s.db");
+            let Some(first) = killed(what, at, &config, &copy).await else { break };
+            let service = serve(&copy, &config, |_, _| Verdict::Go);
+            let there = what.done(&service.keeper.store);
+            assert!(there <= 1);
+            assert!(there == 1 || first.is_none(), "{what:?} {at}: acknowledged and not there");
+            was_there[there] += 1;
+            let again = what.ask(&service).await.expect("it works");
+            let done = what.done(&service.keeper.store);
+            if let Some(first) = first {
+                assert_eq!(again, first, "{what:?} killed at {at}");
+            }
+            // After a crash no run is where it was: there may be nothing to stop.
+            if there == 1 || !matches!(what, Do::Cancel | Do::CancelWaiting) {
+                assert_eq!(done, 1, "{what:?} killed at {at}: {again:?}");
+                assert_eq!(again, as_at_first(what, &again), "{what:?} killed at {at}");
+                assert_eq!(what.ask(&service).await, Ok(again), "{what:?} killed at {at}");
+                assert_eq!(what.done(&service.keeper.store), 1);
+            } else {
+                assert_eq!(what.ask(&service).await, Ok(again), "{what:?} killed at {at}");
+            }
+            let store = service.keeper.store.clone();
+            tokio::task::spawn_blocking(move || store.shut()).await.expect("it ends");
+        }
+        assert!(was_there.iter().all(|times| *times > 0), "{what:?}: {was_there:?}");
+    }
+}
+
+/// What the first process would have told.
+fn as_at_first(what: Do, again: &Told) -> Told {
+    match what {
+        Do::Make => {
+            let told = &again.1;
+            let made = (told["created"].as_str().unwrap(), told["epoch"].as_str().unwrap());
+            let id = told["id"].as_str().unwrap();
+            let metadata = json!({ "a": 1 });
+            (StatusCode::CREATED, super::super::shown::new_session(id, made, metadata))
+        }
+        Do::Delete => (StatusCode::NO_CONTENT, json!(null)),
+        Do::Cancel => {
+            let told = json!({ "changed": true, "run": "1", "status": "stopping" });
+            (StatusCode::ACCEPTED, told)
+        }
+        Do::CancelWaiting => {
+            let told = json!({ "changed": true, "run": "2", "status": "cancelled" });
+            (StatusCode::ACCEPTED, told)
+        }
+        Do::Clear => (StatusCode::OK, json!({ "era": 1, "seq": 2 })),
+        Do::Note => (StatusCode::CREATED, json!({ "seq": 2, "tag": "0.2" })),
+        Do::Replace => (StatusCode::OK, json!({ "seq": 2, "tag": "0.2" })),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_24_a_delete_that_is_sent_again_leaves_the_next_of_that_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = serve(&folder.path().join("s.db"), super::CONFIG, |_, _| Verdict::Go);
+    Do::Delete.prepare(&service).await;
+    let first = Do::Delete.ask(&service).await;
+    assert_eq!(first, Ok((StatusCode::NO_CONTENT, json!(null))));
+    service.note(&chat(), &item("of the next"), None).await.expect("taken");
+    assert_eq!(Do::Delete.ask(&service).await, first);
+    let book = service.book(&chat(), false).await.expect("it is there");
+    assert_eq!(service.seen(&book, |fold| fold.items.len()).await, Ok(1));
+    let other = service.delete_once(&chat(), ClearMode::IfIdle, Some("k")).await;
+    assert_eq!(other, Err(Trouble::KeyMismatch));
+}
+
+/// The first has not been decided when whoever waited for it gives up, and sends it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_24_a_command_that_the_disk_holds_up_is_done_once_however_often_it_is_sent() {
+    let rig = Rig::new();
+    Do::Note.prepare(&rig.service).await;
+    rig.switch.turn(Disk::Hangs);
+    for _ in 0..2 {
+        let command = ["note", &json!(item("once")).to_string()];
+        let key = CommandKey::new("k", &command).expect("a good one").name();
+        let sent = rig.service.note(&chat(), &item("once"), Some(key)).now_or_never();
+        assert_eq!(sent, None, "it is on its way");
+    }
+    rig.switch.turn(Disk::Works);
+    let told = loop {
+        match Do::Note.ask(&rig.service).await {
+            // What came the second time is being forgotten.
+            Err(Trouble::StoreFailed) => tokio::task::yield_now().await,
+            told => break told,
+        }
+    };
+    assert_eq!(told, Ok((StatusCode::CREATED, json!({ "seq": 2, "tag": "0.2" }))));
+    let texts = loop {
+        match rig.texts(&chat()).await {
+            Err(Trouble::StoreFailed) => tokio::task::yield_now().await,
+            texts => break texts,
+        }
+    };
+    assert_eq!(texts, Ok(vec!["before".to_owned(), "once".to_owned()]));
+}
