@@ -121,7 +121,7 @@ pub use session::{
     AnswerRefused, BadSessionId, CancelMode, ClearMode, ClearRefused, Cleared, ConnId, DrainMode,
     Fence, Fenced, Fingerprint, IdempotencyKey, Kind, OnDisconnect, Policy, Record, Refused,
     RequestId, RunId, RunStatus, RunView, SessionId, SessionLimits, SessionView, StopReason,
-    Stopped, Submission, Submitted, Tag, WriteRefused, Written,
+    Stopped, Submission, Submitted, Tag, WriteRefused, Written, thin,
 };
 pub use sessions::{
     Body, Drained, Failure, NoRuntime, RunContext, Sessions, SessionsBuilder, SessionsStats, Steer,

@@ -10,7 +10,7 @@ use crate::session::{
 };
 
 #[derive(Clone, Copy, Debug)]
-enum Op {
+pub(super) enum Op {
     Submit(Policy),
     /// The body is entered.
     Enter,
@@ -157,7 +157,7 @@ impl Naive {
 }
 
 /// The same on the real one.
-fn real(rig: &mut Rig, op: Op) {
+pub(super) fn real(rig: &mut Rig, op: Op) {
     let fence = match &rig.state.slot {
         Slot::Idle => Fence(0),
         Slot::Active(active) => active.fence,
@@ -205,7 +205,7 @@ fn real(rig: &mut Rig, op: Op) {
     }
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let policies =
         [Policy::Reject, Policy::Enqueue, Policy::Interrupt, Policy::Rollback, Policy::Steer];
     let op = prop_oneof![
