@@ -387,6 +387,18 @@ const STORE: &[Fault] = &[
         "snapshots::m02_a_snapshot_that_comes_late_does_not_win_over_a_newer_one",
     ),
     kept(
+        "old-snapshot-wins",
+        "M4",
+        Kind::It,
+        "states::m02_a_state_that_comes_late_does_not_win_over_a_newer_one",
+    ),
+    kept(
+        "snapshot-ahead-of-disk",
+        "M4",
+        Kind::It,
+        "states::m4_a_state_stands_only_for_what_is_on_disk",
+    ),
+    kept(
         "tag-ignored",
         "M5",
         Kind::It,
