@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::{Stop, Writer};
 use crate::{
+    clock::to_micros,
     crc,
     error::Refusal,
     fault,
@@ -180,13 +181,16 @@ impl Writer {
     }
 
     fn delete(&mut self, lsn: Lsn, delete: &Delete) -> Result<Written, Stop> {
-        let Delete { id, owner, epoch } = delete;
+        let Delete { id, owner, epoch, untouched_since } = delete;
         if let Some(row) = self.row(id)?
             && row.deleted.is_some()
         {
             return Ok(written(lsn, &row, Outcome::Same));
         }
         let row = self.writable(id, *owner, *epoch)?;
+        if untouched_since.is_some_and(|since| row.touched >= to_micros(since)) {
+            return Err(Refusal::Alive.into());
+        }
         self.bury(lsn, id, row)
     }
 
