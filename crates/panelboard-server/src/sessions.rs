@@ -7,6 +7,8 @@
 //! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
+//! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
+//! | when is a snapshot made | `compact` |
 //! | how is a command with a key done once | `once` |
 //! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
@@ -17,6 +19,7 @@
 
 pub(crate) mod book;
 mod chunks;
+mod compact;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;
@@ -24,8 +27,10 @@ pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
 pub(crate) mod once;
+mod reading;
 pub(crate) mod service;
 pub(crate) mod shown;
+mod snapshot;
 pub(crate) mod start;
 mod stored;
 #[cfg(test)]

@@ -479,6 +479,25 @@ static SESSIONS: Section = Section {
             "Events of each session in memory. Older ones are read from the store.",
         ),
         field(
+            "snapshot_every",
+            Kind::Count { min: 1, max: 1_000_000_000 },
+            Some("512"),
+            "Records that come to a session until the store has a new snapshot of it.",
+        ),
+        field(
+            "snapshot_bytes",
+            Kind::Bytes { min: 1, max: 1 << 30 },
+            Some("\"4MiB\""),
+            "Bytes of records that come to a session until the store has a new snapshot of it.",
+        ),
+        field(
+            "keep_events",
+            Kind::Count { min: 0, max: 1_000_000_000 },
+            Some("10000"),
+            "Events of each session that stay in the store behind a snapshot. Who was away for \
+             longer gets the whole state.",
+        ),
+        field(
             "write_timeout",
             Kind::Duration { min: ms(10), max: ms(600_000) },
             Some("\"10s\""),

@@ -23,18 +23,20 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use panelboard_store::{
-    Append, Change, Create, Delete, FailureKind, Idempotency, MAX_PAGE, Owner, ReadError, Receipt,
-    Refusal, Store, SubmitError, Tag, WriteError,
+    Append, Change, Create, Delete, FailureKind, Idempotency, Owner, Receipt, Refusal, Store,
+    SubmitError, Tag, WriteError,
 };
 use panelboard_tasks::{
-    BoxFuture, Ended, Epoch, Event, Fence, Histogram, History, HistoryError, Hub, HubLimits,
-    Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
+    BoxFuture, Ended, Event, Fence, Histogram, Hub, HubLimits, Journal, Kind, Lsn, NotKept, Record,
+    SessionId, Unreadable,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::book::{Book, End, Said, Taken, Title, locked};
-use super::stored::{self, Again, Beside};
+use super::book::{Book, End, Said, Taken, locked};
+use super::compact::{Compactor, Every};
+use super::reading::{self, Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
+use super::stored;
 use crate::clock::{rfc3339_micros, wall};
 
 /// Writes that may wait for the disk before clients are told to come back. The store takes more,
@@ -53,7 +55,8 @@ pub(crate) struct Keeper {
     pub(crate) store: Store,
     /// Who follows them is told by it what is kept.
     pub(crate) hub: Hub,
-    reading: Reading,
+    pub(super) reading: Reading,
+    pub(super) compactor: Arc<Compactor>,
     books: Arc<Books>,
     /// What has been given to the store, in its order. Taken under a session's lock; the store's
     /// short lock of its queue is taken under it.
@@ -69,13 +72,13 @@ pub(crate) struct Keeper {
 
 /// Sessions in memory.
 #[derive(Debug, Default)]
-struct Books {
+pub(super) struct Books {
     /// Held for one operation of the map.
     map: Mutex<HashMap<SessionId, Arc<Book>>>,
 }
 
 impl Books {
-    fn get(&self, id: &SessionId) -> Option<Arc<Book>> {
+    pub(super) fn get(&self, id: &SessionId) -> Option<Arc<Book>> {
         locked(&self.map).get(id).cloned()
     }
 }
@@ -112,17 +115,6 @@ pub(crate) struct Answered {
     pub(crate) answer: Vec<u8>,
 }
 
-/// Why a session can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoSession {
-    /// There is none of this name.
-    Absent,
-    /// There is one, and what is kept of it can't be read.
-    Unreadable,
-    /// The store itself does not answer.
-    Failed(End),
-}
-
 /// What came of making a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
@@ -134,11 +126,12 @@ pub(crate) enum Made {
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Store, limits: HubLimits) -> Self {
+    pub(crate) fn new(store: Store, limits: HubLimits, every: Every) -> Self {
         let reading = Reading { store: store.clone(), ring: limits.ring_events };
         let books = Arc::<Books>::default();
         let logs = Logs { store: store.clone(), books: Arc::clone(&books) };
         Self {
+            compactor: Compactor::new(reading.clone(), every),
             reading,
             hub: Hub::with_history(Arc::new(logs), limits),
             store,
@@ -186,11 +179,13 @@ impl Keeper {
     fn tell(&self, of: Of) {
         let Of { book, fence, event, ends } = of;
         book.is_kept(event.seq);
+        let bytes = event.frame.len() as u64;
         let ended = ends.map_or(Ok(()), |message| self.hub.end_message(&book.id, &message));
         if let Err(why) = ended.and(self.hub.publish(&book.id, fence, event)) {
             // They read it from the store, with the next one.
             tracing::warn!(session = %book.id, %why, "an event was not told");
         }
+        self.compactor.grew(&book, 1, bytes);
     }
 
     /// A book is of no use from here on: those who follow it are told so, and look again.
@@ -382,89 +377,6 @@ impl Keeper {
     }
 }
 
-/// Reads what is kept. Waits for the disk: not for the runtime's own threads.
-#[derive(Clone, Debug)]
-struct Reading {
-    store: Store,
-    ring: usize,
-}
-
-impl Reading {
-    /// Reads a session: a book of it, its newest events, and its records for the sessions to take
-    /// up.
-    fn read(&self, id: &SessionId) -> Result<(Book, Vec<Event>, Vec<Record>), NoSession> {
-        let session = self.store.session(&main(id)).map_err(|why| no_session(&why))?;
-        let records = self.read_log(&main(id))?;
-        let ours = session.owner.term == self.store.term() && records.is_empty();
-        let title = Title {
-            id: id.clone(),
-            epoch: Epoch::new(&session.epoch.to_string()),
-            created: rfc3339_micros(session.created),
-            metadata: metadata(&session.config),
-            fence_base: if ours { session.owner.fence } else { 0 },
-        };
-        let book = Book::new(title);
-        let first = records.first().map_or(u64::MAX, |record| record.seq);
-        let mut all = self.read_left(id, first)?;
-        book.with_fold(|fold| {
-            for Again { record, at } in &all {
-                fold.apply(record, at);
-            }
-        });
-        for record in &records {
-            let again = again(id, record).map_err(|why| unreadable(id, &why))?;
-            book.restore(&again.record, &again.at);
-            all.push(again);
-        }
-        let newest = &records[records.len().saturating_sub(self.ring)..];
-        let events = newest.iter().map(|record| event(&book, record)).collect::<Result<_, _>>()?;
-        Ok((book, events, all.into_iter().map(|again| again.record).collect()))
-    }
-
-    /// All that there is of a log.
-    fn read_log(
-        &self,
-        id: &panelboard_store::SessionId,
-    ) -> Result<Vec<panelboard_store::Record>, NoSession> {
-        let mut all = Vec::new();
-        let mut after = 0;
-        loop {
-            match self.store.log(id, after, MAX_PAGE) {
-                Ok(page) => {
-                    after = page.records.last().map_or(after, |record| record.seq);
-                    all.extend(page.records);
-                    if !page.more {
-                        return Ok(all);
-                    }
-                }
-                Err(ReadError::Gone { earliest }) if all.is_empty() && earliest > after => {
-                    after = earliest;
-                }
-                Err(why) => return Err(no_session(&why)),
-            }
-        }
-    }
-
-    /// What is left of eras that were cleared: what is before the record `first`.
-    fn read_left(&self, id: &SessionId, first: u64) -> Result<Vec<Again>, NoSession> {
-        let pieces = match self.read_log(&left(id)) {
-            Ok(pieces) => pieces,
-            Err(NoSession::Absent) => return Ok(Vec::new()),
-            Err(why) => return Err(why),
-        };
-        let mut all = Vec::new();
-        for piece in pieces {
-            let records: Vec<Value> = serde_json::from_str(&piece.body)
-                .map_err(|why| unreadable(id, &why.to_string()))?;
-            for record in records {
-                all.push(stored::left_again(id, &record).map_err(|why| unreadable(id, &why))?);
-            }
-        }
-        all.retain(|again| again.record.seq < first);
-        Ok(all)
-    }
-}
-
 impl Journal for Keeper {
     fn append(&self, records: Vec<Record>) -> Lsn {
         let Some(last) = records.last() else { return Lsn(locked(&self.line).last) };
@@ -526,136 +438,20 @@ impl Journal for Keeper {
         Box::pin(async move {
             let (reading, id) = (self.reading.clone(), session.clone());
             let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;
-            let (book, events, records) = read.map_err(|why| {
+            let read = read.map_err(|why| {
                 if why != NoSession::Absent {
                     tracing::error!(?why, "a session can't be read");
                 }
                 Unreadable
             })?;
+            let reading::Taken { book, events, records, tail: (since, bytes) } = read;
+            let book = Arc::new(book);
             // Without a place for its log, who follows it reads it from the store.
             self.hub.restore(session, &book.epoch, book.head(), events).ok();
-            locked(&self.books.map).insert(session.clone(), Arc::new(book));
+            locked(&self.books.map).insert(session.clone(), Arc::clone(&book));
+            self.compactor.grew(&book, since, bytes);
             Ok(records)
         })
-    }
-}
-
-/// The logs of the sessions in memory, as the store has them.
-#[derive(Debug)]
-struct Logs {
-    store: Store,
-    books: Arc<Books>,
-}
-
-impl History for Logs {
-    fn span<'a>(
-        &'a self,
-        session: &'a SessionId,
-    ) -> BoxFuture<'a, Result<(Epoch, u64, u64), HistoryError>> {
-        Box::pin(async move {
-            let book = self.books.get(session).ok_or(HistoryError)?;
-            // Not what the store has written, but what it has said that it keeps.
-            let (store, head) = (self.store.clone(), book.head());
-            let id = main(session);
-            let earliest = blocking(move || match store.log(&id, 0, 1) {
-                Ok(_) => Ok(0),
-                Err(ReadError::Gone { earliest }) => Ok(earliest),
-                Err(_) => Err(HistoryError),
-            });
-            let earliest = earliest.await.map_err(|_| HistoryError)??;
-            Ok((book.epoch.clone(), earliest + 1, head))
-        })
-    }
-
-    fn page<'a>(
-        &'a self,
-        session: &'a SessionId,
-        epoch: &'a Epoch,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, HistoryError>> {
-        let (store, id, epoch) = (self.store.clone(), session.clone(), epoch.clone());
-        let read = move || match store.log(&main(&id), after, limit) {
-            Ok(page) if page.epoch.to_string() != epoch.as_str() => Ok(Vec::new()),
-            Ok(page) => {
-                let events = page.records.iter().map(|record| stored::event(&id, &epoch, record));
-                events.collect::<Result<_, _>>().map_err(|why| unreadable(&id, &why))
-            }
-            Err(
-                ReadError::Gone { .. }
-                | ReadError::Ahead { .. }
-                | ReadError::Absent
-                | ReadError::Deleted,
-            ) => Ok(Vec::new()),
-            Err(why) => Err(no_session(&why)),
-        };
-        Box::pin(async move {
-            let page = blocking(read).await.and_then(|page| page);
-            page.map_err(|_| HistoryError)
-        })
-    }
-}
-
-fn event(book: &Book, record: &panelboard_store::Record) -> Result<Event, NoSession> {
-    let event = stored::event(&book.id, &book.epoch, record);
-    event.map_err(|why| unreadable(&book.id, &why))
-}
-
-fn again(id: &SessionId, record: &panelboard_store::Record) -> Result<Again, String> {
-    let (seq, era) = (record.seq, record.era);
-    let Owner { term, fence } = record.owner;
-    if record.effect == panelboard_store::Effect::Clear {
-        let (session, fence, body) = (id.clone(), Fence(fence), bytes::Bytes::new());
-        let record2 = Record { session, seq, term, fence, era, kind: Kind::Cleared, body };
-        let at = rfc3339_micros(record.made);
-        return Ok(Again { record: record2, at });
-    }
-    stored::read(id, Beside { seq, term, fence, era }, &record.body)
-}
-
-const MAIN: &str = "s:";
-const LEFT: &str = "r:";
-
-/// Where the store has a session's log.
-fn main(id: &SessionId) -> panelboard_store::SessionId {
-    named(MAIN, id)
-}
-
-/// Where it has what is left of its cleared eras.
-fn left(id: &SessionId) -> panelboard_store::SessionId {
-    named(LEFT, id)
-}
-
-fn named(prefix: &str, id: &SessionId) -> panelboard_store::SessionId {
-    panelboard_store::SessionId::new(&format!("{prefix}{id}"))
-        .expect("256 bytes and a prefix are an id of the store")
-}
-
-fn metadata(config: &str) -> Value {
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
-    match config.get("metadata") {
-        Some(metadata) => metadata.clone(),
-        None => json!({}),
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, NoSession> {
-    // Only a panic in it, or the end of the runtime.
-    tokio::task::spawn_blocking(read).await.map_err(|_| NoSession::Failed(End::NotKept))
-}
-
-fn unreadable(id: &SessionId, why: &str) -> NoSession {
-    tracing::error!(session = %id, why, "a session's log is not what was written");
-    NoSession::Unreadable
-}
-
-fn no_session(why: &ReadError) -> NoSession {
-    match why {
-        ReadError::Absent | ReadError::Deleted => NoSession::Absent,
-        ReadError::Failed(_) | ReadError::Busy => NoSession::Failed(End::NotKept),
-        _ => NoSession::Unreadable,
     }
 }
 

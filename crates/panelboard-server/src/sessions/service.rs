@@ -138,7 +138,7 @@ impl Service {
             }
             match self.keeper.find(id).await {
                 Ok(_) => {}
-                Err(super::keeper::NoSession::Absent) if make => {
+                Err(super::reading::NoSession::Absent) if make => {
                     self.keeper.make(id, &json!({})).await.map_err(Trouble::ended)?;
                 }
                 Err(why) => return Err(Trouble::no_session(why, id.as_str())),

@@ -9,7 +9,7 @@ use panelboard_tasks::{
 use serde_json::{Map, Value, json};
 
 use super::book::End;
-use super::keeper::NoSession;
+use super::reading::NoSession;
 
 /// Why it is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod reload;
 mod sessions;
 mod sessions_histories;
 mod sessions_runs;
+mod sessions_snapshots;
 mod sessions_sockets;
 mod sessions_store;
 mod stop;

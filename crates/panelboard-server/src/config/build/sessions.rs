@@ -42,6 +42,12 @@ pub struct Sessions {
     pub max_subscriptions: usize,
     /// Events of a session that are kept in memory.
     pub ring_events: usize,
+    /// Records that come to a session before it has a new snapshot.
+    pub snapshot_every: u64,
+    /// Bytes of records that come to a session before it has a new snapshot.
+    pub snapshot_bytes: u64,
+    /// Events of a session that stay in the store behind a snapshot.
+    pub keep_events: u64,
     /// How long one write to a socket may take.
     pub write_timeout: Duration,
     /// How often a socket is pinged.
@@ -75,6 +81,9 @@ pub(super) fn sessions(table: &Table) -> Sessions {
         max_connections: table.size("max_connections").unwrap_or(16_384),
         max_subscriptions: table.size("max_subscriptions").unwrap_or(64),
         ring_events: table.size("ring_events").unwrap_or(1_024),
+        snapshot_every: table.count("snapshot_every").unwrap_or(512),
+        snapshot_bytes: table.count("snapshot_bytes").unwrap_or(4 << 20),
+        keep_events: table.count("keep_events").unwrap_or(10_000),
         write_timeout: table.duration("write_timeout").unwrap_or(seconds(10)),
         ping_interval: table.duration("ping_interval").unwrap_or(seconds(25)),
         ping_timeout: table.duration("ping_timeout").unwrap_or(seconds(55)),
