@@ -23,7 +23,7 @@ pub(crate) use effect::{Effect, Spawn};
 pub use ids::{
     BadSessionId, ConnId, Fence, Fingerprint, IdempotencyKey, RequestId, RunId, SessionId,
 };
-pub use limits::SessionLimits;
+pub use limits::{Exclusive, SessionLimits};
 pub use record::{Kind, Record, Tag};
 pub(crate) use reply::Reply;
 pub use reply::{

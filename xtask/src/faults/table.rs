@@ -238,6 +238,12 @@ const SESSIONS: &[Fault] = &[
     task(
         "unfenced-effect",
         "S4",
+        Kind::It,
+        "logical::s11_an_interrupt_starts_beside_the_old_task_which_writes_nothing_more",
+    ),
+    task(
+        "unfenced-effect",
+        "S4",
         Kind::Unit,
         "session::tests::model::two_clients_and_a_crash_to_the_end",
     ),

@@ -409,6 +409,9 @@ static STORE: Section = Section {
 /// What a submission does if a run holds its session, as written.
 const POLICIES: &[&str] = &["reject", "enqueue", "interrupt", "rollback", "steer"];
 
+/// What a run waits for, as written.
+const EXCLUSIVE: &[&str] = &["physical", "logical"];
+
 static SESSIONS: Section = Section {
     about: "Chats, each with one run at a time.",
     fields: &[
@@ -417,6 +420,13 @@ static SESSIONS: Section = Section {
             Kind::OneOf(POLICIES),
             Some("\"reject\""),
             "What a submission that does not say so does if a run holds its session.",
+        ),
+        field(
+            "exclusive",
+            Kind::OneOf(EXCLUSIVE),
+            Some("\"physical\""),
+            "What a run waits for when the one before it was told to stop: its task, or nothing. \
+             Then what that had not finished is not kept.",
         ),
         field(
             "max_sessions",

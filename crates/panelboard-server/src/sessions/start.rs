@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use panelboard_llm::Gateway;
 use panelboard_store::{MAX_STATE, OpenError, Store};
-use panelboard_tasks::{DrainMode, HubLimits, Journal, RunContext, SessionLimits, Sessions};
+use panelboard_tasks::{
+    DrainMode, Exclusive, HubLimits, Journal, RunContext, SessionLimits, Sessions,
+};
 
 use super::compact::Every;
 use super::keeper::Keeper;
@@ -85,6 +87,11 @@ pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> 
         connections: settings.max_connections,
         grace: settings.grace,
         abort_grace: settings.hard_grace,
+        exclusive: match settings.exclusive.as_str() {
+            "logical" => Exclusive::Logical,
+            _ => Exclusive::Physical,
+        },
+        ..SessionLimits::default()
     };
     let built = Sessions::builder()
         .limits(limits)

@@ -16,6 +16,7 @@ mod limits;
 mod program;
 mod reload;
 mod sessions;
+mod sessions_exclusive;
 mod sessions_histories;
 mod sessions_runs;
 mod sessions_snapshots;

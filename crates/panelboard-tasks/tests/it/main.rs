@@ -6,6 +6,7 @@ mod hub;
 mod journal;
 mod lifetimes;
 mod locks;
+mod logical;
 mod stopping;
 mod submitting;
 mod support;

@@ -22,6 +22,9 @@ pub struct Sessions {
     /// What a submission does if it does not say: `reject`, `enqueue`, `interrupt`, `rollback` or
     /// `steer`.
     pub on_conflict: String,
+    /// What a run waits for when the one before it was told to stop: `physical`, its task;
+    /// `logical`, nothing.
+    pub exclusive: String,
     /// Sessions in memory.
     pub max_sessions: usize,
     /// Runs that wait in one session.
@@ -71,6 +74,7 @@ pub(super) fn sessions(table: &Table) -> Sessions {
     let seconds = Duration::from_secs;
     Sessions {
         on_conflict: table.text("on_conflict").unwrap_or("reject").to_owned(),
+        exclusive: table.text("exclusive").unwrap_or("physical").to_owned(),
         max_sessions: table.size("max_sessions").unwrap_or(100_000),
         max_queue: table.size("max_queue").unwrap_or(64),
         max_input_bytes: table.size("max_input_bytes").unwrap_or(256 << 10),

@@ -60,8 +60,11 @@ proptest! {
     })]
 
     #[test]
-    fn m3_a_session_is_the_same_from_what_is_left_of_its_log(ops in ops()) {
-        let mut rig = Rig::new();
+    fn m3_a_session_is_the_same_from_what_is_left_of_its_log(
+        ops in ops(),
+        logical in any::<bool>(),
+    ) {
+        let mut rig = if logical { Rig::logical() } else { Rig::new() };
         for (number, op) in ops.into_iter().enumerate() {
             keyed(&mut rig, number, op);
         }
