@@ -42,6 +42,8 @@
 //! | commands of a socket that wait | 64 | it is read no further |
 //! | a reader who does not read | `sessions.write_timeout`, 10 s | closed |
 //! | events in memory | `sessions.ring_events`, 1,024 a session | read from the store |
+//! | events in the store | `sessions.keep_events`, 10,000 behind a snapshot | a resync, or 410 |
+//! | log without a snapshot | `sessions.snapshot_every`, 512; `snapshot_bytes`, 4 MiB | a new one |
 //! | the store | `store.max_bytes`, 1 GiB | 503; clears and deletions go on |
 //! | tripping and breaking by hand | 1 day | 400 |
 //! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |

@@ -6,7 +6,9 @@
 //! | what do a session's records come to | `fold` |
 //! | what is a session in memory, and until when is it of use | `book` |
 //! | what does one reader get, from which place on | `feed` |
-//! | who keeps the records, and from when on are they told | `keeper`, `stored`, `reading` |
+//! | who keeps the records, and from when on are they told | `keeper`, `stored` |
+//! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
+//! | when is a snapshot made | `compact` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
 //! | how do they start and stop | `start` |
@@ -18,6 +20,7 @@
 pub(crate) mod book;
 mod chunks;
 pub(crate) mod commands;
+mod compact;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;
@@ -28,6 +31,7 @@ mod once;
 mod reading;
 pub(crate) mod service;
 pub(crate) mod shown;
+mod snapshot;
 pub(crate) mod start;
 mod stored;
 #[cfg(test)]

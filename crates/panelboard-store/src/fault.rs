@@ -32,6 +32,8 @@ faults! {
     FAILED_BATCH_STAYS = "failed-batch-stays";
     /// M4, M-02: a snapshot is stored whatever is there.
     OLD_SNAPSHOT_WINS = "old-snapshot-wins";
+    /// M4: what a snapshot is made of may not be on disk yet.
+    SNAPSHOT_AHEAD_OF_DISK = "snapshot-ahead-of-disk";
     /// M5, M-06: a structural write is made whatever its tag.
     TAG_IGNORED = "tag-ignored";
     /// M6: an older owner may write.

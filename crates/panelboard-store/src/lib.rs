@@ -80,6 +80,7 @@
 //! | idempotency keys | [`max_idempotency_keys`][keys], 100,000 | the oldest goes, counted |
 //! | a key; a tombstone; a session | 24 hours; 7 days; 30 days untouched | the upkeep removes it |
 //! | records since a snapshot | [`snapshot_every`](Config::snapshot_every), 256 | a new one |
+//! | an owner's state beside a snapshot | [`MAX_STATE`], 64 MiB | `Invalid` |
 //! | readers | [`readers`](Config::readers), 4 | they wait, then [`ReadError::Busy`] |
 //! | a page | [`MAX_PAGE`], about 8 MiB | the next one |
 //!
@@ -131,6 +132,7 @@ mod snapshot;
 mod stats;
 mod store;
 mod sync;
+mod tail;
 mod upkeep;
 mod watermark;
 mod writer;
@@ -155,5 +157,6 @@ pub use session::Session;
 pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use store::Store;
+pub use tail::{MAX_STATE, Tail};
 pub use upkeep::Maintained;
 pub use watermark::Reached;

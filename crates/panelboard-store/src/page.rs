@@ -10,8 +10,9 @@ use crate::{
     fold::Item,
     ids::{Epoch, Lsn, SessionId, Tag},
     record::Record,
-    session::{Session, SessionRow, each_record, load, unreadable},
+    session::{Begin, Loaded, Session, SessionRow, each_record, load, load_each, unreadable},
     snapshot::Snapshot,
+    tail::Tail,
 };
 
 /// The most records, items or sessions of a page.
@@ -265,7 +266,25 @@ pub(crate) fn check(connection: &Connection, id: &SessionId) -> Result<(), ReadE
     Ok(())
 }
 
-/// The memory up to the last record that is on disk; None if it is the snapshot that there is.
+/// What stands in for the records that are gone, and those that are there; of those, the ones up to
+/// the number `last`.
+pub(crate) fn tail(
+    connection: &Connection,
+    id: &SessionId,
+    last: Option<Lsn>,
+) -> Result<Tail, ReadError> {
+    let row = SessionRow::alive(connection, id)?;
+    let mut records = Vec::new();
+    let loaded = load_each(connection, id, &row, last, Begin::WithState, |record| {
+        records.push(record.clone());
+    })?;
+    let Loaded { view, snapshot: upto, state, .. } = loaded;
+    let (id, epoch, tag) = (id.clone(), Epoch(row.epoch), row.tag());
+    Ok(Tail { epoch, tag, state, upto, records, id, view })
+}
+
+/// The memory up to the last record that is on disk; None if it is the snapshot that there is, or
+/// if the session's owner makes its snapshots.
 pub(crate) fn fold(
     connection: &Connection,
     id: &SessionId,
@@ -274,7 +293,8 @@ pub(crate) fn fold(
     let row = SessionRow::alive(connection, id)?;
     let loaded = load(connection, id, &row, Some(durable))?;
     // The clear itself may not be on disk yet; then there is nothing of this era.
-    if loaded.upto <= loaded.snapshot || loaded.upto < row.start {
+    let is_new = loaded.upto > loaded.snapshot && loaded.upto >= row.start;
+    if !is_new || loaded.state.is_some() {
         return Ok(None);
     }
     let made = Snapshot::new(id, Epoch(row.epoch), row.era, loaded.upto, &loaded.view);

@@ -20,7 +20,8 @@ pub(crate) const APPLICATION_ID: u32 = 0x706e_6c62;
 
 /// Each brings a file from the version of its index to the next. Forward only; a step that has been
 /// released never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (
         key   TEXT PRIMARY KEY,
         value INTEGER NOT NULL
@@ -82,7 +83,12 @@ const STEPS: &[&str] = &["
         made        INTEGER NOT NULL,
         UNIQUE (scope, key)
     ) STRICT;
-"];
+",
+    "
+    -- What the session's owner has put beside it.
+    ALTER TABLE snapshot ADD COLUMN state TEXT;
+",
+];
 
 /// The layout of this program.
 pub(crate) const VERSION: u32 = STEPS.len() as u32;

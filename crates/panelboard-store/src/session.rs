@@ -1,8 +1,8 @@
 //! What does the file say of a session? Its row, and whether it and its records fit together.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, types::ValueRef};
 
 use crate::{
     clock::from_micros,
@@ -134,6 +134,23 @@ pub(crate) struct Loaded {
     pub(crate) upto: u64,
     /// The last record of the snapshot that it began with.
     pub(crate) snapshot: u64,
+    /// What the session's owner has put beside that one.
+    pub(crate) state: Option<Arc<str>>,
+}
+
+/// Which snapshot to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Any,
+    /// One that has a state; without one, the first record of the era.
+    WithState,
+}
+
+/// A snapshot as it is in the file.
+struct Found {
+    view: View,
+    upto: u64,
+    state: Option<Arc<str>>,
 }
 
 /// Folds the snapshot and the records after it; of those, the ones up to the number `last`.
@@ -146,7 +163,21 @@ pub(crate) fn load(
     row: &SessionRow,
     last: Option<Lsn>,
 ) -> Result<Loaded, ReadError> {
-    let (mut view, snapshot) = match read_snapshot(connection, id, row)? {
+    load_each(connection, id, row, last, Begin::Any, |_| {})
+}
+
+/// As [`load`], and shows each record that it folds.
+pub(crate) fn load_each(
+    connection: &Connection,
+    id: &SessionId,
+    row: &SessionRow,
+    last: Option<Lsn>,
+    begin: Begin,
+    mut each: impl FnMut(&Record),
+) -> Result<Loaded, ReadError> {
+    let found = read_snapshot(connection, id, row)?;
+    let fits = |found: &Found| begin == Begin::Any || found.state.is_some();
+    let Found { mut view, upto: snapshot, state } = match found.filter(fits) {
         Some(found) => found,
         None if row.low > row.earliest_of_era() => {
             return Err(ReadError::degraded(format!(
@@ -154,7 +185,7 @@ pub(crate) fn load(
                 row.low
             )));
         }
-        None => (View::default(), row.earliest_of_era()),
+        None => Found { view: View::default(), upto: row.earliest_of_era(), state: None },
     };
     let mut upto = snapshot;
     let mut cut = false;
@@ -167,13 +198,14 @@ pub(crate) fn load(
             return Err(format!("record {}: it is of another era", record.seq));
         }
         view.apply(&record)?;
+        each(&record);
         upto = record.seq;
         Ok(true)
     })?;
     if !cut && (!whole || upto != row.head) {
         return Err(missing(upto + 1));
     }
-    Ok(Loaded { view, upto, snapshot })
+    Ok(Loaded { view, upto, snapshot, state })
 }
 
 impl SessionRow {
@@ -191,8 +223,8 @@ fn read_snapshot(
     connection: &Connection,
     id: &SessionId,
     row: &SessionRow,
-) -> Result<Option<(View, u64)>, ReadError> {
-    let sql = "SELECT era, upto, body, sum FROM snapshot WHERE session = ?1";
+) -> Result<Option<Found>, ReadError> {
+    let sql = "SELECT era, upto, body, sum, state FROM snapshot WHERE session = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([row.key])?;
     let Some(found) = rows.next()? else { return Ok(None) };
@@ -206,9 +238,13 @@ fn read_snapshot(
         return Err(ReadError::degraded("its snapshot is not of its records"));
     }
     let body = record::text(found, 2).map_err(ReadError::degraded)?;
-    let view =
-        snapshot::read(id, row.epoch, (era, upto), body, sum).map_err(ReadError::degraded)?;
-    Ok(Some((view, upto)))
+    let state = match found.get_ref(4)? {
+        ValueRef::Null => None,
+        _ => Some(record::text(found, 4).map_err(ReadError::degraded)?),
+    };
+    let view = snapshot::read(id, row.epoch, (era, upto), (body, state), sum);
+    let view = view.map_err(ReadError::degraded)?;
+    Ok(Some(Found { view, upto, state: state.map(Arc::from) }))
 }
 
 /// Calls `take` with each record after `after`, in order and without a gap, at most `limit` of

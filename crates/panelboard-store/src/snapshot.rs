@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub(crate) era: u64,
     pub(crate) upto: u64,
     pub(crate) body: String,
+    /// What the session's owner has put beside it.
+    pub(crate) state: Option<Box<str>>,
 }
 
 impl Snapshot {
@@ -44,7 +46,7 @@ impl Snapshot {
         view: &View,
     ) -> Result<Self, String> {
         let body = to_json(view).map_err(|why| why.to_string())?;
-        Ok(Self { id: id.clone(), epoch, era, upto, body })
+        Ok(Self { id: id.clone(), epoch, era, upto, body, state: None })
     }
 
     /// The last record in it.
@@ -61,17 +63,23 @@ impl Snapshot {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.body.len()
+        self.body.len() + self.state.as_deref().map_or(0, str::len)
     }
 
     pub(crate) fn sum(&self) -> u32 {
-        sum(&self.id, self.epoch.0, self.era, self.upto, &self.body)
+        sum(&self.id, self.epoch.0, (self.era, self.upto), &self.body, self.state.as_deref())
     }
 }
 
-fn sum(id: &SessionId, epoch: u64, era: u64, upto: u64, body: &str) -> u32 {
-    let crc = Crc::new().text(id.as_str()).number(epoch).number(era).number(upto);
-    crc.text(body).end()
+fn sum(
+    id: &SessionId,
+    epoch: u64,
+    (era, upto): (u64, u64),
+    body: &str,
+    state: Option<&str>,
+) -> u32 {
+    let crc = Crc::new().text(id.as_str()).number(epoch).number(era).number(upto).text(body);
+    state.map_or(crc, |state| crc.text(state)).end()
 }
 
 /// Reads the body of a snapshot; what is wrong with it, if it is not what was saved.
@@ -79,10 +87,10 @@ pub(crate) fn read(
     id: &SessionId,
     epoch: u64,
     (era, upto): (u64, u64),
-    body: &str,
+    (body, state): (&str, Option<&str>),
     stored_sum: u64,
 ) -> Result<View, String> {
-    if u64::from(sum(id, epoch, era, upto, body)) != stored_sum {
+    if u64::from(sum(id, epoch, (era, upto), body, state)) != stored_sum {
         return Err(format!("the snapshot of record {upto}: its checksum is wrong"));
     }
     from_json(body).map_err(|why| format!("the snapshot of record {upto}: {why}"))

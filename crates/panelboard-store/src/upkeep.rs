@@ -68,13 +68,15 @@ struct Candidate {
     upto: u64,
     /// Whether there is a snapshot, of whatever era.
     has_snapshot: bool,
+    /// Whether it has a state: then its owner makes the next one.
+    has_state: bool,
 }
 
 /// Sessions that are read at once.
 const PAGE: usize = 500;
 
 const CANDIDATE: &str = "SELECT s.id, s.name, s.epoch, s.touched, s.deleted, s.start, s.head, \
-    s.low, coalesce(iif(p.era = s.era, p.upto, 0), 0), p.upto IS NOT NULL \
+    s.low, coalesce(iif(p.era = s.era, p.upto, 0), 0), p.upto IS NOT NULL, p.state IS NOT NULL \
     FROM session AS s LEFT JOIN snapshot AS p ON p.session = s.id";
 
 impl Upkeep {
@@ -177,9 +179,9 @@ impl Upkeep {
     }
 
     fn wants_snapshot(&self, candidate: &Candidate) -> bool {
-        let Candidate { deleted, start, head, upto, .. } = candidate;
+        let Candidate { deleted, start, head, upto, has_state, .. } = candidate;
         let since = head.saturating_sub(*start.max(upto));
-        deleted.is_none() && since >= self.shared.config.snapshot_every
+        deleted.is_none() && !has_state && since >= self.shared.config.snapshot_every
     }
 
     /// Whether the writer would find something to remove: it is not asked for nothing.
@@ -257,5 +259,6 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
         low: row.get(7)?,
         upto: row.get(8)?,
         has_snapshot: row.get(9)?,
+        has_state: row.get(10)?,
     })
 }

@@ -79,10 +79,8 @@ pub trait Journal: Send + Sync + fmt::Debug + 'static {
     /// The log of a session, in the order of its seq; nothing if it never was. Called when the
     /// session is not in memory, never twice at once for the same one.
     ///
-    /// A long log may be thinned: of runs that have ended, and of what was written, the bodies are
-    /// not looked at. Needed are the last record, the last one that changed the memory, all records
-    /// of runs that have not ended, and of those that have, as far back as keys and ends are to be
-    /// known, the first and the last.
+    /// A long log may be [thinned](crate::thin): what is kept in place of the records before a
+    /// snapshot is enough.
     ///
     /// # Errors
     /// [`Unreadable`]: there is a log and it can't be read. That is not the same as none: the

@@ -119,9 +119,9 @@ pub use hub::{
 pub use journal::{BoxFuture, Journal, Lsn, MemoryJournal, NotKept, Unreadable};
 pub use session::{
     AnswerRefused, BadSessionId, CancelMode, ClearMode, ClearRefused, Cleared, ConnId, DrainMode,
-    Fence, Fenced, Fingerprint, IdempotencyKey, Kind, OnDisconnect, Policy, Record, Refused,
-    RequestId, RunId, RunStatus, RunView, SessionId, SessionLimits, SessionView, StopReason,
-    Stopped, Submission, Submitted, Tag, WriteRefused, Written,
+    Exclusive, Fence, Fenced, Fingerprint, IdempotencyKey, Kind, OnDisconnect, Policy, Record,
+    Refused, RequestId, RunId, RunStatus, RunView, SessionId, SessionLimits, SessionView,
+    StopReason, Stopped, Submission, Submitted, Tag, WriteRefused, Written, thin,
 };
 pub use sessions::{
     Body, Drained, Failure, Keyed, NoRuntime, RunContext, Sessions, SessionsBuilder, SessionsStats,

@@ -14,6 +14,7 @@ mod state;
 mod step;
 #[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
 mod tests;
+mod thin;
 
 pub use command::{CancelMode, ClearMode, DrainMode, OnDisconnect, Policy, Submission};
 pub(crate) use command::{Command, Given, Outcome, Timer};
@@ -22,7 +23,7 @@ pub(crate) use effect::{Effect, Spawn};
 pub use ids::{
     BadSessionId, ConnId, Fence, Fingerprint, IdempotencyKey, RequestId, RunId, SessionId,
 };
-pub use limits::SessionLimits;
+pub use limits::{Exclusive, SessionLimits};
 pub use record::{Kind, Record, Tag};
 pub(crate) use reply::Reply;
 pub use reply::{
@@ -32,3 +33,4 @@ pub use reply::{
 pub(crate) use state::{Life, State};
 pub use state::{RunView, SessionView};
 pub(crate) use step::{Step, step};
+pub use thin::thin;

@@ -238,6 +238,12 @@ const SESSIONS: &[Fault] = &[
     task(
         "unfenced-effect",
         "S4",
+        Kind::It,
+        "logical::s11_an_interrupt_starts_beside_the_old_task_which_writes_nothing_more",
+    ),
+    task(
+        "unfenced-effect",
+        "S4",
         Kind::Unit,
         "session::tests::model::two_clients_and_a_crash_to_the_end",
     ),
@@ -385,6 +391,18 @@ const STORE: &[Fault] = &[
         "M4",
         Kind::It,
         "snapshots::m02_a_snapshot_that_comes_late_does_not_win_over_a_newer_one",
+    ),
+    kept(
+        "old-snapshot-wins",
+        "M4",
+        Kind::It,
+        "states::m02_a_state_that_comes_late_does_not_win_over_a_newer_one",
+    ),
+    kept(
+        "snapshot-ahead-of-disk",
+        "M4",
+        Kind::It,
+        "states::m4_a_state_stands_only_for_what_is_on_disk",
     ),
     kept(
         "tag-ignored",

@@ -409,6 +409,9 @@ static STORE: Section = Section {
 /// What a submission does if a run holds its session, as written.
 const POLICIES: &[&str] = &["reject", "enqueue", "interrupt", "rollback", "steer"];
 
+/// What a run waits for, as written.
+const EXCLUSIVE: &[&str] = &["physical", "logical"];
+
 static SESSIONS: Section = Section {
     about: "Chats, each with one run at a time.",
     fields: &[
@@ -417,6 +420,13 @@ static SESSIONS: Section = Section {
             Kind::OneOf(POLICIES),
             Some("\"reject\""),
             "What a submission that does not say so does if a run holds its session.",
+        ),
+        field(
+            "exclusive",
+            Kind::OneOf(EXCLUSIVE),
+            Some("\"physical\""),
+            "What a run waits for when the one before it was told to stop: its task, or nothing. \
+             Then what that had not finished is not kept.",
         ),
         field(
             "max_sessions",
@@ -477,6 +487,25 @@ static SESSIONS: Section = Section {
             Kind::Count { min: 1, max: 1_000_000 },
             Some("1024"),
             "Events of each session in memory. Older ones are read from the store.",
+        ),
+        field(
+            "snapshot_every",
+            Kind::Count { min: 1, max: 1_000_000_000 },
+            Some("512"),
+            "Records that come to a session until the store has a new snapshot of it.",
+        ),
+        field(
+            "snapshot_bytes",
+            Kind::Bytes { min: 1, max: 1 << 30 },
+            Some("\"4MiB\""),
+            "Bytes of records that come to a session until the store has a new snapshot of it.",
+        ),
+        field(
+            "keep_events",
+            Kind::Count { min: 0, max: 1_000_000_000 },
+            Some("10000"),
+            "Events of each session that stay in the store behind a snapshot. Who was away for \
+             longer gets the whole state.",
         ),
         field(
             "write_timeout",

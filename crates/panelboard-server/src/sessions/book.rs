@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use panelboard_tasks::{Epoch, Event, Fence, Kind, Lsn, Record, RunId, SessionId};
+use panelboard_tasks::{Epoch, Event, Fence, Kind, Lsn, Record, RunId, SessionId, thin};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::compact::Growth;
 use super::fold::{Fold, Told};
 use super::service::Once;
+use super::snapshot::REMEMBERED;
 use super::stored::{self, Left};
 use super::told::LastSaid;
 use super::{told, words};
@@ -41,6 +43,8 @@ pub(crate) struct Book {
     /// taken under it.
     state: Mutex<State>,
     pub(super) last_said: LastSaid,
+    /// What has come to its log since its snapshot.
+    pub(super) growth: Growth,
     /// The last event that is kept, and so may be shown. Carries only itself: what is read for it
     /// is read from the store.
     shown: AtomicU64,
@@ -116,17 +120,20 @@ pub(crate) struct Title {
 }
 
 impl Book {
-    pub(crate) fn new(title: Title) -> Self {
+    /// With what the records before have left, and of this era's runs what must not be forgotten.
+    pub(super) fn new(title: Title, fold: Fold, kept: Vec<Left>) -> Self {
         let Title { id, epoch, created, metadata, fence_base } = title;
+        let head = fold.head;
         Self {
             id,
             epoch,
             created,
             metadata,
             fence_base,
-            state: Mutex::default(),
+            state: Mutex::new(State { fold, kept, ..State::default() }),
             last_said: LastSaid::default(),
-            shown: AtomicU64::new(0),
+            growth: Growth::default(),
+            shown: AtomicU64::new(head),
             used: Mutex::new(Instant::now()),
             giving_up: Once::default(),
             gone: CancellationToken::new(),
@@ -157,7 +164,7 @@ impl Book {
     pub(super) fn restore(&self, record: &Record, at: &str) {
         let mut state = locked(&self.state);
         state.fold.apply(record, at);
-        state.kept.extend(stored::stripped(record, at));
+        state.keep(record, at);
         drop(state);
         self.is_kept(record.seq);
     }
@@ -166,11 +173,6 @@ impl Book {
     /// nobody sees some without the others.
     pub(crate) fn write(&self) -> Writing<'_> {
         Writing { book: self, state: locked(&self.state) }
-    }
-
-    /// Remembers runs of before.
-    pub(crate) fn with_fold(&self, change: impl FnOnce(&mut Fold)) {
-        change(&mut locked(&self.state).fold);
     }
 
     /// All up to `seq` may be shown.
@@ -225,7 +227,7 @@ impl Writing<'_> {
         let (book, state) = (self.book, &mut *self.state);
         let told = state.fold.apply(record, at);
         let ends = state.follow_live(record);
-        state.kept.extend(stored::stripped(record, at));
+        state.keep(record, at);
         let Told { event, run, data } = told;
         let data = to_raw_value(&data).expect("a JSON value is JSON");
         let event = told::Told { name: &event, run, at, data: data.get() };
@@ -250,6 +252,14 @@ impl Writing<'_> {
 }
 
 impl State {
+    /// Remembers of a record what must not be forgotten at a clear, of as many runs as are shown.
+    fn keep(&mut self, record: &Record, at: &str) {
+        self.kept.extend(stored::stripped(record, at));
+        if self.kept.len() >= 8 * REMEMBERED {
+            thin(&mut self.kept, REMEMBERED, |left| &mut left.record);
+        }
+    }
+
     /// A message begins and ends with its records, and so does what is said of it meanwhile.
     /// Answers the one that ends with this record.
     fn follow_live(&mut self, record: &Record) -> Option<Arc<str>> {

@@ -3,11 +3,12 @@
 //! The log is the truth. Whoever has the same records has the same fold, whether they came one by
 //! one or out of the store.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use panelboard_tasks::{Kind, Policy, Record, RunId, RunStatus, Tag};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::words;
@@ -16,7 +17,7 @@ use super::words;
 const MAX_RUNS: usize = 1_000;
 
 /// What a submission says, as the body of its record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Input {
     pub(crate) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,7 +25,7 @@ pub(crate) struct Input {
 }
 
 /// An item of the memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Item {
     /// The record that brought it.
     pub(crate) seq: u64,
@@ -41,9 +42,7 @@ pub(crate) struct Item {
 }
 
 /// Who says an item.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
     User,
@@ -54,7 +53,7 @@ pub(crate) enum Role {
 }
 
 /// An item as people write it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewItem {
     #[serde(default)]
@@ -63,11 +62,11 @@ pub(crate) struct NewItem {
 }
 
 /// A run as far as the records tell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) run: RunId,
     pub(crate) status: RunStatus,
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<Cow<'static, str>>,
     pub(crate) created: String,
     pub(crate) started: Option<String>,
     pub(crate) ended: Option<String>,
@@ -118,7 +117,7 @@ pub(crate) struct Told {
 }
 
 /// The state of a session as its records have left it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fold {
     pub(crate) era: u64,
     pub(crate) head: u64,
@@ -219,7 +218,7 @@ impl Fold {
             Kind::Stopping { run, reason, .. } => {
                 let reason = words::reason(*reason);
                 if let Some(one) = self.phase(*run, RunStatus::Stopping, at) {
-                    one.reason = Some(reason);
+                    one.reason = Some(reason.into());
                 }
                 json!({ "reason": reason })
             }
@@ -326,8 +325,10 @@ impl Fold {
             one.steers = None;
             match status {
                 RunStatus::Failed => one.error = Some(words::error(&body)),
-                RunStatus::Lost if one.reason.is_none() => one.reason = Some("restart"),
-                RunStatus::Cancelled if one.reason.is_none() => one.reason = Some("cancelled"),
+                RunStatus::Lost if one.reason.is_none() => one.reason = Some("restart".into()),
+                RunStatus::Cancelled if one.reason.is_none() => {
+                    one.reason = Some("cancelled".into())
+                }
                 _ => {}
             }
             if status == RunStatus::Succeeded && !late {
@@ -338,8 +339,8 @@ impl Fold {
                     data["usage"] = body["usage"].clone();
                 }
             }
-            if let Some(reason) = one.reason {
-                data["reason"] = reason.into();
+            if let Some(reason) = &one.reason {
+                data["reason"] = Value::from(&**reason);
             }
             if let Some(error) = &one.error {
                 data["error"] = error.clone();

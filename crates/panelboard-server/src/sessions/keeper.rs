@@ -34,7 +34,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use super::book::{Book, End, Said, Taken, locked};
-use super::reading::{Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
+use super::compact::{Compactor, Every};
+use super::reading::{self, Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
 use super::{once, stored};
 use crate::clock::{rfc3339_micros, wall};
 use crate::fault;
@@ -55,7 +56,8 @@ pub(crate) struct Keeper {
     pub(crate) store: Store,
     /// Who follows them is told by it what is kept.
     pub(crate) hub: Hub,
-    reading: Reading,
+    pub(super) reading: Reading,
+    pub(super) compactor: Arc<Compactor>,
     books: Arc<Books>,
     /// What has been given to the store, in its order. Taken under a session's lock; the store's
     /// short lock of its queue is taken under it.
@@ -118,11 +120,12 @@ pub(crate) enum Made {
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Store, limits: HubLimits) -> Self {
+    pub(crate) fn new(store: Store, limits: HubLimits, every: Every) -> Self {
         let reading = Reading { store: store.clone(), ring: limits.ring_events };
         let books = Arc::<Books>::default();
         let logs = Logs { store: store.clone(), books: Arc::clone(&books) };
         Self {
+            compactor: Compactor::new(reading.clone(), every),
             reading,
             hub: Hub::with_history(Arc::new(logs), limits),
             store,
@@ -170,11 +173,13 @@ impl Keeper {
     fn tell(&self, of: Of) {
         let Of { book, fence, event, ends } = of;
         book.is_kept(event.seq);
+        let bytes = event.frame.len() as u64;
         let ended = ends.map_or(Ok(()), |message| self.hub.end_message(&book.id, &message));
         if let Err(why) = ended.and(self.hub.publish(&book.id, fence, event)) {
             // They read it from the store, with the next one.
             tracing::warn!(session = %book.id, %why, "an event was not told");
         }
+        self.compactor.grew(&book, 1, bytes);
     }
 
     /// A book is of no use from here on: those who follow it are told so, and look again.
@@ -456,15 +461,18 @@ impl Journal for Keeper {
         Box::pin(async move {
             let (reading, id) = (self.reading.clone(), session.clone());
             let read = blocking(move || reading.read(&id)).await.map_err(|_| Unreadable)?;
-            let (book, events, records) = read.map_err(|why| {
+            let read = read.map_err(|why| {
                 if why != NoSession::Absent {
                     tracing::error!(?why, "a session can't be read");
                 }
                 Unreadable
             })?;
+            let reading::Taken { book, events, records, tail: (since, bytes) } = read;
+            let book = Arc::new(book);
             // Without a place for its log, who follows it reads it from the store.
             self.hub.restore(session, &book.epoch, book.head(), events).ok();
-            locked(&self.books.map).insert(session.clone(), Arc::new(book));
+            locked(&self.books.map).insert(session.clone(), Arc::clone(&book));
+            self.compactor.grew(&book, since, bytes);
             Ok(records)
         })
     }

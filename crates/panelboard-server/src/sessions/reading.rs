@@ -1,12 +1,11 @@
-//! How is a session read out of the store: all of it to be taken up again, or a page for who follows
-//! it?
+//! What is read of what is kept: a session to take it up, and the events of those that follow it?
 //!
-//! Under two names a session has two logs there: its own, and what is left of the eras that were
-//! cleared.
+//! A clear removes the log before it, but for what must not be forgotten of its runs: that stands
+//! in a second log.
 
 use std::sync::Arc;
 
-use panelboard_store::{MAX_PAGE, Owner, ReadError, Store};
+use panelboard_store::{MAX_PAGE, Owner, ReadError, Snapshot, Store, Tail};
 use panelboard_tasks::{
     BoxFuture, Epoch, Event, Fence, History, HistoryError, Kind, Record, SessionId,
 };
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::book::{Book, End, Title};
 use super::keeper::Books;
+use super::snapshot::Folded;
 use super::stored::{self, Again, Beside};
 use crate::clock::rfc3339_micros;
 
@@ -28,6 +28,18 @@ pub(crate) enum NoSession {
     Failed(End),
 }
 
+/// A session as it is kept.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) book: Book,
+    /// The newest of its events.
+    pub(super) events: Vec<Event>,
+    /// For the sessions to take it up.
+    pub(super) records: Vec<Record>,
+    /// How many records, and bytes, have no snapshot.
+    pub(super) tail: (u64, u64),
+}
+
 /// Reads what is kept. Waits for the disk: not for the runtime's own threads.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
@@ -36,15 +48,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Reads a session: a book of it, its newest events, and its records for the sessions to take
-    /// up.
-    pub(super) fn read(
-        &self,
-        id: &SessionId,
-    ) -> Result<(Book, Vec<Event>, Vec<Record>), NoSession> {
+    /// Reads a session to take it up.
+    pub(super) fn read(&self, id: &SessionId) -> Result<Taken, NoSession> {
         let session = self.store.session(&main(id)).map_err(|why| no_session(&why))?;
-        let records = self.read_log(&main(id))?;
-        let ours = session.owner.term == self.store.term() && records.is_empty();
+        let tail = self.store.tail(&main(id)).map_err(|why| no_session(&why))?;
+        let ours = session.owner.term == self.store.term() && tail.tag.seq == 0;
         let title = Title {
             id: id.clone(),
             epoch: Epoch::new(&session.epoch.to_string()),
@@ -52,22 +60,44 @@ impl Reading {
             metadata: metadata(&session.config),
             fence_base: if ours { session.owner.fence } else { 0 },
         };
-        let book = Book::new(title);
-        let first = records.first().map_or(u64::MAX, |record| record.seq);
-        let mut all = self.read_left(id, first)?;
-        book.with_fold(|fold| {
-            for Again { record, at } in &all {
-                fold.apply(record, at);
-            }
-        });
-        for record in &records {
+        let Folded { fold, mut records } = self.before(id, &tail)?;
+        let stripped = Folded::stripped(&records, tail.tag.era);
+        let book = Book::new(title, fold, stripped);
+        for record in &tail.records {
             let again = again(id, record).map_err(|why| unreadable(id, &why))?;
             book.restore(&again.record, &again.at);
-            all.push(again);
+            records.push(again);
         }
-        let newest = &records[records.len().saturating_sub(self.ring)..];
+        let newest = &tail.records[tail.records.len().saturating_sub(self.ring)..];
         let events = newest.iter().map(|record| event(&book, record)).collect::<Result<_, _>>()?;
-        Ok((book, events, all.into_iter().map(|again| again.record).collect()))
+        let bytes = tail.records.iter().map(|record| record.body.len() as u64).sum();
+        let tail = (tail.records.len() as u64, bytes);
+        let records = records.into_iter().map(|again| again.record).collect();
+        Ok(Taken { book, events, records, tail })
+    }
+
+    /// What all records that are on disk come to, if that is more than the snapshot that there is.
+    pub(super) fn snapshot(&self, id: &SessionId) -> Result<Option<Snapshot>, NoSession> {
+        let tail = self.store.durable_tail(&main(id)).map_err(|why| no_session(&why))?;
+        let mut folded = self.before(id, &tail)?;
+        for record in &tail.records {
+            folded.take(again(id, record).map_err(|why| unreadable(id, &why))?);
+        }
+        // Too long for one: the log stands for itself.
+        tail.snapshot(folded.write()).map_err(|_| NoSession::Failed(End::Full))
+    }
+
+    /// What came before the records of a tail: its snapshot, or what is left of cleared eras. What
+    /// is left is read after the tail, so it is there of every clear that the tail knows.
+    fn before(&self, id: &SessionId, tail: &Tail) -> Result<Folded, NoSession> {
+        if let Some(state) = &tail.state {
+            return Folded::read(id, state).map_err(|why| unreadable(id, &why));
+        }
+        let mut folded = Folded::default();
+        for again in self.read_left(id, tail.upto + 1)? {
+            folded.take(again);
+        }
+        Ok(folded)
     }
 
     /// All that there is of a log.

@@ -54,7 +54,7 @@ pub(crate) fn slot(fold: &Fold, active: Option<RunView>) -> Value {
     slot.insert("phase".into(), json!(status.to_string()));
     if let Some(one) = one {
         slot.insert("since".into(), json!(one.since));
-        if let Some(reason) = one.reason {
+        if let Some(reason) = &one.reason {
             slot.insert("reason".into(), json!(reason));
         }
     }

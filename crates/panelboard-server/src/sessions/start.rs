@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use panelboard_llm::Gateway;
-use panelboard_store::{OpenError, Store};
-use panelboard_tasks::{DrainMode, HubLimits, Journal, RunContext, SessionLimits, Sessions};
+use panelboard_store::{MAX_STATE, OpenError, Store};
+use panelboard_tasks::{
+    DrainMode, Exclusive, HubLimits, Journal, RunContext, SessionLimits, Sessions,
+};
 
+use super::compact::Every;
 use super::keeper::Keeper;
 use super::service::{MAX_RECORD, Service};
+use super::snapshot::REMEMBERED;
 use super::turn::{MAX_ANSWER, Turns};
 use crate::config::{Config, Sessions as Settings};
 
 /// Rows of the store: each session has up to two, and bytes are the tighter bound.
 const MAX_ROWS: u64 = 10_000_000;
 
-/// Keys, and ends of runs, that a session in memory remembers.
-const REMEMBERED: usize = 1_000;
+/// Writes that wait for the disk, and their bytes: beside them there is room for a snapshot, so
+/// that it keeps no record out.
+const QUEUE: usize = 4_096;
+const QUEUE_BYTES: usize = 64 << 20;
 
 /// Events that are read from the store at once.
 const PAGE: usize = 500;
@@ -57,7 +63,9 @@ pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started,
         .max_bytes(config.store.max_bytes)
         .max_sessions(MAX_ROWS)
         .session_ttl(None)
-        // The log is the truth: nothing stands in for its records.
+        .keep_records(config.sessions.keep_events)
+        .queue(QUEUE, QUEUE_BYTES + MAX_STATE)
+        // What stands in for records is for the fold of the sessions to say.
         .snapshot_every(u64::MAX);
     let open = tokio::task::spawn_blocking(move || Store::open(path, settings));
     let store = open.await.expect("opening does not panic")?;
@@ -67,7 +75,8 @@ pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started,
 /// Makes the sessions over an open store. Their runs are tasks of this runtime.
 pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> Arc<Service> {
     let term = store.term();
-    let keeper = Arc::new(Keeper::new(store, hub_limits(settings)));
+    let every = Every { records: settings.snapshot_every, bytes: settings.snapshot_bytes };
+    let keeper = Arc::new(Keeper::new(store, hub_limits(settings), every));
     let turns = Arc::new(Turns::new(gateway.clone(), Arc::clone(&keeper)));
     let limits = SessionLimits {
         queue: settings.max_queue,
@@ -78,6 +87,11 @@ pub(super) fn assemble(store: Store, settings: &Settings, gateway: &Gateway) -> 
         connections: settings.max_connections,
         grace: settings.grace,
         abort_grace: settings.hard_grace,
+        exclusive: match settings.exclusive.as_str() {
+            "logical" => Exclusive::Logical,
+            _ => Exclusive::Physical,
+        },
+        ..SessionLimits::default()
     };
     let built = Sessions::builder()
         .limits(limits)

@@ -58,7 +58,7 @@ pub(super) struct Beside {
 }
 
 /// A record out of the store: itself, and when it was.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Again {
     pub(super) record: Record,
     pub(super) at: String,
@@ -96,7 +96,7 @@ pub(super) fn read(session: &SessionId, beside: Beside, json: &str) -> Result<Ag
 /// A record of which only what must not be forgotten is left, and when it was.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
-    record: Record,
+    pub(super) record: Record,
     at: String,
 }
 

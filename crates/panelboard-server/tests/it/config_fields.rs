@@ -34,6 +34,7 @@ fn other_value(name: &str, field: &Value) -> String {
         "allowed_origins" => return "[\"https://example.com\"]".to_owned(),
         "path" => return "\":memory:\"".to_owned(),
         "on_conflict" => return "\"steer\"".to_owned(),
+        "exclusive" => return "\"logical\"".to_owned(),
         "client_keys" => return "[\"env:KEY\"]".to_owned(),
         "admin_token" => return "\"env:KEY\"".to_owned(),
         _ => {}

@@ -26,14 +26,19 @@ fn busy(server: &InProcess, session: &str) -> (Chat, String) {
 
 /// The three ways to ask for a run. Answers the run, or the problem.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     Post,
     Stream,
     Socket,
 }
 
 impl Way {
-    fn submit(self, chat: &Chat, input: &str, on_conflict: &str) -> Result<Value, Value> {
+    pub(crate) fn submit(
+        self,
+        chat: &Chat,
+        input: &str,
+        on_conflict: &str,
+    ) -> Result<Value, Value> {
         let body = json!({ "input": input, "on_conflict": on_conflict });
         match self {
             Self::Post => {

@@ -14,7 +14,7 @@ fn stored(folder: &Path, lines: &str) -> String {
     pretend(&format!("[store]\npath = {:?}\n{lines}\n", path.to_str().unwrap()))
 }
 
-fn serve(folder: &Path, lines: &str) -> InProcess {
+pub(crate) fn serve(folder: &Path, lines: &str) -> InProcess {
     InProcess::serve(&stored(folder, lines), &Environment::empty())
 }
 

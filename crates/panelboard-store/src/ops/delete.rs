@@ -1,5 +1,7 @@
 //! How does a session end?
 
+use std::time::SystemTime;
+
 use crate::{
     ids::{Epoch, Owner, SessionId},
     ops::Idempotency,
@@ -28,6 +30,7 @@ pub struct Delete {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) with: Option<SessionId>,
     pub(crate) key: Option<Idempotency>,
+    pub(crate) untouched_since: Option<SystemTime>,
 }
 
 impl Delete {
@@ -42,7 +45,8 @@ impl Delete {
     /// ```
     #[must_use]
     pub fn new(id: &SessionId) -> Self {
-        Self { id: id.clone(), owner: None, epoch: None, with: None, key: None }
+        let id = id.clone();
+        Self { id, owner: None, epoch: None, with: None, key: None, untouched_since: None }
     }
 
     /// Refused if a later owner has written; and every earlier one is from now on.
@@ -57,6 +61,28 @@ impl Delete {
     #[must_use]
     pub fn owner(mut self, owner: Owner) -> Self {
         self.owner = Some(owner);
+        self
+    }
+
+    /// Refused if the session has been written to since ([`Refusal::Alive`]): for a caller who
+    /// deletes what nobody needs, and has looked a while ago. As of the store's
+    /// [`clock`](crate::Config::clock).
+    ///
+    /// ```
+    /// use panelboard_store::{Clock, Delete, SessionId, SystemClock};
+    /// use std::time::Duration;
+    ///
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let since = SystemClock::new().wall() - 90 * day;
+    /// let delete = Delete::new(&SessionId::new("a")?).untouched_since(since);
+    /// # drop(delete);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    ///
+    /// [`Refusal::Alive`]: crate::Refusal::Alive
+    #[must_use]
+    pub fn untouched_since(mut self, since: SystemTime) -> Self {
+        self.untouched_since = Some(since);
         self
     }
 

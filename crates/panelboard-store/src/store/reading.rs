@@ -6,11 +6,13 @@ use super::Store;
 use crate::{
     clock::to_micros,
     error::ReadError,
+    fault,
     ids::{Class, SessionId},
     page::{self, Answered, LogPage, MemoryPage, Position, SessionPage},
     session::Session,
     shared::Shared,
     snapshot::Snapshot,
+    tail::Tail,
 };
 
 impl Store {
@@ -127,8 +129,54 @@ impl Store {
         self.read(id, |connection| page::check(connection, id))
     }
 
+    /// All that must be read to know a session whose owner folds it: see [`Tail`]. Reads the
+    /// snapshot and the records after it.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Create, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert!(store.tail(&id)?.records.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tail(&self, id: &SessionId) -> Result<Tail, ReadError> {
+        self.read(id, |connection| page::tail(connection, id, None))
+    }
+
+    /// As [`tail`](Self::tail), of those records alone that are on disk: what a snapshot is made
+    /// of.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    ///
+    /// ```
+    /// use panelboard_store::{Append, Class, Config, Create, SessionId, Store};
+    /// # let wait = std::time::Duration::from_secs(10);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?.wait(wait).unwrap()?;
+    /// let delta = Append::event(&id, "delta", "{}")?.class(Class::Os);
+    /// store.append(delta)?.wait(wait).unwrap()?;
+    /// assert_eq!(store.tail(&id)?.records.len(), 1);
+    /// assert_eq!(store.durable_tail(&id)?.records.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn durable_tail(&self, id: &SessionId) -> Result<Tail, ReadError> {
+        let durable = match fault::SNAPSHOT_AHEAD_OF_DISK.planted() {
+            true => None,
+            false => Some(self.mark(Class::Disk)),
+        };
+        self.read(id, |connection| page::tail(connection, id, durable))
+    }
+
     /// Folds a session's durable records into a snapshot; None if the one that is there holds them
-    /// all.
+    /// all, or has a [state](Tail::state).
     ///
     /// # Errors
     /// As [`session`](Self::session).

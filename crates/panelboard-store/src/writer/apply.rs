@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::{Stop, Writer};
 use crate::{
+    clock::to_micros,
     crc,
     error::Refusal,
     fault,
@@ -180,7 +181,7 @@ impl Writer {
     }
 
     fn delete(&mut self, lsn: Lsn, delete: &Delete) -> Result<Written, Stop> {
-        let Delete { id, owner, epoch, with, key } = delete;
+        let Delete { id, owner, epoch, with, key, untouched_since } = delete;
         if let Some(replay) = self.replay(key.as_ref())? {
             return Ok(replay);
         }
@@ -194,6 +195,9 @@ impl Writer {
             None if key.is_some() => nothing(lsn, Outcome::Same),
             _ => {
                 let row = self.writable(id, *owner, *epoch)?;
+                if untouched_since.is_some_and(|since| row.touched >= to_micros(since)) {
+                    return Err(Refusal::Alive.into());
+                }
                 self.bury(lsn, id, row)?
             }
         };

@@ -19,28 +19,30 @@ use crate::{
 /// How many records are removed in one write, so that nobody stands behind a long one.
 const CHUNK: u64 = 512;
 
-/// A newer record wins; of an era that is gone, none does.
-const SAVE: &str = "INSERT INTO snapshot (session, era, upto, body, made, sum) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+/// A newer record wins; of an era that is gone, none does. Where the session's owner has put a
+/// state, nobody puts none.
+const SAVE: &str = "INSERT INTO snapshot (session, era, upto, body, made, sum, state) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
     ON CONFLICT (session) DO UPDATE SET \
     era = excluded.era, upto = excluded.upto, body = excluded.body, made = excluded.made, \
-    sum = excluded.sum \
-    WHERE excluded.upto > snapshot.upto AND excluded.era >= snapshot.era";
+    sum = excluded.sum, state = excluded.state \
+    WHERE excluded.upto > snapshot.upto AND excluded.era >= snapshot.era \
+    AND (excluded.state IS NOT NULL OR snapshot.state IS NULL)";
 
 /// The planted fault.
-const SAVE_BLIND: &str = "INSERT OR REPLACE INTO snapshot (session, era, upto, body, made, sum) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const SAVE_BLIND: &str = "INSERT OR REPLACE INTO snapshot \
+    (session, era, upto, body, made, sum, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 impl Writer {
     pub(super) fn save(&mut self, lsn: Lsn, snapshot: &Snapshot) -> Result<Written, Stop> {
-        let Snapshot { id, epoch, era, upto, body } = snapshot;
+        let Snapshot { id, epoch, era, upto, body, state } = snapshot;
         let mut row = self.writable(id, None, Some(*epoch))?;
         if *era != row.era || *upto > row.head || *upto < row.low {
             return Err(Refusal::OlderSnapshot.into());
         }
-        self.take_room(body.len())?;
+        self.take_room(snapshot.bytes())?;
         let sql = if fault::OLD_SNAPSHOT_WINS.planted() { SAVE_BLIND } else { SAVE };
-        let values = params![row.key, era, upto, body, self.now, snapshot.sum()];
+        let values = params![row.key, era, upto, body, self.now, snapshot.sum(), state.as_deref()];
         if self.db.execute(sql, values)? == 0 {
             return Err(Refusal::OlderSnapshot.into());
         }
@@ -54,6 +56,8 @@ impl Writer {
             .query_row(params![row.key, upto, ITEM_WEIGHT], |row| row.get(0))?;
         row.bytes = body.len() as u64 + tail;
         self.shared.counters.snapshots.add(1);
+        // What it has made superfluous goes in a later transaction.
+        self.due.push(id.clone());
         let written = written(lsn, &row, Outcome::New);
         self.rows.put(id, row);
         Ok(written)

@@ -18,6 +18,7 @@ mod receipts;
 mod restarts;
 mod scripts;
 mod snapshots;
+mod states;
 mod stress;
 mod support;
 mod unreadable;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use panelboard_store::{Change, Create, Delete, Outcome, ReadError, Refusal, Step, Store, Tag};
+use panelboard_store::{
+    Change, Clock as _, Create, Delete, Outcome, ReadError, Refusal, Step, Store, Tag,
+};
 use rusqlite::Connection;
 
 use crate::support::{
@@ -191,4 +193,25 @@ fn m05_a_session_that_is_deleted_and_created_at_once_leaves_no_row_of_the_old_on
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM session"), 1);
     assert_eq!(count("SELECT count(*) FROM log"), 0);
+}
+
+/// Whoever deletes what nobody needs has looked before, and somebody may have come since.
+#[test]
+fn m10_what_was_written_to_meanwhile_is_not_deleted_as_unused() {
+    let rig = Rig::new();
+    create(&rig.store, "a");
+    let day = Duration::from_secs(24 * 60 * 60);
+    rig.clock.advance(day);
+    let since = rig.clock.wall();
+    let delete = || rig.store.delete(Delete::new(&id("a")).untouched_since(since)).unwrap();
+    append(&rig.store, "a", "1");
+    assert_eq!(refused(&delete()), Refusal::Alive);
+    assert_eq!(bodies(&rig.store, "a"), ["1"]);
+    rig.clock.advance(day);
+    assert_eq!(refused(&delete()), Refusal::Alive, "it is the write that counts, not the clock");
+    let later = rig.clock.wall();
+    let dead = rig.store.delete(Delete::new(&id("a")).untouched_since(later)).unwrap();
+    assert_eq!(kept(&dead).outcome, Outcome::New);
+    assert_eq!(rig.store.session(&id("a")).unwrap_err(), ReadError::Deleted);
+    assert_eq!(kept(&delete()).outcome, Outcome::Same, "again it changes nothing");
 }

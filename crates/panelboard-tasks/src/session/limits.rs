@@ -28,6 +28,29 @@ pub struct SessionLimits {
     pub grace: Duration,
     /// From the abort until the task is abandoned.
     pub abort_grace: Duration,
+    /// Whether a run waits for the task of the one before it.
+    pub exclusive: Exclusive,
+    /// Of [`Exclusive::Logical`], tasks that have given the slot up and have not ended: beyond, the
+    /// next run waits for one of them.
+    pub leaving: usize,
+}
+
+/// What a run waits for when the one before it was told to stop.
+///
+/// ```
+/// use panelboard_tasks::{Exclusive, SessionLimits};
+/// assert_eq!(SessionLimits::default().exclusive, Exclusive::Physical);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Exclusive {
+    /// For its task to be gone, or given up: no two tasks of a session do anything at once.
+    #[default]
+    Physical,
+    /// For nothing: it starts at once. Fences keep what the old task still does out of the session,
+    /// and so also what it had begun and would have finished while it stopped. What the task does
+    /// elsewhere, it may do beside the new one.
+    Logical,
 }
 
 impl Default for SessionLimits {
@@ -41,6 +64,8 @@ impl Default for SessionLimits {
             connections: 64,
             grace: Duration::from_secs(5),
             abort_grace: Duration::from_secs(5),
+            exclusive: Exclusive::Physical,
+            leaving: 4,
         }
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Invariants (numbers as in the tests)
 //! - S1: the slot is one value, so one run at most holds it. S2: the next starts when the task is
-//!   gone, or abandoned.
+//!   gone, or abandoned; if the slot is [exclusive](crate::Exclusive) by fences alone, when it was
+//!   told to stop.
 //! - S3: `fence` rises at each start, clear, abandonment and loss of ownership.
 //! - S5: a run ends in `end`, and only there; what has ended is in no place of the state.
 //! - S6: if the slot is idle nothing waits, unless the session keeps its queue for the next
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) attached: u64,
     /// When the last connection went.
     pub(crate) left_at: Option<Duration>,
+    /// Tasks that gave the slot up when another run wanted it, and have not ended.
+    pub(crate) leaving: Vec<Leaving>,
     /// Tasks that were given up and have not ended.
     pub(crate) zombies: BTreeSet<Fence>,
     pub(crate) keys: VecDeque<Known>,
@@ -163,6 +166,7 @@ impl State {
             connections: BTreeSet::new(),
             attached: 0,
             left_at: None,
+            leaving: Vec::new(),
             zombies: BTreeSet::new(),
             keys: VecDeque::new(),
             ended: VecDeque::new(),
@@ -226,6 +230,7 @@ impl State {
             head: self.head,
             tag: self.tag(),
             connections: self.connections.len(),
+            leaving: self.leaving.len(),
             zombies: self.zombies.len(),
         }
     }
@@ -271,6 +276,8 @@ pub struct SessionView {
     pub tag: Tag,
     /// How many are connected.
     pub connections: usize,
+    /// Tasks that gave the slot up when another run wanted it, and have not ended.
+    pub leaving: usize,
     /// Tasks that were given up and have not ended.
     pub zombies: usize,
 }

@@ -10,10 +10,13 @@
 //! to the journal before the next step of the session can begin.
 
 mod end;
+mod hand_over;
 mod people;
 mod run;
 mod stop;
 mod submit;
+
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,6 +24,7 @@ use super::{
     command::{Command, Given, Timer},
     effect::{Effect, Spawn, StopReason},
     ids::{Fence, RunId},
+    limits::SessionLimits,
     record::{Kind, Record},
     reply::{Refused, Reply, RunStatus},
     state::{Active, Left, Life, Phase, Slot, State, Used, Waiting},
@@ -58,7 +62,7 @@ impl Steps<'_> {
             Life::Moved => return self.after_the_move(command),
             _ => {}
         }
-        match command {
+        let reply = match command {
             Command::Submit(submission) => self.submit(submission),
             Command::Cancel { run, mode, rollback } => self.cancel(run, mode, rollback),
             Command::Answer { run, request, input, key } => self.answer(run, request, input, key),
@@ -78,7 +82,9 @@ impl Steps<'_> {
             Command::Wake => Reply::Done,
             Command::Halt => self.halt(),
             Command::LoseOwnership => self.lose_ownership(),
-        }
+        };
+        self.hand_over();
+        reply
     }
 
     /// Writes a record under the session's fence: what is about no run, or about one that does not

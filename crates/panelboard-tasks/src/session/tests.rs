@@ -7,4 +7,5 @@ mod model;
 mod naive;
 mod rig;
 mod table;
+mod thin;
 mod torn;

@@ -7,6 +7,7 @@ mod journal;
 mod keyed;
 mod lifetimes;
 mod locks;
+mod logical;
 mod stopping;
 mod submitting;
 mod support;

@@ -22,6 +22,9 @@ pub struct Sessions {
     /// What a submission does if it does not say: `reject`, `enqueue`, `interrupt`, `rollback` or
     /// `steer`.
     pub on_conflict: String,
+    /// What a run waits for when the one before it was told to stop: `physical`, its task;
+    /// `logical`, nothing.
+    pub exclusive: String,
     /// Sessions in memory.
     pub max_sessions: usize,
     /// Runs that wait in one session.
@@ -42,6 +45,12 @@ pub struct Sessions {
     pub max_subscriptions: usize,
     /// Events of a session that are kept in memory.
     pub ring_events: usize,
+    /// Records that come to a session before it has a new snapshot.
+    pub snapshot_every: u64,
+    /// Bytes of records that come to a session before it has a new snapshot.
+    pub snapshot_bytes: u64,
+    /// Events of a session that stay in the store behind a snapshot.
+    pub keep_events: u64,
     /// How long one write to a socket may take.
     pub write_timeout: Duration,
     /// How often a socket is pinged.
@@ -65,6 +74,7 @@ pub(super) fn sessions(table: &Table) -> Sessions {
     let seconds = Duration::from_secs;
     Sessions {
         on_conflict: table.text("on_conflict").unwrap_or("reject").to_owned(),
+        exclusive: table.text("exclusive").unwrap_or("physical").to_owned(),
         max_sessions: table.size("max_sessions").unwrap_or(100_000),
         max_queue: table.size("max_queue").unwrap_or(64),
         max_input_bytes: table.size("max_input_bytes").unwrap_or(256 << 10),
@@ -75,6 +85,9 @@ pub(super) fn sessions(table: &Table) -> Sessions {
         max_connections: table.size("max_connections").unwrap_or(16_384),
         max_subscriptions: table.size("max_subscriptions").unwrap_or(64),
         ring_events: table.size("ring_events").unwrap_or(1_024),
+        snapshot_every: table.count("snapshot_every").unwrap_or(512),
+        snapshot_bytes: table.count("snapshot_bytes").unwrap_or(4 << 20),
+        keep_events: table.count("keep_events").unwrap_or(10_000),
         write_timeout: table.duration("write_timeout").unwrap_or(seconds(10)),
         ping_interval: table.duration("ping_interval").unwrap_or(seconds(25)),
         ping_timeout: table.duration("ping_timeout").unwrap_or(seconds(55)),

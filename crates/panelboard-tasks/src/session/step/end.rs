@@ -11,6 +11,9 @@ impl Steps<'_> {
             Slot::Active(active) => Some(active.fence),
             Slot::Draining(leaving) => Some(leaving.fence),
         };
+        let before = self.state.leaving.len();
+        self.state.leaving.retain(|task| task.fence != fence);
+        let has_left = self.state.leaving.len() < before;
         if self.state.zombies.remove(&fence) {
             self.effects.push(Effect::ZombieEnded(fence));
         }
@@ -22,7 +25,7 @@ impl Steps<'_> {
             return Reply::Exited(true);
         }
         self.effects.push(Effect::Joined(fence));
-        Reply::Exited(false)
+        Reply::Exited(has_left)
     }
 
     /// Ends the run that holds the slot, if it has not ended before its task.
@@ -68,11 +71,12 @@ impl Steps<'_> {
 
     /// S14: after this the session takes no command, so whoever still has it must look again.
     pub(super) fn passivate(&mut self, durable: u64) -> Reply {
-        let State { slot, front, queue, connections, zombies, head, .. } = &*self.state;
+        let State { slot, front, queue, connections, leaving, zombies, head, .. } = &*self.state;
         let quiet = *slot == Slot::Idle
             && front.is_none()
             && queue.is_empty()
             && connections.is_empty()
+            && leaving.is_empty()
             && zombies.is_empty()
             && durable >= *head;
         if quiet {

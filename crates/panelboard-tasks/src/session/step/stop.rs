@@ -1,7 +1,5 @@
 //! How is a run stopped: by a person, by a clear, by a clock, by the end of the process?
 
-use std::time::Duration;
-
 use super::*;
 use crate::session::{
     command::{CancelMode, ClearMode, DrainMode, OnDisconnect, Outcome},
@@ -22,6 +20,7 @@ impl Steps<'_> {
             }
             _ => self.cancel_waiting(run),
         };
+        self.hand_over();
         Reply::Cancelled(Stopped { changed, status: self.state.status(run) })
     }
 
@@ -155,7 +154,10 @@ impl Steps<'_> {
                 _ => return Reply::Done,
             },
             Slot::Draining(leaving) if leaving.fence == fence => leaving.left,
-            _ => return Reply::Done,
+            _ => {
+                self.leaving_deadline(fence, at);
+                return Reply::Done;
+            }
         };
         if left.deadline != at {
             return Reply::Done;

@@ -25,6 +25,10 @@ impl Steps<'_> {
         if self.state.life != Life::Serving {
             return Self::unavailable(Unavailable::ShuttingDown);
         }
+        // A run that is to start is not refused for one that was told to stop.
+        if self.given.zombie_place && self.let_go() {
+            self.release();
+        }
         match (&self.state.slot, submission.policy) {
             // Physically gone, or not there: who starts now starts beside nobody.
             (Slot::Idle, _) => self.start_at_once(submission),
@@ -104,7 +108,9 @@ impl Steps<'_> {
         if fault::INTERRUPT_STARTS_AT_ONCE.planted() {
             self.release();
         }
-        Self::accepted(run, RunStatus::Queued, Some(0))
+        self.hand_over();
+        let status = self.state.status(run).unwrap_or(RunStatus::Queued);
+        Self::accepted(run, status, self.state.position(run))
     }
 
     fn steer(&mut self, submission: Submission) -> Reply {

@@ -10,8 +10,8 @@ use super::{
     rig::{id, key, limits},
 };
 use crate::session::{
-    CancelMode, ClearMode, Command, ConnId, DrainMode, Fence, Given, OnDisconnect, Outcome, Policy,
-    RequestId, RunId, RunStatus, SessionLimits, State, Submission, Timer,
+    CancelMode, ClearMode, Command, ConnId, DrainMode, Exclusive, Fence, Given, OnDisconnect,
+    Outcome, Policy, RequestId, RunId, RunStatus, SessionLimits, State, Submission, Timer,
     effect::Effect,
     state::{Phase, Slot},
     step,
@@ -38,6 +38,7 @@ fn commands(state: &State, armed: &BTreeSet<Timer>) -> Vec<Command> {
     for mode in [ClearMode::CancelAndClear, ClearMode::IfIdle] {
         commands.push(Command::Clear(mode));
     }
+    let leaves = state.leaving.first().map(|task| task.fence);
     let (fence, request) = match &state.slot {
         Slot::Idle => (Fence(0), RequestId(0)),
         Slot::Draining(leaving) => (leaving.fence, RequestId(0)),
@@ -47,7 +48,7 @@ fn commands(state: &State, armed: &BTreeSet<Timer>) -> Vec<Command> {
         },
     };
     let stale = state.zombies.first().copied().unwrap_or(Fence(99));
-    for fence in [fence, stale] {
+    for fence in [Some(fence), Some(stale), leaves].into_iter().flatten() {
         commands.push(Command::Spawned { fence });
         commands.push(Command::Append { fence, name: "n".into(), body: "b".into() });
         commands.push(Command::TakeSteer { fence });
@@ -108,6 +109,18 @@ fn every_step_from_every_small_state_keeps_the_laws() {
     let limits = SessionLimits { queue: 1, ..limits() };
     let (steps, ends) = explore(6, &limits);
     assert!(steps > 300_000, "{steps} steps");
+    every_end_was_reached(&ends);
+}
+
+#[test]
+fn every_step_keeps_the_laws_where_fences_alone_keep_runs_apart() {
+    let limits = SessionLimits { queue: 1, exclusive: Exclusive::Logical, ..limits() };
+    let (steps, ends) = explore(6, &limits);
+    assert!(steps > 300_000, "{steps} steps");
+    every_end_was_reached(&ends);
+}
+
+fn every_end_was_reached(ends: &HashSet<RunStatus>) {
     // Nothing was left out for want of a way there.
     for status in [
         RunStatus::Succeeded,

@@ -1,7 +1,7 @@
 //! What must be true of every step, whatever the state and the command? One sentence a function.
 
 use crate::session::{
-    Command, Fence, Kind, Reply, RunId, RunStatus, SessionLimits, State, Step,
+    Command, Exclusive, Fence, Kind, Reply, RunId, RunStatus, SessionLimits, State, Step,
     effect::Effect,
     state::{Life, Phase, Slot},
 };
@@ -31,6 +31,7 @@ pub(super) fn check(
     case.nothing_waits_while_the_slot_is_idle();
     case.the_queue_keeps_its_bound();
     case.a_task_starts_when_no_other_is_left();
+    case.few_tasks_are_on_their_way_out();
     case.no_run_vanishes();
     case.a_refusal_changes_nothing();
     case.a_dead_session_takes_nothing();
@@ -51,6 +52,11 @@ fn task(state: &State) -> Option<Fence> {
         Slot::Active(active) => Some(active.fence),
         Slot::Draining(leaving) => Some(leaving.fence),
     }
+}
+
+/// Whether the task with this fence has given the slot up.
+fn leaves(state: &State, fence: Fence) -> bool {
+    state.leaving.iter().any(|task| task.fence == fence)
 }
 
 /// Every run that has not ended.
@@ -93,7 +99,9 @@ impl Case<'_> {
         {
             self.holds("S3: a start has a new fence", fence > before.fence);
         }
-        let given_up = before.zombies.len() < after.zombies.len();
+        // One that gave the slot up has an older fence already.
+        let given_up = before.zombies.len() < after.zombies.len()
+            && before.leaving.len() == after.leaving.len();
         self.holds("S3: an abandonment raises it", !given_up || after.fence > before.fence);
     }
 
@@ -170,13 +178,29 @@ impl Case<'_> {
         let spawned = self.step.effects.iter().filter(starts).count();
         self.holds("S1: one at most", spawned <= 1);
         let Some(old) = task(self.before) else { return };
-        let gone = match self.command {
-            Command::Exit { fence, .. } => *fence == old,
-            _ => self.after.zombies.contains(&old),
-        };
+        let ends = matches!(self.command, Command::Exit { fence, .. } if *fence == old);
+        let gone = ends || self.after.zombies.contains(&old) || leaves(self.after, old);
         self.holds("S2: the old task is gone or given up", spawned == 0 || gone);
         let held = task(self.after) == Some(old) || gone;
         self.holds("S2: the slot is held until then", held);
+    }
+
+    /// S2, of a slot that is exclusive by fences alone.
+    fn few_tasks_are_on_their_way_out(&self) {
+        let Self { before, after, limits, .. } = self;
+        let most = if limits.exclusive == Exclusive::Physical { 0 } else { limits.leaving };
+        self.holds("S2: few leave at once", after.leaving.len() <= most);
+        for task in after.leaving.iter().filter(|task| !leaves(before, task.fence)) {
+            self.holds("S2: it had the slot", self::task(before) == Some(task.fence));
+            let told =
+                |effect: &Effect| matches!(effect, Effect::Stop(fence, _) if *fence == task.fence);
+            let told = is_stopping(before)
+                || matches!(before.slot, Slot::Draining(_))
+                || self.step.effects.iter().any(told);
+            self.holds("S2: it was told to stop", told);
+            self.holds("S2: another has the slot", after.slot != Slot::Idle);
+            self.holds("S3: its fence is older", task.fence < after.fence);
+        }
     }
 
     /// S12.

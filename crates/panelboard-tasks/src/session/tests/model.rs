@@ -13,8 +13,8 @@ use super::{
     rig::{id, key},
 };
 use crate::session::{
-    CancelMode, ClearMode, Command, Fence, Given, Kind, Outcome, Policy, Record, Reply, RunId,
-    RunStatus, SessionLimits, State, Submission, Timer,
+    CancelMode, ClearMode, Command, Exclusive, Fence, Given, Kind, Outcome, Policy, Record, Reply,
+    RunId, RunStatus, SessionLimits, State, Submission, Timer,
     effect::{Effect, Spawn},
     state::{Life, Slot},
     step,
@@ -95,9 +95,16 @@ impl Session {
             queue: 1,
             grace: second,
             abort_grace: 2 * second,
+            leaving: 1,
             ..SessionLimits::default()
         };
         Self { says, crashes, limits }
+    }
+
+    /// One whose slot is exclusive by fences alone.
+    fn logical(mut self) -> Self {
+        self.limits.exclusive = Exclusive::Logical;
+        self
     }
 
     /// Time stands: a deadline is known by its length, and may come due at any moment.
@@ -126,7 +133,9 @@ impl World {
                 _ => {}
             }
         }
-        let counted = self.tasks.keys().filter(|fence| !self.session.zombies.contains(fence));
+        let State { zombies, leaving, .. } = &self.session;
+        let leaves = |fence: &Fence| leaving.iter().any(|task| task.fence == *fence);
+        let counted = self.tasks.keys().filter(|it| !zombies.contains(it) && !leaves(it));
         self.two_at_once |= counted.count() > 1;
     }
 
@@ -348,9 +357,10 @@ impl Session {
 
 fn properties() -> Vec<Property<Session>> {
     let mut properties = vec![
-        Property::always("S2: one task that was not given up", |_, world: &World| {
-            !world.two_at_once
-        }),
+        Property::always(
+            "S2: one task that was not given up and did not give up the slot",
+            |_, world: &World| !world.two_at_once,
+        ),
         Property::always("S3: no two starts share term and fence", |_, world: &World| {
             let mut seen = BTreeSet::new();
             world.starts().all(|(_, record)| seen.insert((record.term, record.fence)))
@@ -440,6 +450,10 @@ fn properties() -> Vec<Property<Session>> {
         Property::sometimes("lost, if there are crashes", |model: &Session, world: &World| {
             model.crashes == 0 || world.ended_as(RunStatus::Lost)
         }),
+        Property::sometimes("beside a task that leaves", |model: &Session, world: &World| {
+            let logical = model.limits.exclusive == Exclusive::Logical;
+            !logical || (world.tasks.len() > 1 && !world.session.leaving.is_empty())
+        }),
         Property::sometimes("consumed", |_, world: &World| world.ended_as(RunStatus::Consumed)),
     ]);
     properties
@@ -460,4 +474,14 @@ fn two_clients_and_a_crash_to_the_end() {
 #[test]
 fn three_commands_without_a_crash_to_the_end() {
     explore(Session::new([2, 1], 0), 1_000);
+}
+
+#[test]
+fn two_clients_and_a_crash_where_fences_alone_keep_runs_apart() {
+    explore(Session::new([1, 1], 1).logical(), 1_000);
+}
+
+#[test]
+fn three_commands_where_fences_alone_keep_runs_apart() {
+    explore(Session::new([2, 1], 0).logical(), 1_000);
 }

@@ -10,12 +10,14 @@ use crate::session::{
 };
 
 #[derive(Clone, Copy, Debug)]
-enum Op {
+pub(super) enum Op {
     Submit(Policy),
     /// The body is entered.
     Enter,
     ReadSteer,
     Exit(bool),
+    /// The task that gave the slot up first ends.
+    Leave,
     /// Of the run so many before the newest.
     Cancel(u64),
     Clear(ClearMode),
@@ -36,6 +38,9 @@ struct Naive {
     /// It has ended already: only its task is left.
     cleared: bool,
     aborted: bool,
+    /// Runs start beside tasks that were told to stop, of which this many are left.
+    logical: bool,
+    leaving: usize,
     urgent: Option<usize>,
     waits: Vec<usize>,
     steers: Vec<usize>,
@@ -43,6 +48,11 @@ struct Naive {
 
 impl Naive {
     fn op(&mut self, op: Op) {
+        self.do_it(op);
+        self.hand_over();
+    }
+
+    fn do_it(&mut self, op: Op) {
         match op {
             Op::Submit(policy) => self.submit(policy),
             Op::Enter => {
@@ -60,6 +70,7 @@ impl Naive {
                 }
             }
             Op::Exit(ok) => self.exit(if ok { RunStatus::Succeeded } else { RunStatus::Failed }),
+            Op::Leave => self.leaving = self.leaving.saturating_sub(1),
             Op::Cancel(back) => self.cancel(back),
             Op::Clear(mode) => {
                 if mode == ClearMode::CancelAndClear || self.task.is_none() {
@@ -77,7 +88,25 @@ impl Naive {
         self.task.filter(|_| !self.cleared)
     }
 
+    /// Whether the task that was told to stop need not be waited for.
+    fn may_go(&self) -> bool {
+        let told = self.task.is_some() && (self.end.is_some() || self.cleared);
+        self.logical && told && self.leaving == 0
+    }
+
+    fn hand_over(&mut self) {
+        let waits = self.urgent.is_some() || !self.waits.is_empty() || !self.steers.is_empty();
+        if waits && self.may_go() {
+            self.leaving += 1;
+            self.exit(RunStatus::Lost);
+        }
+    }
+
     fn submit(&mut self, policy: Policy) {
+        if self.may_go() {
+            self.leaving += 1;
+            self.exit(RunStatus::Lost);
+        }
         let full = self.waits.len() + self.steers.len() == QUEUE;
         let (run, idle) = (self.status.len(), self.task.is_none());
         if !idle && (policy == Policy::Reject) {
@@ -157,7 +186,7 @@ impl Naive {
 }
 
 /// The same on the real one.
-fn real(rig: &mut Rig, op: Op) {
+pub(super) fn real(rig: &mut Rig, op: Op) {
     let fence = match &rig.state.slot {
         Slot::Idle => Fence(0),
         Slot::Active(active) => active.fence,
@@ -179,6 +208,11 @@ fn real(rig: &mut Rig, op: Op) {
             }
         }
         Op::ReadSteer => drop(rig.command(Command::TakeSteer { fence })),
+        Op::Leave => {
+            if let Some(fence) = rig.state.leaving.first().map(|task| task.fence) {
+                rig.ok(fence);
+            }
+        }
         Op::Exit(true) => drop(rig.ok(fence)),
         Op::Exit(false) => drop(rig.exit(fence, Outcome::Failed("why".into()))),
         Op::Cancel(back) => {
@@ -205,7 +239,7 @@ fn real(rig: &mut Rig, op: Op) {
     }
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let policies =
         [Policy::Reject, Policy::Enqueue, Policy::Interrupt, Policy::Rollback, Policy::Steer];
     let op = prop_oneof![
@@ -213,6 +247,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Enter),
         2 => Just(Op::ReadSteer),
         3 => any::<bool>().prop_map(Op::Exit),
+        1 => Just(Op::Leave),
         2 => (0..4_u64).prop_map(Op::Cancel),
         1 => Just(Op::Clear(ClearMode::CancelAndClear)),
         1 => Just(Op::Clear(ClearMode::IfIdle)),
@@ -229,8 +264,9 @@ proptest! {
     })]
 
     #[test]
-    fn a_session_does_what_a_naive_one_does(ops in ops()) {
-        let (mut naive, mut rig) = (Naive::default(), Rig::new());
+    fn a_session_does_what_a_naive_one_does(ops in ops(), logical in any::<bool>()) {
+        let mut naive = Naive { logical, ..Naive::default() };
+        let mut rig = if logical { Rig::logical() } else { Rig::new() };
         for op in ops {
             naive.op(op);
             real(&mut rig, op);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::laws;
 use crate::session::{
-    CancelMode, ClearMode, Command, ConnId, Fence, Given, IdempotencyKey, Kind, OnDisconnect,
-    Outcome, Policy, Record, Reply, RunId, RunStatus, SessionId, SessionLimits, State, Step,
-    StopReason, Submission, Timer, effect::Effect, ids::Fingerprint, step,
+    CancelMode, ClearMode, Command, ConnId, Exclusive, Fence, Given, IdempotencyKey, Kind,
+    OnDisconnect, Outcome, Policy, Record, Reply, RunId, RunStatus, SessionId, SessionLimits,
+    State, Step, StopReason, Submission, Timer, effect::Effect, ids::Fingerprint, step,
 };
 
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -22,6 +22,8 @@ pub(super) fn limits() -> SessionLimits {
         connections: 2,
         grace: GRACE,
         abort_grace: ABORT_GRACE,
+        exclusive: Exclusive::Physical,
+        leaving: 1,
     }
 }
 
@@ -39,6 +41,7 @@ pub(super) struct Rig {
     pub(super) log: Vec<Record>,
     pub(super) effects: Vec<Effect>,
     pub(super) zombie_place: bool,
+    pub(super) limits: SessionLimits,
 }
 
 impl Rig {
@@ -49,12 +52,19 @@ impl Rig {
             log: vec![],
             effects: vec![],
             zombie_place: true,
+            limits: limits(),
         }
+    }
+
+    /// One whose slot is exclusive by fences alone.
+    pub(super) fn logical() -> Self {
+        let limits = SessionLimits { exclusive: Exclusive::Logical, ..limits() };
+        Self { limits, ..Self::new() }
     }
 
     /// Does a command, and checks that the step broke no law.
     pub(super) fn command(&mut self, command: Command) -> Reply {
-        let limits = limits();
+        let limits = self.limits.clone();
         let given = Given { now: self.now, limits: &limits, zombie_place: self.zombie_place };
         let before = self.state.clone();
         let Step { reply, records, effects } = step(&mut self.state, command.clone(), given);
