@@ -1,10 +1,12 @@
 //! Sessions by name: each with one task slot, its runs as tasks of the runtime.
 
+mod ask;
 mod builder;
 mod cell;
 mod context;
 mod drain;
 mod drive;
+mod index;
 mod registry;
 mod stats;
 mod task;
@@ -574,9 +576,10 @@ impl Sessions {
 
     /// A command of a client: done, and answered when it is durable.
     async fn ask(&self, id: &SessionId, command: Command) -> Result<Reply, Unavailable> {
-        let (reply, at) = self.shared.command(id, command).await?;
-        self.shared.kept(at).await?;
-        Ok(reply)
+        match self.shared.at_once(id, command) {
+            Ok(told) => told,
+            Err(later) => self.shared.later(id, later).await,
+        }
     }
 }
 
