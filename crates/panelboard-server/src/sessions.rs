@@ -9,6 +9,7 @@
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
 //! | how is a command with a key done once | `once` |
 //! | how does an event stand on the wire | `told` |
+//! | up to which record is it decided what became of them | `decided` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | how are they doing, in numbers | `figures` |
@@ -17,6 +18,7 @@
 
 pub(crate) mod book;
 mod chunks;
+mod decided;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;

@@ -31,9 +31,10 @@ use panelboard_tasks::{
     Journal, Kind, Lsn, NotKept, Record, SessionId, Unreadable,
 };
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::book::{Book, End, Said, Taken, Title, locked};
+use super::decided::Decided;
 use super::stored::{self, Again, Beside};
 use crate::clock::{rfc3339_micros, wall};
 
@@ -60,7 +61,7 @@ pub(crate) struct Keeper {
     line: Mutex<Line>,
     news: Notify,
     /// Up to where it is decided what became of the records.
-    decided: watch::Sender<u64>,
+    decided: Decided,
     /// Of those decided, the ones that were not kept.
     failed: Mutex<BTreeSet<u64>>,
     /// How long runs waited for the slot. Held to record or to copy.
@@ -145,7 +146,7 @@ impl Keeper {
             books,
             line: Mutex::default(),
             news: Notify::new(),
-            decided: watch::Sender::new(0),
+            decided: Decided::default(),
             failed: Mutex::default(),
             queue_waits: Mutex::default(),
         }
@@ -178,7 +179,7 @@ impl Keeper {
                     }
                 }
             }
-            self.decided.send_replace(at);
+            self.decided.raise(at);
         }
     }
 
@@ -232,7 +233,7 @@ impl Keeper {
     /// How many records wait for the disk: all whose fate is not decided yet.
     pub(crate) fn waiting(&self) -> usize {
         let last = locked(&self.line).last;
-        last.saturating_sub(*self.decided.borrow()) as usize
+        last.saturating_sub(self.decided.upto()) as usize
     }
 
     /// How long runs waited for the slot.
@@ -507,14 +508,12 @@ impl Journal for Keeper {
     }
 
     fn is_durable(&self, at: Lsn) -> bool {
-        *self.decided.borrow() >= at.0 && !locked(&self.failed).contains(&at.0)
+        self.decided.upto() >= at.0 && !locked(&self.failed).contains(&at.0)
     }
 
     fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
-        let mut decided = self.decided.subscribe();
         Box::pin(async move {
-            // It ends with an error only if the sender is gone, and that is `self`.
-            decided.wait_for(|decided| *decided >= at.0).await.map_err(|_| NotKept)?;
+            self.decided.reached(at.0).await;
             if locked(&self.failed).contains(&at.0) { Err(NotKept) } else { Ok(()) }
         })
     }
