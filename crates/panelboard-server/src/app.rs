@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use panelboard::{Handle, IsolateGuard};
@@ -44,8 +45,22 @@ pub(crate) struct App {
 pub(crate) struct Stop {
     /// No new connections, no new calls; event streams end.
     pub(crate) begun: CancellationToken,
+    /// The same, for who asks often: raised before `begun` wakes anybody.
+    begins: Arc<AtomicBool>,
     /// The budget is over: what still runs is told so and ends.
     pub(crate) over: CancellationToken,
+}
+
+impl Stop {
+    pub(crate) fn begin(&self) {
+        // Release: with the Acquire in `has_begun`. Whoever is woken by `begun` sees it by that.
+        self.begins.store(true, Ordering::Release);
+        self.begun.cancel();
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begins.load(Ordering::Acquire)
+    }
 }
 
 /// What came of reloads.

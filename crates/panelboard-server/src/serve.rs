@@ -158,7 +158,7 @@ async fn serve(
     }
     let budget = app.config().server.stop_within;
     tracing::info!(budget_ms = crate::clock::ms(budget), "stopping");
-    app.stop.begun.cancel();
+    app.stop.begin();
     drop(open);
     let ended = async {
         connections.close();

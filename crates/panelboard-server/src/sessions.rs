@@ -11,6 +11,7 @@
 //! | when is a snapshot made | `compact` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
+//! | up to which record is it decided what became of them | `decided` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | how are they doing, in numbers | `figures` |
@@ -21,6 +22,7 @@ pub(crate) mod book;
 mod chunks;
 pub(crate) mod commands;
 mod compact;
+mod decided;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;

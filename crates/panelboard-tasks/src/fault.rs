@@ -57,6 +57,12 @@ faults! {
     NESTED_WAITS = "nested-waits";
     /// L4: a cursor looks for news before it registers, and not again after.
     WAKE_LOST = "wake-lost";
+    /// L4: a cursor that waits does not see that there was news since.
+    WAITS_ON = "waits-on";
+    /// L4: who raises the count of news takes out also those who wait since a later count.
+    TAKES_LATER = "takes-later";
+    /// L4: a cursor that was told everything waits for what comes after that, not after its look.
+    TOLD_UPTO_NOW = "told-upto-now";
     /// H6: closing one connection of a session removes them all.
     DETACHES_ALL = "detaches-all";
     /// H8: a position of another epoch is resumed.

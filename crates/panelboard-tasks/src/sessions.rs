@@ -1,10 +1,12 @@
 //! Sessions by name: each with one task slot, its runs as tasks of the runtime.
 
+mod ask;
 mod builder;
 mod cell;
 mod context;
 mod drain;
 mod drive;
+mod index;
 mod keyed;
 mod registry;
 mod stats;
@@ -591,10 +593,11 @@ impl Sessions {
         &self,
         id: &SessionId,
         command: Command,
-        key: Option<IdempotencyKey>,
+        key: Option<&IdempotencyKey>,
     ) -> Result<Reply, Unavailable> {
-        let (reply, at) = self.shared.command(id, command, key).await?;
-        self.shared.kept(at).await?;
-        Ok(reply)
+        match self.shared.at_once(id, command, key) {
+            Ok(told) => told,
+            Err(later) => self.shared.later(id, later, key).await,
+        }
     }
 }

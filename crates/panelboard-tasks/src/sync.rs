@@ -32,6 +32,22 @@ impl Dealt {
     }
 }
 
+/// This thread's number, for figures: dealt at its first use, and to no other thread.
+#[inline]
+pub(crate) fn thread_number() -> usize {
+    static DEALT: Dealt = Dealt::new();
+    std::thread_local! {
+        static NUMBER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+    let deal = |number: &std::cell::Cell<usize>| {
+        if number.get() == 0 {
+            number.set(DEALT.next() as usize);
+        }
+        number.get()
+    };
+    NUMBER.with(deal)
+}
+
 /// Whether this thread is inside a guarded closure; `None` for a thread that is ending.
 pub(crate) fn is_inside() -> bool {
     INSIDE.try_with(std::cell::Cell::get).unwrap_or(false)

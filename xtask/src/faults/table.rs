@@ -362,6 +362,42 @@ const SESSIONS: &[Fault] = &[
         Kind::Shuttle,
         "models::cursor::l4_a_cursor_that_waits_hears_of_what_is_published",
     ),
+    task(
+        "waits-on",
+        "L4",
+        Kind::Loom,
+        "models::cursor::l4_a_cursor_that_waits_hears_of_what_is_published",
+    ),
+    task(
+        "waits-on",
+        "L4",
+        Kind::Shuttle,
+        "models::cursor::l4_a_cursor_that_waits_hears_of_what_is_published",
+    ),
+    task(
+        "told-upto-now",
+        "L4",
+        Kind::Loom,
+        "models::cursor::l4_two_events_are_told_in_order_and_none_is_missed",
+    ),
+    task(
+        "told-upto-now",
+        "L4",
+        Kind::Shuttle,
+        "models::cursor::l4_two_events_are_told_in_order_and_none_is_missed",
+    ),
+    task(
+        "takes-later",
+        "L4",
+        Kind::Loom,
+        "models::cursor::l4_two_events_are_told_in_order_and_none_is_missed",
+    ),
+    task(
+        "takes-later",
+        "L4",
+        Kind::Shuttle,
+        "models::cursor::l4_two_events_are_told_in_order_and_none_is_missed",
+    ),
     task("epoch-ignored", "H8", Kind::It, "hub::h11_a_position_of_another_log_is_never_resumed"),
     task(
         "lag-silent",

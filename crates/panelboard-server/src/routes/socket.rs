@@ -1,20 +1,22 @@
 //! Sessions over one WebSocket: commands in, events of any number of sessions out.
 //!
-//! One task a socket. It reads, does commands one after the other in the order in which they came,
-//! and sends what the sessions that it follows have news of. While a command waits for the disk,
-//! news goes out; while the other side does not read, nothing is read from it.
+//! One task a socket. It reads, does commands, those of one session in the order in which they came,
+//! and sends what the sessions that it follows have news of. While commands wait for the disk, news
+//! goes out; while the other side does not read, nothing is read from it.
 //!
 //! What it waits for stays where it is from one wake to the next, and of the sessions that it
 //! follows only those are looked at that have news.
 
 mod command;
+mod doing;
 mod followed;
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -28,6 +30,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use self::command::{Asked, Done};
+use self::doing::Doing;
 use self::followed::{Followed, News};
 use crate::app::App;
 use crate::error::{Error, Problem};
@@ -42,7 +45,7 @@ use crate::ws::{self, Incoming, ReadError, Socket, WriteError, close};
 /// The subprotocol, for those who name one.
 const PROTOCOL: &str = "panelboard.v1";
 
-/// Commands of a socket that wait for the one before; then nothing more is read.
+/// Commands of a socket that wait for those before; then nothing more is read.
 const MAX_COMMANDS: usize = 64;
 
 /// Frames in a row that are none, after which somebody is taken to speak another language.
@@ -113,15 +116,19 @@ struct Connection {
     socket: Socket,
     id: ConnId,
     followed: Followed,
-    /// Commands that wait for the one that is done.
+    /// Commands that wait for those that are done.
     asked: VecDeque<Asked>,
-    doing: Option<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    doing: Doing<Done>,
     bad: u32,
     heard: Instant,
     ping_at: Instant,
     /// Ends when it is worth to look at the clock, or before.
     timer: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Who is woken by it.
+    stop_wakes: Option<Waker>,
+    /// News go first: since the last, all else was looked at.
+    news_first: bool,
 }
 
 /// How a connection ends.
@@ -161,12 +168,14 @@ impl Connection {
             id: ConnId::next(),
             followed: Followed::default(),
             asked: VecDeque::new(),
-            doing: None,
+            doing: Doing::default(),
             bad: 0,
             heard: now,
             ping_at,
             timer: Box::pin(tokio::time::sleep_until(now)),
             stop,
+            stop_wakes: None,
+            news_first: false,
         }
     }
 
@@ -199,12 +208,16 @@ impl Connection {
 
     /// What happens next.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
-        if self.stop.as_mut().poll(context).is_ready() {
+        if self.is_stopping(context) {
             return Poll::Ready(Woken::Stop);
         }
-        if let Some(doing) = &mut self.doing
-            && let Poll::Ready(done) = doing.as_mut().poll(context)
+        // What most wakes are for. The next time everything else goes first.
+        if mem::take(&mut self.news_first)
+            && let Poll::Ready(news) = self.followed.poll_next(context)
         {
+            return Poll::Ready(Woken::News(news));
+        }
+        if let Poll::Ready(done) = self.doing.poll_next(context) {
             return Poll::Ready(Woken::Done(done));
         }
         if self.asked.len() < MAX_COMMANDS
@@ -224,7 +237,21 @@ impl Connection {
             }
             self.timer.as_mut().reset(at);
         }
+        self.news_first = true;
         Poll::Pending
+    }
+
+    /// Whether the server stops; if not, this is woken when it does. Thousands ask at each event:
+    /// a flag that is only read, and not what they wait in.
+    fn is_stopping(&mut self, context: &mut Context<'_>) -> bool {
+        if self.app.stop.has_begun() {
+            return true;
+        }
+        if self.stop_wakes.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            return false;
+        }
+        self.stop_wakes = Some(context.waker().clone());
+        self.stop.as_mut().poll(context).is_ready()
     }
 
     fn go_on(&mut self, woken: Woken) -> Result<(), Over> {
@@ -233,10 +260,7 @@ impl Connection {
                 self.heard = Instant::now();
                 self.hear(came)?;
             }
-            Woken::Done(done) => {
-                self.doing = None;
-                self.take(done);
-            }
+            Woken::Done(done) => self.take(done),
             Woken::News(news) => self.tell(news)?,
             Woken::Time => self.look_at_the_clock()?,
             Woken::Stop => {
@@ -318,9 +342,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Begins the next command, if none is being done.
+    /// Begins the next commands, as far as they may be done beside those that are.
     fn begin_next(&mut self) {
-        while self.doing.is_none() {
+        while let Some(next) = self.asked.front() {
+            let session = next.session();
+            if !self.doing.may_begin(session.as_ref()) {
+                return;
+            }
             let Some(asked) = self.asked.pop_front() else { return };
             match asked {
                 // Needs nobody: done at once.
@@ -339,11 +367,13 @@ impl Connection {
                         continue;
                     }
                     let service = Arc::clone(&self.app.service);
-                    self.doing = Some(Box::pin(command::subscribe(service, subscribe, self.id)));
+                    let work = Box::pin(command::subscribe(service, subscribe, self.id));
+                    self.doing.begin(session, work);
                 }
                 asked => {
                     let service = Arc::clone(&self.app.service);
-                    self.doing = Some(Box::pin(command::act(service, asked, self.id)));
+                    let work = Box::pin(command::act(service, asked, self.id));
+                    self.doing.begin(session, work);
                 }
             }
         }
@@ -365,28 +395,36 @@ impl Connection {
 
     /// Adds news to what is to go out.
     fn tell(&mut self, news: News) -> Result<(), Over> {
-        let News { session, piece } = news;
+        let News { piece, session, all } = news;
+        let session = session.as_ref().map_or("", SessionId::as_str);
         match piece {
-            Ok(Piece::Events(events)) => {
-                events.into_iter().for_each(|event| self.socket.frame(event.frame));
-            }
+            Ok(Piece::Events(events)) => match &*events {
+                [event] if all => self.socket.frame_at_once(&event.frame),
+                events => events.iter().for_each(|event| self.socket.frame(event.frame.clone())),
+            },
             Ok(Piece::Text { frame, .. }) => self.socket.frame(frame),
             Ok(Piece::Resync { json, .. }) => self.socket.text(&json),
             Ok(Piece::Present(connections)) => {
-                let frame = json!({ "type": "presence", "session": session.as_str(),
+                let frame = json!({ "type": "presence", "session": session,
                     "connections": connections });
                 self.socket.text(&shown::typed(&frame));
             }
-            Ok(Piece::Ended(end)) => self.socket.text(&over(&session, end)),
+            Ok(Piece::Ended(end)) => self.socket.text(&over(session, end)),
             Ok(Piece::TooSlow) => return Err(self.too_slow()),
-            Err(trouble) => self.socket.text(&command::refused(session.as_str(), &trouble)),
+            Err(trouble) => self.socket.text(&command::refused(session, &trouble)),
         }
         Ok(())
     }
 
-    /// Sends what there is, together with what there is news of by now.
+    /// Sends what there is, together with what is done and what there is news of by now.
     async fn send(&mut self) -> Result<(), Over> {
         while self.socket.waiting() < CHUNK {
+            let done = poll_fn(|context| Poll::Ready(self.doing.poll_next(context))).await;
+            if let Poll::Ready(done) = done {
+                self.take(done);
+                self.begin_next();
+                continue;
+            }
             let ready = poll_fn(|context| Poll::Ready(self.followed.poll_next(context))).await;
             let Poll::Ready(news) = ready else { break };
             self.tell(news)?;
@@ -416,13 +454,13 @@ impl Connection {
 }
 
 /// What is said to who follows a session that is none any more.
-fn over(id: &SessionId, end: End) -> String {
+fn over(session: &str, end: End) -> String {
     let (code, detail) = match end {
         End::Deleted => ("session-deleted", "the session was deleted"),
         End::Full | End::NotKept => {
             ("store-failed", "what was last shown may not be kept: subscribe again to see what is")
         }
     };
-    let frame = json!({ "type": "error", "code": code, "detail": detail, "session": id.as_str() });
+    let frame = json!({ "type": "error", "code": code, "detail": detail, "session": session });
     shown::typed(&frame)
 }

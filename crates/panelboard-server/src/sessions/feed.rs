@@ -40,7 +40,7 @@ pub(crate) fn mode(mode: Mode) -> &'static str {
 /// What a reader gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    Events(Vec<Event>),
+    Events(Arc<[Event]>),
     /// A frame of text, or of all text so far.
     Text {
         kind: &'static str,
@@ -99,6 +99,11 @@ impl Feed {
         self.cursor.position()
     }
 
+    /// Whether the last piece was all that there was.
+    pub(crate) fn has_told_all(&self) -> bool {
+        self.resync.is_none() && self.cursor.has_told_all()
+    }
+
     pub(crate) fn seq(&self) -> u64 {
         self.position().seq
     }
@@ -138,7 +143,8 @@ impl Feed {
         match delivery {
             Delivery::Events(mut events) => {
                 if let Some(run) = self.run {
-                    events.retain(|event| event.run == Some(run));
+                    let its = events.iter().filter(|event| event.run == Some(run));
+                    events = its.cloned().collect();
                 }
                 (!events.is_empty()).then_some(Piece::Events(events))
             }

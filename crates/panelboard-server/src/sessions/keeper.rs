@@ -31,10 +31,11 @@ use panelboard_tasks::{
     NotKept, Record, SessionId, Unreadable,
 };
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::book::{Book, End, Said, Taken, locked};
 use super::compact::{Compactor, Every};
+use super::decided::Decided;
 use super::reading::{self, Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
 use super::{once, stored};
 use crate::clock::{rfc3339_micros, wall};
@@ -64,7 +65,7 @@ pub(crate) struct Keeper {
     line: Mutex<Line>,
     news: Notify,
     /// Up to where it is decided what became of the records.
-    decided: watch::Sender<u64>,
+    decided: Decided,
     /// Of those decided, the ones that were not kept.
     failed: Mutex<BTreeSet<u64>>,
     /// How long runs waited for the slot. Held to record or to copy.
@@ -132,7 +133,7 @@ impl Keeper {
             books,
             line: Mutex::default(),
             news: Notify::new(),
-            decided: watch::Sender::new(0),
+            decided: Decided::default(),
             failed: Mutex::default(),
             queue_waits: Mutex::default(),
         }
@@ -165,7 +166,7 @@ impl Keeper {
                     }
                 }
             }
-            self.decided.send_replace(at);
+            self.decided.raise(at);
         }
     }
 
@@ -221,7 +222,7 @@ impl Keeper {
     /// How many records wait for the disk: all whose fate is not decided yet.
     pub(crate) fn waiting(&self) -> usize {
         let last = locked(&self.line).last;
-        last.saturating_sub(*self.decided.borrow()) as usize
+        last.saturating_sub(self.decided.upto()) as usize
     }
 
     /// How long runs waited for the slot.
@@ -442,14 +443,12 @@ impl Journal for Keeper {
     }
 
     fn is_durable(&self, at: Lsn) -> bool {
-        *self.decided.borrow() >= at.0 && !locked(&self.failed).contains(&at.0)
+        self.decided.upto() >= at.0 && !locked(&self.failed).contains(&at.0)
     }
 
     fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
-        let mut decided = self.decided.subscribe();
         Box::pin(async move {
-            // It ends with an error only if the sender is gone, and that is `self`.
-            decided.wait_for(|decided| *decided >= at.0).await.map_err(|_| NotKept)?;
+            self.decided.reached(at.0).await;
             if locked(&self.failed).contains(&at.0) { Err(NotKept) } else { Ok(()) }
         })
     }

@@ -108,6 +108,17 @@ impl Socket {
         self.out.push_back(frame);
     }
 
+    /// As [`frame`](Self::frame), for one beside which nothing else is to go out: what of it goes
+    /// out at once is sent, and nothing is kept of that.
+    pub(crate) fn frame_at_once(&mut self, frame: &Bytes) {
+        // What is wrong is met again by the flush.
+        let alone = self.waiting == 0;
+        let written = if alone { self.io.try_write(frame).unwrap_or(0) } else { 0 };
+        if written < frame.len() {
+            self.frame(frame.slice(written..));
+        }
+    }
+
     pub(crate) fn ping(&mut self) {
         self.frame(frame::ping());
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -12,11 +12,13 @@ use super::{
     delivery::{Delivery, Event, Position},
     history::HistoryError,
     log::Next,
-    news::Of,
+    news::{self, Of},
     topic::Attached,
     transient::Told,
 };
-use crate::{guarded::LockError, journal::BoxFuture, runtime, session::ConnId};
+use crate::{
+    clock::Clock, fault, guarded::LockError, journal::BoxFuture, runtime, session::ConnId,
+};
 
 /// A connection: where it stands in its session's log. It holds no queue, so its size does not
 /// depend on how far it is behind.
@@ -64,6 +66,26 @@ pub struct Cursor {
     reading: Option<(u64, Page)>,
     /// Ends when something that is not durable may be told again. Only if there is something.
     due: Option<BoxFuture<'static, ()>>,
+    /// Where it waits for news, once it has.
+    waits_at: Option<news::Place>,
+    /// The wait that is on: nothing is to be done until there is news, or another waker.
+    waits: Option<Waits>,
+    /// All there was when the count of news was this has been delivered.
+    told_upto: Option<u64>,
+}
+
+/// A wait for news.
+struct Waits {
+    seen: u64,
+    of: Of,
+    /// What [`Waker::will_wake`] compares. The waker itself is held where it waits, so that no
+    /// other is at the same address while this wait is on.
+    waker: [usize; 2],
+}
+
+/// What tells two wakers apart.
+fn identity(waker: &Waker) -> [usize; 2] {
+    [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()]
 }
 
 /// A page of the history, as it is being read.
@@ -84,6 +106,9 @@ impl Cursor {
             behind: None,
             reading: None,
             due: None,
+            waits_at: None,
+            waits: None,
+            told_upto: None,
         }
     }
 
@@ -144,6 +169,13 @@ impl Cursor {
     /// # }
     /// ```
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Delivery, CursorError>> {
+        if self.still_waits(context.waker()) {
+            return Poll::Pending;
+        }
+        if let Some(seen) = self.told_upto.take() {
+            // What has been delivered since then is all there was: there is nothing to look at.
+            ready!(self.wait(seen, Of::Any, context));
+        }
         loop {
             if let Some((upto, page)) = &mut self.reading {
                 let (upto, page) = (*upto, ready!(page.as_mut().poll(context)));
@@ -152,7 +184,7 @@ impl Cursor {
             }
             // Before the look: what changes after it is news.
             let seen = self.attached.0.news.count();
-            match self.look()? {
+            match self.look(seen)? {
                 Next::Deliver(delivery) => {
                     self.due = None;
                     return Poll::Ready(Ok(delivery));
@@ -166,11 +198,33 @@ impl Cursor {
                         continue;
                     }
                     let of = if later { Of::Durable } else { Of::Any };
-                    let topic = &self.attached.0;
-                    ready!(topic.news.poll(seen, of, self.conn, context.waker()));
+                    ready!(self.wait(seen, of, context));
                 }
             }
         }
+    }
+
+    /// Whether it waits since an earlier poll, and nothing has come that would end that: so a task
+    /// that is woken for something else does not touch the log.
+    fn still_waits(&mut self, waker: &Waker) -> bool {
+        let Some(Waits { seen, of, waker: known }) = &self.waits else { return false };
+        let is_news = self.attached.0.news.is_news(*seen, *of) && !fault::WAITS_ON.planted();
+        let still = !is_news && *known == identity(waker);
+        if !still {
+            self.waits = None;
+        }
+        still
+    }
+
+    /// Ready: there is news since the count was `seen`.
+    fn wait(&mut self, seen: u64, of: Of, context: &Context<'_>) -> Poll<()> {
+        let (news, waker) = (&self.attached.0.news, context.waker());
+        let news = news.poll(seen, of, &mut self.waits_at, waker);
+        // With a timer beside it, that is to be asked, too.
+        if news.is_pending() && self.due.is_none() {
+            self.waits = Some(Waits { seen, of, waker: identity(waker) });
+        }
+        news
     }
 
     /// Whether what is not durable may be told by now; if not, the waker is woken then.
@@ -207,6 +261,8 @@ impl Cursor {
             self.at.seq = seq;
             self.reading = None;
         }
+        // What was not to be told to one that stood elsewhere may be now.
+        (self.waits, self.told_upto) = (None, None);
         self.told.begin_at(self.at.seq);
     }
 
@@ -225,6 +281,26 @@ impl Cursor {
     #[must_use]
     pub fn position(&self) -> Position {
         self.at.clone()
+    }
+
+    /// Whether the last delivery was all that there was: whoever writes it need not wait for more
+    /// to write with it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{Event, Fence, Hub, SessionId};
+    /// let (hub, chat) = (Hub::in_memory("boot-1"), SessionId::new("chat-1")?);
+    /// let (_, mut tab) = hub.attach(&chat, None).await?;
+    /// hub.publish(&chat, Fence(1), Event::new(1, "{}"))?;
+    /// tab.next().await?;
+    /// assert!(tab.has_told_all());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn has_told_all(&self) -> bool {
+        self.told_upto.is_some()
     }
 
     /// Its number.
@@ -265,30 +341,40 @@ impl Cursor {
         Ok(head.saturating_sub(self.at.seq))
     }
 
-    fn look(&mut self) -> Result<Next, CursorError> {
+    /// What is next; `seen` is the count of news before this look.
+    fn look(&mut self, seen: u64) -> Result<Next, CursorError> {
         let hub = &self.place.0;
-        let (limits, now) = (&hub.limits, hub.clock.now());
-        let may_tell = now >= self.transient_from;
+        let (limits, clock) = (&hub.limits, hub.clock);
+        // The clock is read only where something depends on it.
+        let may_tell = self.transient_from.is_zero() || clock.now() >= self.transient_from;
+        if may_tell {
+            self.transient_from = Duration::ZERO;
+        }
         let (stood, at, told) = (self.at.seq, &mut self.at, &mut self.told);
         let present = self.attached.0.present();
         let looked = self.attached.0.log.with(|log| {
             let lag = log.head.saturating_sub(at.seq);
             let transients = log.transients() + usize::from(present.is_some());
-            (lag, transients, log.next(at, told, (may_tell, present), limits))
+            let next = log.next(at, told, (may_tell, present), limits);
+            (lag, transients, next, log.is_told(at, told, present))
         });
-        let (lag, transients, next) = looked.map_err(CursorError::Lock)?;
-        let next_round = now + limits.transient_interval;
-        if let Err(too_slow) = self.judge(lag, now) {
+        let (lag, transients, next, all) = looked.map_err(CursorError::Lock)?;
+        if let Err(too_slow) = self.judge(lag, clock) {
             // It will not be written.
             self.at.seq = stood;
             return Err(too_slow);
         }
-        self.count_round(&next, transients, next_round);
+        self.count_round(&next, transients, clock);
+        let with_this = matches!(next, Next::Deliver(Delivery::Events(_))) && all;
+        // What a pause between rounds, or patience with it, hangs on is looked at anew.
+        let nothing_runs = self.round.is_none() && self.behind.is_none();
+        let upto = if fault::TOLD_UPTO_NOW.planted() { self.attached.0.news.count() } else { seen };
+        self.told_upto = (with_this && nothing_runs).then_some(upto);
         Ok(next)
     }
 
     /// What is not durable is told in rounds: each thing once, then a pause.
-    fn count_round(&mut self, next: &Next, transients: usize, next_round: Duration) {
+    fn count_round(&mut self, next: &Next, transients: usize, clock: Clock) {
         let left = match next {
             Next::Deliver(Delivery::Events(_)) | Next::Read(_) => return,
             Next::Deliver(_) => self.round.unwrap_or(transients).saturating_sub(1),
@@ -298,17 +384,19 @@ impl Cursor {
         if left > 0 {
             self.round = Some(left);
         } else if had_begun {
-            self.transient_from = next_round;
+            let pause = self.place.0.limits.transient_interval;
+            self.transient_from = clock.now().saturating_add(pause);
         }
     }
 
     /// Too far behind for too long, and no nearer than before.
-    fn judge(&mut self, lag: u64, now: Duration) -> Result<(), CursorError> {
+    fn judge(&mut self, lag: u64, clock: Clock) -> Result<(), CursorError> {
         let limits = &self.place.0.limits;
         if lag <= limits.max_lag {
             self.behind = None;
             return Ok(());
         }
+        let now = clock.now();
         let (since, before) = *self.behind.get_or_insert((now, lag));
         if now.saturating_sub(since) < limits.lag_patience {
             return Ok(());
@@ -338,7 +426,7 @@ impl Cursor {
         let whole = events.iter().enumerate().all(|(index, event)| follows(index, event.seq));
         if let Some(last) = events.last().filter(|_| whole) {
             self.at.seq = last.seq;
-            return Ok(Delivery::Events(events));
+            return Ok(Delivery::Events(events.into()));
         }
         let stands = self.attached.0.log.with(|log| (log.head, log.ended()));
         let (head, ended) = stands.map_err(CursorError::Lock)?;
@@ -354,7 +442,9 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.attached.0.news.leave(self.conn);
+        if let Some(place) = self.waits_at.take() {
+            self.attached.0.news.leave(place);
+        }
     }
 }
 

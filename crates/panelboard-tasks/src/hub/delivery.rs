@@ -209,8 +209,9 @@ impl Offset {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Durable events, the ones that follow what was seen.
-    Events(Vec<Event>),
+    /// Durable events, the ones that follow what was seen. Connections that stand at the same place
+    /// are given the same ones.
+    Events(Arc<[Event]>),
     /// Something that follows is gone. The connection stands here now, and needs a snapshot that is
     /// taken from now on.
     Resync(Position),

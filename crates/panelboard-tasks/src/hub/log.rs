@@ -209,4 +209,11 @@ impl Log {
             None => Next::Wait(self.transient.has_more(told, at.seq, present)),
         }
     }
+
+    /// Whether there is nothing that a connection was not told, and will not be told of by itself.
+    pub(super) fn is_told(&self, at: &Position, told: &Told, present: Option<usize>) -> bool {
+        at.seq == self.head
+            && self.ended.is_none()
+            && !self.transient.has_more(told, at.seq, present)
+    }
 }

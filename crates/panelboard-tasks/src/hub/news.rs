@@ -9,13 +9,12 @@
 //! the rest alone, and a stream of small pieces wakes nobody who would have to look away.
 
 use std::{
-    collections::BTreeMap,
+    mem,
     task::{Poll, Waker},
 };
 
 use crate::{
     fault,
-    session::ConnId,
     sync::{AtomicU64, Mutex, Ordering},
 };
 
@@ -24,16 +23,31 @@ pub(crate) struct News {
     /// How often there was news: what is durable in the upper half, the rest in the lower. One that
     /// runs over into the other only makes somebody look again.
     count: AtomicU64,
-    /// Protects the wakers of those who wait, one for each connection; held for one map operation
-    /// in each of the two.
+    /// Protects the wakers of those who wait, each in its own place; held to write one place, or to
+    /// take all wakers out.
     waiting: Mutex<Waiting>,
 }
 
+/// A place for each that has ever waited and has not left: to wait again allocates nothing.
 #[derive(Debug, Default)]
 struct Waiting {
-    for_any: BTreeMap<ConnId, Waker>,
-    for_durable: BTreeMap<ConnId, Waker>,
+    places: Vec<Waits>,
+    /// Places that were left.
+    free: Vec<Place>,
 }
+
+/// Who waits in a place, and for what.
+#[derive(Debug, Default)]
+enum Waits {
+    #[default]
+    Nobody,
+    /// For news of this, since the count was `seen`.
+    For { of: Of, seen: u64, waker: Waker },
+}
+
+/// Where somebody waits: given at the first wait, kept until it leaves.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place(usize);
 
 /// What there is news of, and what a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,39 +77,42 @@ impl News {
         let more = if of == Of::Durable { DURABLE } else { 1 };
         // AcqRel: Release publishes the change to who reads the new count; the lock below orders it
         // before the re-reading of who registers.
-        self.count.fetch_add(more, Ordering::AcqRel);
+        let now = self.count.fetch_add(more, Ordering::AcqRel).wrapping_add(more);
         let mut waiting = self.waiting.lock();
-        let for_any = std::mem::take(&mut waiting.for_any);
-        let for_durable = match of {
-            Of::Durable => std::mem::take(&mut waiting.for_durable),
-            Of::Any => BTreeMap::new(),
-        };
+        let woken = waiting.take(of, now);
         drop(waiting);
         // Outside the lock: a waker is code of somebody else.
-        for_any.into_values().chain(for_durable.into_values()).for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Whether there was news since the count was `seen`; if not, `waker` is called at the next.
-    pub(crate) fn poll(&self, seen: u64, of: Of, who: ConnId, waker: &Waker) -> Poll<()> {
+    /// `place` is where it waits: its own, and nobody else's.
+    pub(crate) fn poll(
+        &self,
+        seen: u64,
+        of: Of,
+        place: &mut Option<Place>,
+        waker: &Waker,
+    ) -> Poll<()> {
         if self.is_news(seen, of) {
             return Poll::Ready(());
         }
+        let waker = waker.clone();
         let mut waiting = self.waiting.lock();
         if !fault::WAKE_LOST.planted() && self.is_news(seen, of) {
+            drop(waiting);
             return Poll::Ready(());
         }
-        let Waiting { for_any, for_durable } = &mut *waiting;
-        let (this, other) = match of {
-            Of::Any => (for_any, for_durable),
-            Of::Durable => (for_durable, for_any),
-        };
-        let old = (this.insert(who, waker.clone()), other.remove(&who));
+        let Place(at) = place.get_or_insert_with(|| waiting.place());
+        let old = mem::replace(&mut waiting.places[*at], Waits::For { of, seen, waker });
         drop(waiting);
         drop(old);
         Poll::Pending
     }
 
-    fn is_news(&self, seen: u64, of: Of) -> bool {
+    /// Whether there was news of this since the count was `seen`. Who waits since then and is told
+    /// that there was none still waits: its waker has not been taken out.
+    pub(crate) fn is_news(&self, seen: u64, of: Of) -> bool {
         let since = self.count() ^ seen;
         match of {
             Of::Any => since != 0,
@@ -104,11 +121,43 @@ impl News {
     }
 
     /// It waits no more.
-    pub(crate) fn leave(&self, who: ConnId) {
+    pub(crate) fn leave(&self, place: Place) {
         let mut waiting = self.waiting.lock();
-        let old = (waiting.for_any.remove(&who), waiting.for_durable.remove(&who));
+        let old = mem::take(&mut waiting.places[place.0]);
+        waiting.free.push(place);
+        if waiting.free.len() == waiting.places.len() {
+            *waiting = Waiting::default();
+        }
         drop(waiting);
         drop(old);
+    }
+}
+
+impl Waiting {
+    fn place(&mut self) -> Place {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(Waits::Nobody);
+            Place(self.places.len() - 1)
+        })
+    }
+
+    /// The wakers of those who wait for this, and to whom the count `now` is news. Not of those who
+    /// wait since a later one: they have looked, and rely on it that they wait until there is more.
+    fn take(&mut self, news: Of, now: u64) -> Vec<Waker> {
+        let hears = |of: Of| of == Of::Any || news == Of::Durable;
+        let before = |seen: u64| seen != now && now.wrapping_sub(seen) <= u64::MAX / 2;
+        let take = |waits: &mut Waits| match waits {
+            Waits::For { of, seen, .. }
+                if hears(*of) && (before(*seen) || fault::TAKES_LATER.planted()) =>
+            {
+                match mem::take(waits) {
+                    Waits::For { waker, .. } => Some(waker),
+                    Waits::Nobody => None,
+                }
+            }
+            _ => None,
+        };
+        self.places.iter_mut().filter_map(take).collect()
     }
 }
 
@@ -135,8 +184,9 @@ mod tests {
         let news = News::new();
         let (any, durable) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
         let count = |woken: &Woken| woken.0.load(Ordering::Relaxed);
-        let wait = |seen, of, who, woken: &Arc<Woken>| {
-            news.poll(seen, of, ConnId(who), &Waker::from(Arc::clone(woken)))
+        let mut places = [None, None, None];
+        let mut wait = |seen, of, who: usize, woken: &Arc<Woken>| {
+            news.poll(seen, of, &mut places[who], &Waker::from(Arc::clone(woken)))
         };
         assert!(wait(0, Of::Any, 1, &any).is_pending());
         assert!(wait(0, Of::Durable, 2, &durable).is_pending());
@@ -154,5 +204,24 @@ mod tests {
         news.raise(Of::Any);
         news.raise(Of::Durable);
         assert_eq!(count(&any), 2);
+    }
+    #[test]
+    fn a_place_that_was_left_is_another_ones_and_the_last_takes_all_memory_with_it() {
+        let (news, waker) = (News::new(), Waker::noop());
+        let mut places: Vec<Option<Place>> = (0..100).map(|_| None).collect();
+        for place in &mut places {
+            assert!(news.poll(0, Of::Any, place, waker).is_pending());
+        }
+        let numbers = |news: &News| news.waiting.lock().places.len();
+        let mut leave = |which: usize| news.leave(places[which].take().expect("it waited"));
+        leave(7);
+        let mut next = None;
+        assert!(news.poll(0, Of::Any, &mut next, waker).is_pending());
+        assert_eq!((next.as_ref(), numbers(&news)), (Some(&Place(7)), 100));
+        (0..100).filter(|which| *which != 7).for_each(&mut leave);
+        assert_eq!(numbers(&news), 100, "one is left");
+        news.leave(next.expect("it waited"));
+        assert_eq!(numbers(&news), 0);
+        assert_eq!(news.waiting.lock().free.capacity(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Which of a session's events are in memory? The newest ones, without a gap.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{delivery::Event, limits::HubLimits};
 
@@ -10,12 +10,14 @@ pub(super) struct Ring {
     bytes: usize,
     /// The seq before the first event here: all after it are here.
     before: u64,
+    /// What was told last, and after which seq: most connections are told the same.
+    told: Option<(u64, Arc<[Event]>)>,
 }
 
 /// What follows a seq.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum After {
-    Here(Vec<Event>),
+    Here(Arc<[Event]>),
     /// Not all of it is in memory.
     Older,
 }
@@ -26,6 +28,7 @@ impl Ring {
         if event.seq != self.last() + 1 {
             self.begin_after(event.seq.saturating_sub(1));
         }
+        self.told = None;
         self.bytes += event.frame.len();
         self.events.push_back(event);
         let too_much =
@@ -40,6 +43,7 @@ impl Ring {
     /// What is after `seq` will come; what is not, is not here.
     pub(super) fn begin_after(&mut self, seq: u64) {
         self.events.clear();
+        self.told = None;
         (self.bytes, self.before) = (0, seq);
     }
 
@@ -57,9 +61,14 @@ impl Ring {
     }
 
     /// The events after a seq, as many as a delivery holds.
-    pub(super) fn after(&self, seq: u64, limits: &HubLimits) -> After {
+    pub(super) fn after(&mut self, seq: u64, limits: &HubLimits) -> After {
         if !self.covers_after(seq) {
             return After::Older;
+        }
+        if let Some((after, told)) = &self.told
+            && *after == seq
+        {
+            return After::Here(Arc::clone(told));
         }
         let from = (seq - self.before) as usize;
         let most = self.events.len().saturating_sub(from).min(limits.batch_events);
@@ -71,7 +80,9 @@ impl Ring {
             }
             batch.push(event.clone());
         }
-        After::Here(batch)
+        let told: Arc<[Event]> = batch.into();
+        self.told = Some((seq, Arc::clone(&told)));
+        After::Here(told)
     }
 
     /// The oldest that is here.
@@ -111,20 +122,20 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_by_count_and_by_bytes_and_the_newest_stays() {
-        let by_count = ring(&["a", "b", "c", "d", "e"]);
+        let mut by_count = ring(&["a", "b", "c", "d", "e"]);
         assert_eq!(seqs(by_count.after(0, &limits())), [0], "the first is gone");
         assert_eq!(seqs(by_count.after(1, &limits())), [2, 3, 4]);
-        let by_bytes = ring(&["aaaa", "bbbb", "cccc"]);
+        let mut by_bytes = ring(&["aaaa", "bbbb", "cccc"]);
         assert_eq!(seqs(by_bytes.after(0, &limits())), [0]);
         assert_eq!(seqs(by_bytes.after(1, &limits())), [2]);
-        let huge = ring(&["a", "bbbbbbbbbbbbbbbbbbbb"]);
+        let mut huge = ring(&["a", "bbbbbbbbbbbbbbbbbbbb"]);
         assert_eq!(seqs(huge.after(1, &limits())), [2]);
         assert!(huge.bytes == 20 && huge.events.len() == 1);
     }
 
     #[test]
     fn a_delivery_has_a_bound_but_for_one_that_is_larger() {
-        let ring = ring(&["a", "b", "cc", "d"]);
+        let mut ring = ring(&["a", "b", "cc", "d"]);
         assert_eq!(seqs(ring.after(0, &limits())), [1, 2, 3]);
         assert_eq!(seqs(ring.after(2, &limits())), [3, 4]);
         assert!(seqs(ring.after(4, &limits())).is_empty());
@@ -136,5 +147,21 @@ mod tests {
         ring.push(Event::new(5, ""), &limits());
         assert_eq!(seqs(ring.after(2, &limits())), [0], "3 and 4 are not here");
         assert_eq!(seqs(ring.after(4, &limits())), [5]);
+    }
+
+    #[test]
+    fn who_stands_at_the_same_place_is_given_the_same_until_there_is_more() {
+        let mut ring = ring(&["a", "b"]);
+        let told = |ring: &mut Ring, seq| match ring.after(seq, &limits()) {
+            After::Here(events) => events,
+            After::Older => panic!("it is in memory"),
+        };
+        let (one, two) = (told(&mut ring, 1), told(&mut ring, 1));
+        assert!(Arc::ptr_eq(&one, &two));
+        assert_eq!(told(&mut ring, 0).len(), 2);
+        ring.push(Event::new(3, "c"), &limits());
+        assert_eq!(told(&mut ring, 1).iter().map(|event| event.seq).collect::<Vec<_>>(), [2, 3]);
+        ring.begin_after(7);
+        assert!(told(&mut ring, 7).is_empty());
     }
 }

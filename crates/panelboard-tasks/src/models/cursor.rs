@@ -12,7 +12,7 @@ use panelboard_explore::{block_on, explore, explore_long};
 
 use crate::{
     hub::{Cursor, Delivery, Ended, Event, Hub, News, Of},
-    session::{ConnId, Fence, SessionId},
+    session::{Fence, SessionId},
     sync::{AtomicU64, Ordering},
 };
 
@@ -199,13 +199,14 @@ fn l4_one_that_may_only_be_told_what_is_durable_hears_of_it_among_pieces() {
                 "a piece".into()
             },
             |world: &HeldBack| {
+                let mut place = None;
                 block_on(poll_fn(|context| {
                     loop {
                         let seen = world.news.count();
                         if world.published.load(Ordering::Acquire) == 1 {
                             return Poll::Ready(());
                         }
-                        ready!(world.news.poll(seen, Of::Durable, ConnId(1), context.waker()));
+                        ready!(world.news.poll(seen, Of::Durable, &mut place, context.waker()));
                     }
                 }));
                 "heard".into()

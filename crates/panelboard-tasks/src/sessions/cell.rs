@@ -72,7 +72,10 @@ impl Cell {
 
     pub(crate) fn used(&self, at: Duration) {
         let ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        self.last_used_ms.fetch_max(ms, QUIET);
+        // A load first: most come within the same millisecond.
+        if self.last_used_ms.load(QUIET) < ms {
+            self.last_used_ms.fetch_max(ms, QUIET);
+        }
     }
 
     pub(super) fn last_used(&self) -> Duration {

@@ -79,14 +79,6 @@ impl Shared {
         }
     }
 
-    /// P3: what a reply tells would survive.
-    pub(super) async fn kept(&self, at: Lsn) -> Result<(), Unavailable> {
-        if self.journal.is_durable(at) {
-            return Ok(());
-        }
-        self.journal.durable(at).await.map_err(|_| Unavailable::NotKept)
-    }
-
     /// The session of this name, in memory. Loading it is not undone if this is dropped: another
     /// who waits for it takes it over.
     pub(super) async fn ready(self: &Arc<Self>, id: &SessionId) -> Result<Arc<Cell>, Unavailable> {
@@ -131,64 +123,30 @@ impl Shared {
         Given { now: self.clock.now(), limits: &self.settings.limits, zombie_place }
     }
 
-    /// A command by a client, to whichever cell is the session's live one.
-    pub(super) async fn command(
-        self: &Arc<Self>,
-        id: &SessionId,
-        command: Command,
-        key: Option<IdempotencyKey>,
-    ) -> Result<(Reply, Lsn), Unavailable> {
-        if command.grows_the_log() && !self.journal.has_room() {
-            return Err(Unavailable::JournalFull);
-        }
-        loop {
-            let cell = self.ready(id).await?;
-            match self.apply_keyed(&cell, command.clone(), key.as_ref())? {
-                (Reply::Dead, _) => drop(self.registry.remove(id, &cell)),
-                answered => return Ok(answered),
-            }
-        }
-    }
-
-    /// Looks at the session's live cell; answers where the journal was.
-    pub(super) async fn look<R>(
-        self: &Arc<Self>,
-        id: &SessionId,
-        look: impl Fn(&State) -> R,
-    ) -> Result<(R, Lsn), Unavailable> {
-        loop {
-            let cell = self.ready(id).await?;
-            let live = cell.live.get().expect("it is ready");
-            let seen = live.with(|live| match live.state.life {
-                Life::Dead => None,
-                Life::Moved => Some(Err(Unavailable::Moved)),
-                _ => Some(Ok((look(&live.state), live.written))),
-            });
-            match seen.map_err(Unavailable::Lock)? {
-                None => drop(self.registry.remove(id, &cell)),
-                Some(seen) => return seen,
-            }
-        }
-    }
-
     /// One step of a session, and what follows from it.
     pub(super) fn apply(
         self: &Arc<Self>,
         cell: &Arc<Cell>,
         command: Command,
     ) -> Result<(Reply, Lsn), Unavailable> {
-        self.apply_keyed(cell, command, None)
+        let applied = self.apply_if_live(cell, &mut Some(command), None)?;
+        Ok(applied.unwrap_or((Reply::Dead, Lsn(0))))
     }
 
-    fn apply_keyed(
+    /// As [`apply`](Self::apply), and takes the command only if it was done: `None` is the answer
+    /// of a session that was given up, or is not there yet. The journal gets the key with what the
+    /// command writes.
+    pub(super) fn apply_if_live(
         self: &Arc<Self>,
         cell: &Arc<Cell>,
-        command: Command,
+        given_command: &mut Option<Command>,
         key: Option<&IdempotencyKey>,
-    ) -> Result<(Reply, Lsn), Unavailable> {
-        let place = self.zombie_place(&command);
-        self.counters.before(&command);
-        let Some(live) = cell.live.get() else { return Ok((Reply::Dead, Lsn(0))) };
+    ) -> Result<Option<(Reply, Lsn)>, Unavailable> {
+        let (Some(live), Some(command)) = (cell.live.get(), &*given_command) else {
+            return Ok(None);
+        };
+        let place = self.zombie_place(command);
+        let counted = Counters::of(command);
         let given = self.given(place.is_some());
         // By these a session becomes quiet, whether they are written down or not.
         let leaves =
@@ -196,10 +154,18 @@ impl Shared {
         if !matches!(command, Command::Passivate { .. }) {
             cell.used(given.now);
         }
-        let stepped = live.with(|live| self.locked(live, command, given, key));
-        let Stepped { reply, late, acts, at, wrote } = stepped.map_err(Unavailable::Lock)?;
+        let stepped = live.with(|live| {
+            let is_dead = live.state.life == Life::Dead && !fault::DEAD_ACCEPTS.planted();
+            let command = if is_dead { None } else { given_command.take() };
+            command.map(|command| self.locked(live, command, given, key))
+        });
+        let stepped = stepped.map_err(|why| {
+            self.counters.count(counted, None);
+            Unavailable::Lock(why)
+        })?;
+        let Some(Stepped { reply, late, acts, at, wrote }) = stepped else { return Ok(None) };
         let at = if late.is_empty() { at } else { self.journal.append(late) };
-        self.counters.after(&reply);
+        self.counters.count(counted, Some(&reply));
         if let Some(place) = place {
             let taken = acts.iter().any(|act| matches!(act, Act::Abandoned));
             place.settle(taken);
@@ -208,14 +174,14 @@ impl Shared {
         if wrote || leaves || matches!(reply, Reply::Passivated(true)) {
             cell.changed();
         }
-        Ok((reply, at))
+        Ok(Some((reply, at)))
     }
 
     /// P1, P2, M8: the step and its place in the journal are one. Nothing is woken here.
     fn locked(
         &self,
         live: &mut Live,
-        command: Command,
+        mut command: Command,
         given: Given<'_>,
         key: Option<&IdempotencyKey>,
     ) -> Stepped {
@@ -224,13 +190,9 @@ impl Shared {
         {
             step(&mut live.state, Command::Drain(mode), given);
         }
-        let command = match command {
-            Command::Passivate { .. } => {
-                let durable = self.journal.is_durable(live.written);
-                Command::Passivate { durable: if durable { live.state.head } else { 0 } }
-            }
-            command => command,
-        };
+        if let Command::Passivate { durable } = &mut command {
+            *durable = if self.journal.is_durable(live.written) { live.state.head } else { 0 };
+        }
         let Step { reply, records, effects } = step(&mut live.state, command, given);
         let wrote = !records.is_empty();
         let (mut late, mut acts) = (Vec::new(), live.take_left_to_do());
@@ -323,7 +285,7 @@ impl Shared {
             stepped
         });
         let Stepped { reply, acts, at, wrote, .. } = stepped.map_err(Unavailable::Lock)?;
-        self.counters.after(&reply);
+        self.counters.count(None, Some(&reply));
         self.act(cell, acts, at);
         if wrote {
             cell.changed();

@@ -205,6 +205,6 @@ impl Keyed<'_> {
     }
 
     async fn ask(self, id: &SessionId, command: Command) -> Result<Reply, Unavailable> {
-        self.sessions.ask_keyed(id, command, self.key).await
+        self.sessions.ask_keyed(id, command, self.key.as_ref()).await
     }
 }

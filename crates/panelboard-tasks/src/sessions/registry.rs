@@ -4,9 +4,13 @@
 //! back before it enters the session. So a session may be given up between the two: it is marked
 //! dead under its own lock first, and taken out of the map after, by identity. Whoever then enters
 //! the dead one is told so and looks again.
+//!
+//! The map and its locks say what is true. Most look-ups end before it, at an index that is read
+//! without a lock; it is changed under the lock of the name's shard, and always a part of the map.
 
 use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
+use super::index::Index;
 use crate::{
     fault,
     session::SessionId,
@@ -15,6 +19,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Registry<V> {
+    index: Index<V>,
     /// Each protects its part of the map; held for one map operation.
     shards: Box<[Mutex<Map<V>>]>,
     hasher: foldhash::fast::RandomState,
@@ -32,7 +37,8 @@ pub(crate) struct Full;
 impl<V> Registry<V> {
     pub(crate) fn new(most: usize) -> Self {
         let shards = (0..sync::shards()).map(|_| Mutex::new(Map::default())).collect();
-        Self { shards, hasher: Default::default(), count: QuietU64::new(0), most }
+        let (index, hasher) = (Index::default(), Default::default());
+        Self { index, shards, hasher, count: QuietU64::new(0), most }
     }
 
     fn shard(&self, id: &SessionId) -> &Mutex<Map<V>> {
@@ -40,7 +46,13 @@ impl<V> Registry<V> {
         &self.shards[hash % self.shards.len()]
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: &SessionId) -> Option<Arc<V>> {
+        self.index.get(id).or_else(|| self.find(id))
+    }
+
+    #[cold]
+    fn find(&self, id: &SessionId) -> Option<Arc<V>> {
         self.shard(id).lock().get(id).cloned()
     }
 
@@ -50,6 +62,9 @@ impl<V> Registry<V> {
         id: &SessionId,
         make: impl FnOnce() -> V,
     ) -> Result<Arc<V>, Full> {
+        if let Some(known) = self.index.get(id) {
+            return Ok(known);
+        }
         let mut map = self.shard(id).lock();
         if let Some(known) = map.get(id) {
             return Ok(Arc::clone(known));
@@ -59,6 +74,7 @@ impl<V> Registry<V> {
         self.count.fetch_update(QUIET, QUIET, room).map_err(|_| Full)?;
         let made = Arc::new(make());
         map.insert(id.clone(), Arc::clone(&made));
+        self.index.insert(id, &made);
         Ok(made)
     }
 
@@ -66,6 +82,7 @@ impl<V> Registry<V> {
     pub(crate) fn remove(&self, id: &SessionId, this: &Arc<V>) -> bool {
         let mut map = self.shard(id).lock();
         let same = map.get(id).is_some_and(|known| Arc::ptr_eq(known, this));
+        self.index.remove(id, this);
         let taken = match same || fault::REMOVES_BY_NAME.planted() {
             true => map.remove(id),
             false => None,

@@ -3,7 +3,8 @@
 use super::drive::Shared;
 use crate::{
     session::{Command, Fenced, Policy, Refused, Reply},
-    sync::{QUIET, QuietU64},
+    striped::Striped,
+    sync::QUIET,
 };
 
 /// Counts over all sessions. Read one after the other, not at one instant.
@@ -42,52 +43,63 @@ pub struct SessionsStats {
     pub passivations: u64,
 }
 
+/// What is counted, by stripes: threads with sessions of their own meet nowhere.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    submitted: [QuietU64; 5],
-    conflicts: QuietU64,
-    stale_effects: QuietU64,
-    passivations: QuietU64,
-}
+pub(super) struct Counters(Striped<12>);
+
+/// Submissions that were refused because the slot was held stand so far behind the others.
+const CONFLICTS: usize = 5;
+const STALE_EFFECTS: usize = 10;
+const PASSIVATIONS: usize = 11;
 
 impl Counters {
-    pub(super) fn before(&self, command: &Command) {
-        if let Command::Submit(submission) = command {
-            let index = match submission.policy {
-                Policy::Reject => 0,
-                Policy::Enqueue => 1,
-                Policy::Interrupt => 2,
-                Policy::Rollback => 3,
-                Policy::Steer => 4,
-            };
-            self.submitted[index].fetch_add(1, QUIET);
+    /// Where a command is counted, if it is: to be asked before it is used up.
+    pub(super) fn of(command: &Command) -> Option<Policy> {
+        match command {
+            Command::Submit(submission) => Some(submission.policy),
+            _ => None,
         }
     }
 
-    pub(super) fn after(&self, reply: &Reply) {
-        let counter = match reply {
-            Reply::Refused(Refused::Busy { .. } | Refused::QueueFull) => &self.conflicts,
-            Reply::Fenced(Fenced::Stale | Fenced::Stopping) => &self.stale_effects,
-            Reply::Passivated(true) => &self.passivations,
+    /// Counts what has been answered; once for each command, whatever that answer is.
+    pub(super) fn count(&self, of: Option<Policy>, reply: Option<&Reply>) {
+        let which = match (of, reply) {
+            (Some(of), Some(Reply::Refused(Refused::Busy { .. } | Refused::QueueFull))) => {
+                CONFLICTS + policy(of)
+            }
+            (Some(of), _) => policy(of),
+            (_, Some(Reply::Fenced(Fenced::Stale | Fenced::Stopping))) => STALE_EFFECTS,
+            (_, Some(Reply::Passivated(true))) => PASSIVATIONS,
             _ => return,
         };
-        counter.fetch_add(1, QUIET);
+        self.0.add(which);
+    }
+}
+
+fn policy(policy: Policy) -> usize {
+    match policy {
+        Policy::Reject => 0,
+        Policy::Enqueue => 1,
+        Policy::Interrupt => 2,
+        Policy::Rollback => 3,
+        Policy::Steer => 4,
     }
 }
 
 impl Shared {
     pub(super) fn stats(&self) -> SessionsStats {
-        let counters = &self.counters;
-        let by_policy = counters.submitted.each_ref().map(|count| count.load(QUIET));
+        let counts = self.counters.0.sums();
+        let conflicts = &counts[CONFLICTS..STALE_EFFECTS];
+        let by_policy = std::array::from_fn(|which| counts[which] + conflicts[which]);
         SessionsStats {
             sessions: self.registry.len(),
             live_tasks: *self.live_tasks.borrow(),
             zombies: self.zombies.load(QUIET) as usize,
             submitted: by_policy.iter().sum(),
-            conflicts: counters.conflicts.load(QUIET),
+            conflicts: conflicts.iter().sum(),
             by_policy,
-            stale_effects: counters.stale_effects.load(QUIET),
-            passivations: counters.passivations.load(QUIET),
+            stale_effects: counts[STALE_EFFECTS],
+            passivations: counts[PASSIVATIONS],
         }
     }
 }

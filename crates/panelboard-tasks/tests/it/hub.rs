@@ -122,7 +122,7 @@ async fn seqs(cursor: &mut Cursor, upto: u64) -> Vec<u64> {
     while seen.last() != Some(&upto) {
         match cursor.next().await.expect("it can be read") {
             Delivery::Events(events) => {
-                for told in events {
+                for told in events.iter().cloned() {
                     assert_eq!(told, event(told.seq), "the frame is the event's own");
                     seen.push(told.seq);
                 }
@@ -644,7 +644,7 @@ async fn how_many_there_are_is_told_at_once_while_they_are_few() {
     assert!(!waits.is_finished());
     publish(&hub, [1]);
     let (mut first, told) = waits.await.expect("no panic");
-    assert_eq!(told, Ok(Delivery::Events(vec![event(1)])));
+    assert_eq!(told, Ok(Delivery::Events([event(1)].into())));
     assert_eq!(first.next().await, Ok(Delivery::Present(3)));
     drop(third);
     assert_eq!(first.next().await, Ok(Delivery::Present(2)));
@@ -745,7 +745,7 @@ mod walks {
                 }
                 Op::Read if seen < head => match cursor.next().await.expect("it can be read") {
                     Delivery::Events(events) => {
-                        for event in events {
+                        for event in events.iter() {
                             assert_eq!(event.seq, seen + 1);
                             seen = event.seq;
                         }

@@ -113,7 +113,7 @@ async fn page(
         };
         match next.ok_or(Trouble::StoreFailed)?? {
             Piece::Events(more) => {
-                for event in more.into_iter().take(MAX_EVENTS - events.len()) {
+                for event in more.iter().take(MAX_EVENTS - events.len()) {
                     last = event.seq;
                     events.extend(RawValue::from_string(told::json(&event.frame).to_owned()));
                 }
@@ -216,7 +216,7 @@ impl Stream {
             };
             // Who can't be served any more comes again, and is told then.
             match piece?.ok()? {
-                Piece::Events(events) => self.ready = events.into(),
+                Piece::Events(events) => self.ready = events.iter().cloned().collect(),
                 Piece::Text { kind, frame } => {
                     return Some(Event::default().event(kind).data(told::json(&frame)));
                 }

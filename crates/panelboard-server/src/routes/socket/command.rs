@@ -40,6 +40,21 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The session that it is about, and no other; none if it is about what the socket follows, or
+    /// there can be no such session.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        let session = match self {
+            Self::Submit(command) => &command.session,
+            Self::Cancel(command) => &command.session,
+            Self::Clear(command) => &command.session,
+            Self::Answer(command) => &command.session,
+            Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Nothing => return None,
+        };
+        frame::session(session).ok()
+    }
+}
+
 /// What came of it.
 pub(super) enum Done {
     /// Frames to send.

@@ -1,6 +1,7 @@
 //! Which sessions does a socket follow, and which of them have news?
 //!
-//! Each is woken for itself, so that of many only those are looked at that have something.
+//! Most sockets follow one, which is asked directly. Of several each is woken for itself, so that
+//! only those are looked at that have something.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,56 +15,111 @@ use crate::sessions::trouble::Trouble;
 
 /// The sessions that a socket follows.
 #[derive(Default)]
-pub(super) struct Followed(SelectAll<One>);
+pub(super) enum Followed {
+    #[default]
+    None,
+    One(Box<Feed>),
+    Several(SelectAll<One>),
+}
 
 /// Something that there is to tell of a session. After what ends it, it is not followed any more.
 pub(super) struct News {
-    pub(super) session: SessionId,
     pub(super) piece: Result<Piece, Trouble>,
+    /// Of what session, where the piece does not say it: most do, and its name is shared by all
+    /// who follow it.
+    pub(super) session: Option<SessionId>,
+    /// It is all there is for now.
+    pub(super) all: bool,
 }
 
 /// Boxed: it is handed on with each of its news.
-struct One(Box<Feed>);
+pub(super) struct One(Box<Feed>);
 
 impl Stream for One {
     type Item = News;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<News>> {
-        let next = self.0.poll_next_unpin(context);
-        next.map(|piece| Some(News { session: self.0.book.id.clone(), piece: piece? }))
+        // Of the others nothing is known.
+        next(&mut self.0, context).map(|news| news.map(|news| News { all: false, ..news }))
     }
+}
+
+fn next(feed: &mut Feed, context: &mut Context<'_>) -> Poll<Option<News>> {
+    feed.poll_next_unpin(context).map(|piece| {
+        let piece = piece?;
+        let says_it = matches!(piece, Ok(Piece::Events(_) | Piece::Text { .. }));
+        let session = (!says_it).then(|| feed.book.id.clone());
+        Some(News { piece, session, all: feed.has_told_all() })
+    })
 }
 
 impl Followed {
     pub(super) fn add(&mut self, feed: Box<Feed>) {
-        self.0.push(One(feed));
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(feed),
+            Self::One(first) => Self::Several([first, feed].into_iter().map(One).collect()),
+            Self::Several(mut all) => {
+                all.push(One(feed));
+                Self::Several(all)
+            }
+        };
     }
 
     /// Whether it was followed.
     pub(super) fn remove(&mut self, session: &SessionId) -> bool {
-        let is_this = |one: &One| one.0.book.id == *session;
-        if !self.0.iter().any(is_this) {
+        let is_this = |one: &Feed| one.book.id == *session;
+        if !self.iter().any(is_this) {
             return false;
         }
-        let all = std::mem::take(&mut self.0);
-        self.0 = all.into_iter().filter(|one| !is_this(one)).collect();
+        *self = match std::mem::take(self) {
+            Self::None | Self::One(_) => Self::None,
+            Self::Several(all) => {
+                let mut left: Vec<One> = all.into_iter().filter(|one| !is_this(&one.0)).collect();
+                match left.len() {
+                    1 => left.pop().map_or(Self::None, |one| Self::One(one.0)),
+                    _ => Self::Several(left.into_iter().collect()),
+                }
+            }
+        };
         true
     }
 
+    fn iter(&self) -> impl Iterator<Item = &Feed> {
+        let (one, several) = match self {
+            Self::None => (None, None),
+            Self::One(one) => (Some(&**one), None),
+            Self::Several(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(several.into_iter().flatten().map(|one| &*one.0))
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Several(all) => all.len(),
+        }
     }
 
     /// Where the socket stands in one of them.
     pub(super) fn first(&self) -> Option<Position> {
-        self.0.iter().next().map(|one| one.0.position())
+        self.iter().next().map(Feed::position)
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<News> {
-        match self.0.poll_next_unpin(context) {
+        let next = match self {
+            Self::None => return Poll::Pending,
+            Self::One(feed) => next(feed, context),
+            Self::Several(all) => all.poll_next_unpin(context),
+        };
+        match next {
             Poll::Ready(Some(news)) => Poll::Ready(news),
-            // Without any it is at its end, until one is added.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                // Nothing is followed any more, until something is added.
+                *self = Self::None;
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }
