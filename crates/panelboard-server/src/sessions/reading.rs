@@ -1,5 +1,5 @@
-//! How is a session read out of the store: all of it to be taken up again, or a page for who follows
-//! it?
+//! How is a session read out of the store: all of it to be taken up again, or a page for who
+//! follows it?
 //!
 //! Under two names a session has two logs there: its own, and what is left of the eras that were
 //! cleared.
