@@ -341,9 +341,9 @@ impl Sessions {
         self.look(id, Clone::clone).await
     }
 
-    /// Looks at a session and at what is kept beside it as of one instant: what `look` sees while it
-    /// runs is what the records up to the view's head have left, since the journal gets them under
-    /// the same lock. Answered when that is durable.
+    /// Looks at a session and at what is kept beside it as of one instant: what `look` sees while
+    /// it runs is what the records up to the view's head have left, since the journal gets them
+    /// under the same lock. Answered when that is durable.
     ///
     /// `look` runs under the session's lock: it is short, waits for nothing, and asks nothing of
     /// these sessions.

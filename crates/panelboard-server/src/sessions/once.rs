@@ -104,8 +104,8 @@ pub(super) struct Came {
 }
 
 impl Service {
-    /// Does what has a key once, and answers the same to whoever sends it again; what has none, each
-    /// time. `id` is none where it is to make a session, which its answer names then.
+    /// Does what has a key once, and answers the same to whoever sends it again; what has none,
+    /// each time. `id` is none where it is to make a session, which its answer names then.
     ///
     /// With a key it goes on to its end when the client leaves, so that who comes back is told what
     /// was done and not that nothing was.

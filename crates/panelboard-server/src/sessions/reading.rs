@@ -1,4 +1,5 @@
-//! What is read of what is kept: a session to take it up, and the events of those that follow it?
+//! How is a session read out of the store: all of it to be taken up again, or a page for who
+//! follows it?
 //!
 //! A clear removes the log before it, but for what must not be forgotten of its runs: that stands
 //! in a second log.

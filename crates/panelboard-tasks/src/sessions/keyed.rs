@@ -19,9 +19,9 @@ use crate::session::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use panelboard_tasks::{ClearMode, Fingerprint, IdempotencyKey, SessionId, Sessions};
 /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
-/// let key = IdempotencyKey::new("clear-7", Fingerprint(1));
-/// let clear = sessions.keyed(Some(key)).clear(&SessionId::new("chat-1")?, ClearMode::IfIdle);
-/// assert_eq!(clear.await?.era, 1);
+/// let (chat, key) = (SessionId::new("chat-1")?, IdempotencyKey::new("clear-7", Fingerprint(1)));
+/// let cleared = sessions.keyed(Some(key)).clear(&chat, ClearMode::IfIdle).await?;
+/// assert_eq!(cleared.era, 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -34,8 +34,8 @@ pub struct Keyed<'a> {
 
 impl Sessions {
     /// The next command, with a key that is given to the journal with its records
-    /// ([`Journal::append_keyed`](crate::Journal::append_keyed)): so what was done and by what it is
-    /// known are kept as one, or not at all. A command that writes nothing leaves no key.
+    /// ([`Journal::append_keyed`](crate::Journal::append_keyed)): so what was done and by what it
+    /// is known are kept as one, or not at all. A command that writes nothing leaves no key.
     ///
     /// Nothing is looked up here: whoever takes commands from clients asks his journal whether he
     /// knows the key, and lets one command of a key wait for the other.
@@ -45,9 +45,10 @@ impl Sessions {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use panelboard_tasks::{Fingerprint, IdempotencyKey, SessionId, Sessions};
     /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
+    /// let chat = SessionId::new("chat-1")?;
     /// let key = IdempotencyKey::new("note-7", Fingerprint(1));
-    /// let note = sessions.keyed(Some(key)).note(&SessionId::new("chat-1")?, "title", "On breakers");
-    /// assert_eq!(note.await?.seq, 1);
+    /// let written = sessions.keyed(Some(key)).note(&chat, "title", "On breakers").await?;
+    /// assert_eq!(written.seq, 1);
     /// # Ok(())
     /// # }
     /// ```
@@ -148,8 +149,9 @@ impl Keyed<'_> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use panelboard_tasks::{SessionId, Sessions};
     /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
-    /// let note = sessions.keyed(None).note(&SessionId::new("chat-1")?, "title", "On breakers");
-    /// assert_eq!(note.await?.seq, 1);
+    /// let chat = SessionId::new("chat-1")?;
+    /// let written = sessions.keyed(None).note(&chat, "title", "On breakers").await?;
+    /// assert_eq!(written.seq, 1);
     /// # Ok(())
     /// # }
     /// ```
