@@ -246,3 +246,31 @@ async fn s_24_a_command_that_the_disk_holds_up_is_done_once_however_often_it_is_
     };
     assert_eq!(texts, Ok(vec!["before".to_owned(), "once".to_owned()]));
 }
+
+/// It has been found idle, and before it is deleted a run starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_if_idle_is_not_deleted_under_a_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let rig = Rig::with(&hangs(&listener));
+    Do::Note.prepare(&rig.service).await;
+    let book = rig.service.book(&chat(), false).await.expect("it is there");
+    rig.switch.turn(Disk::Hangs);
+    let service = Arc::clone(&rig.service);
+    let delete =
+        tokio::spawn(async move { service.delete(&chat(), ClearMode::IfIdle, None).await });
+    while book.look(|fold| fold.era).0 == 0 {
+        tokio::task::yield_now().await;
+    }
+    let service = Arc::clone(&rig.service);
+    let ask = Ask { text: "hello".to_owned(), ..Ask::default() };
+    let run = tokio::spawn(async move { service.submit(&chat(), ask).await.map(drop) });
+    while book.look(|fold| fold.active).0.is_none() {
+        tokio::task::yield_now().await;
+    }
+    rig.switch.turn(Disk::Works);
+    let deleted = delete.await.expect("no panic");
+    assert!(matches!(deleted, Err(Trouble::Busy { .. })), "{deleted:?}");
+    assert_eq!(run.await.expect("no panic"), Ok(()));
+    let active = rig.service.seen(&book, |fold| fold.active).await;
+    assert_eq!(active, Ok(Some(RunId(1))), "what was accepted runs");
+}
