@@ -12,8 +12,8 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ETAG, LOCATION};
-use http::{HeaderMap, StatusCode};
+use http::header::{ETAG, LINK, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use panelboard_tasks::ClearMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,17 @@ impl Range {
         }
     }
 
+    /// Where the rest of a list is, as RFC 8288 has it.
+    fn link(&self, path: &str, next: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(next) = next {
+            let limit = self.limit.map(|limit| format!("limit={limit}&")).unwrap_or_default();
+            let link = HeaderValue::try_from(format!("<{path}?{limit}after={next}>; rel=\"next\""));
+            headers.extend(link.ok().map(|link| (LINK, link)));
+        }
+        headers
+    }
+
     fn after_number(&self) -> Result<Option<u64>, Error> {
         let number = self.after.as_ref().map(|after| after.parse());
         number.transpose().map_err(|_| bad("`after` must be what `next` said".to_owned()))
@@ -146,7 +157,7 @@ pub(super) async fn make(
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     range: Result<Query<Range>, QueryRejection>,
-) -> Result<Json<Page>, Error> {
+) -> Result<(HeaderMap, Json<Page>), Error> {
     let range = query(range)?;
     let service = &app.service;
     let (ids, next) = service.names(range.after_number()?, range.limit()?).await?;
@@ -162,7 +173,9 @@ pub(super) async fn list(
             }
         }
     }
-    Ok(Json(Page { items, next: next.map(|next| next.to_string()) }))
+    let next = next.map(|next| next.to_string());
+    let link = range.link("/v1/sessions", next.as_deref());
+    Ok((link, Json(Page { items, next })))
 }
 
 /// One session: who has its slot, who waits.

@@ -18,6 +18,7 @@ mod reload;
 mod sessions;
 mod sessions_again;
 mod sessions_histories;
+mod sessions_lists;
 mod sessions_runs;
 mod sessions_sockets;
 mod sessions_store;

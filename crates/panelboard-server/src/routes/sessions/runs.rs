@@ -209,7 +209,7 @@ pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     Named(id): Named,
     range: Result<Query<Range>, QueryRejection>,
-) -> Result<Json<Page>, Error> {
+) -> Result<(HeaderMap, Json<Page>), Error> {
     let range = query(range)?;
     let (after, limit) = (range.after_number()?.unwrap_or(0), range.limit()?);
     let book = app.service.book(&id, false).await?;
@@ -220,7 +220,9 @@ pub(in crate::routes) async fn list(
         let items = page.iter().map(|(_, run)| shown::run(id.as_str(), run)).collect();
         Page { items, next }
     };
-    Ok(Json(app.service.seen(&book, look).await?))
+    let page = app.service.seen(&book, look).await?;
+    let path = format!("/v1/sessions/{}/runs", named::segment(id.as_str()));
+    Ok((range.link(&path, page.next.as_deref()), Json(page)))
 }
 
 /// One run.
