@@ -25,6 +25,7 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
+use crate::pointer;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -45,17 +46,25 @@ pub(super) async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T
         bytes => bytes?,
     };
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(text).map_err(|error| not_understood(&error).into())
+    serde_json::from_slice(text).map_err(|error| match not_understood(&error) {
+        Trouble::UnknownField { field, allowed, .. } => {
+            let pointer = pointer::of(text, error.line(), error.column());
+            Trouble::UnknownField { field, allowed, pointer }.into()
+        }
+        other => other.into(),
+    })
 }
 
-/// What is wrong with JSON that is not what it must be.
+/// What is wrong with JSON that is not what it must be. A field that is not known is taken for one
+/// of the outermost value.
 pub(crate) fn not_understood(error: &serde_json::Error) -> Trouble {
     let what = error.to_string();
     let Some(rest) = what.strip_prefix("unknown field `") else { return Trouble::Bad { what } };
     let mut names = rest.split('`').step_by(2);
-    let field = names.next().unwrap_or_default().chars().take(100).collect();
+    let field: String = names.next().unwrap_or_default().chars().take(100).collect();
     let allowed = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
-    Trouble::UnknownField { field, allowed }
+    let pointer = pointer::field(&field);
+    Trouble::UnknownField { field, allowed, pointer }
 }
 
 /// The client's name for what it asks, if it has given it one.

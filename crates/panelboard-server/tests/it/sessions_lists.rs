@@ -1,4 +1,4 @@
-//! Is a list told in parts that say where the rest is?
+//! Is a list told in parts that say where the rest is, and is what is not understood pointed at?
 
 use panelboard_server::config::Environment;
 use serde_json::{Value, json};
@@ -61,4 +61,31 @@ fn a_list_says_where_its_rest_is() {
     for limit in ["0", "201", "-1", "x"] {
         assert_eq!(get(server.addr, &format!("/v1/sessions?limit={limit}")).status, 400);
     }
+}
+
+#[test]
+fn a_field_that_is_not_known_is_pointed_at() {
+    let server = serve();
+    let chat = Chat::new(server.addr, "chat");
+    let tag = [("if-match", "\"0.0\""), ("content-type", "application/json")];
+    let memory = chat.path("/memory");
+    let rows = [
+        ("POST", "/v1/sessions".to_owned(), json!({ "name": "x" }), "/name"),
+        ("POST", chat.path("/runs"), json!({ "input": "x", "a/b": 1 }), "/a~1b"),
+        ("POST", chat.path("/clear"), json!({ "mode": "if_idle", "Mode": 1 }), "/Mode"),
+        ("POST", memory.clone(), json!({ "text": "{[", "who": "x" }), "/who"),
+        (
+            "PUT",
+            memory,
+            json!({ "items": [{ "text": "a" }, { "text": "b", "who": "x" }] }),
+            "/items/1/who",
+        ),
+    ];
+    for (method, path, body, pointer) in rows {
+        let reply = send(server.addr, method, &path, &tag, &body.to_string());
+        let problem = reply.json();
+        assert_eq!((reply.status, &problem["code"]), (400, &json!("unknown-field")), "{path}");
+        assert_eq!(problem["pointer"], pointer, "{problem}");
+    }
+    assert_eq!(get(server.addr, "/v1/sessions").json()["items"], json!([]), "nothing was made");
 }
