@@ -30,4 +30,6 @@ faults! {
     KEY_ANSWER_APART = "key-answer-apart";
     /// S10: a session is shown as two looks have found it.
     SHOWN_IN_TWO_LOOKS = "shown-in-two-looks";
+    /// What was to be deleted if idle is deleted though a run has started since.
+    DELETE_UNFENCED = "delete-unfenced";
 }

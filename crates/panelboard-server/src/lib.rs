@@ -61,6 +61,7 @@ mod events;
 mod fault;
 mod guard;
 mod metrics;
+mod pointer;
 mod pretend;
 mod reload;
 mod routes;

@@ -504,6 +504,12 @@ const SERVER: &[Fault] = &[
         Kind::Unit,
         "sessions::tests::a_session_is_shown_as_it_was_at_one_instant",
     ),
+    served(
+        "delete-unfenced",
+        "S12",
+        Kind::Unit,
+        "sessions::tests::again::what_is_deleted_if_idle_is_not_deleted_under_a_run",
+    ),
 ];
 
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {

@@ -12,8 +12,8 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ETAG, LOCATION};
-use http::{HeaderMap, StatusCode};
+use http::header::{ETAG, LINK, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use panelboard_tasks::ClearMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ pub(super) use named::{Named, NamedRun, number as run_number};
 use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
+use crate::pointer;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -45,17 +46,25 @@ pub(super) async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T
         bytes => bytes?,
     };
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(text).map_err(|error| not_understood(&error).into())
+    serde_json::from_slice(text).map_err(|error| match not_understood(&error) {
+        Trouble::UnknownField { field, allowed, .. } => {
+            let pointer = pointer::of(text, error.line(), error.column());
+            Trouble::UnknownField { field, allowed, pointer }.into()
+        }
+        other => other.into(),
+    })
 }
 
-/// What is wrong with JSON that is not what it must be.
+/// What is wrong with JSON that is not what it must be. A field that is not known is taken for one
+/// of the outermost value.
 pub(crate) fn not_understood(error: &serde_json::Error) -> Trouble {
     let what = error.to_string();
     let Some(rest) = what.strip_prefix("unknown field `") else { return Trouble::Bad { what } };
     let mut names = rest.split('`').step_by(2);
-    let field = names.next().unwrap_or_default().chars().take(100).collect();
+    let field: String = names.next().unwrap_or_default().chars().take(100).collect();
     let allowed = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
-    Trouble::UnknownField { field, allowed }
+    let pointer = pointer::field(&field);
+    Trouble::UnknownField { field, allowed, pointer }
 }
 
 /// The client's name for what it asks, if it has given it one.
@@ -83,6 +92,17 @@ impl Range {
             Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
             Some(_) => Err(bad(format!("`limit` must be from 1 to {MAX_LIMIT}"))),
         }
+    }
+
+    /// Where the rest of a list is, as RFC 8288 has it.
+    fn link(&self, path: &str, next: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(next) = next {
+            let limit = self.limit.map(|limit| format!("limit={limit}&")).unwrap_or_default();
+            let link = HeaderValue::try_from(format!("<{path}?{limit}after={next}>; rel=\"next\""));
+            headers.extend(link.ok().map(|link| (LINK, link)));
+        }
+        headers
     }
 
     fn after_number(&self) -> Result<Option<u64>, Error> {
@@ -146,7 +166,7 @@ pub(super) async fn make(
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     range: Result<Query<Range>, QueryRejection>,
-) -> Result<Json<Page>, Error> {
+) -> Result<(HeaderMap, Json<Page>), Error> {
     let range = query(range)?;
     let service = &app.service;
     let (ids, next) = service.names(range.after_number()?, range.limit()?).await?;
@@ -162,7 +182,9 @@ pub(super) async fn list(
             }
         }
     }
-    Ok(Json(Page { items, next: next.map(|next| next.to_string()) }))
+    let next = next.map(|next| next.to_string());
+    let link = range.link("/v1/sessions", next.as_deref());
+    Ok((link, Json(Page { items, next })))
 }
 
 /// One session: who has its slot, who waits.

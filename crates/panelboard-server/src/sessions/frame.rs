@@ -165,7 +165,7 @@ fn frame(fields: &mut Map<String, Value>) -> Result<ClientFrame, NoFrame> {
 fn fields_of<T: DeserializeOwned>(fields: &mut Map<String, Value>) -> Result<T, NoFrame> {
     let all = Value::Object(std::mem::take(fields));
     serde_json::from_value(all).map_err(|error| match crate::routes::not_understood(&error) {
-        Trouble::UnknownField { field, allowed } => {
+        Trouble::UnknownField { field, allowed, .. } => {
             let detail = format!("unknown field {field:?}, expected {}", allowed.join(", "));
             NoFrame::new("unknown-field", detail)
         }

@@ -120,6 +120,15 @@ pub(crate) enum Made {
     Other,
 }
 
+/// What came of deleting a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    /// It is gone, or was before.
+    Yes,
+    /// A run has started since it was found idle.
+    Fenced,
+}
+
 impl Keeper {
     pub(crate) fn new(store: Store, limits: HubLimits, every: Every) -> Self {
         let reading = Reading { store: store.clone(), ring: limits.ring_events };
@@ -316,16 +325,32 @@ impl Keeper {
 
     /// Removes a session from the store, with what is left of its cleared eras; keeps the key of
     /// who wanted that.
-    pub(crate) async fn delete(&self, id: &SessionId, key: Option<Idempotency>) -> Result<(), End> {
+    pub(crate) async fn delete(
+        &self,
+        id: &SessionId,
+        idle: Option<Owner>,
+        key: Option<Idempotency>,
+    ) -> Result<Deleted, End> {
         let mut delete = Delete::new(&main(id)).with(&left(id));
+        if let Some(owner) = idle {
+            delete = delete.owner(owner);
+        }
         if let Some(key) = key {
             delete = delete.key(key);
         }
         let receipt = self.store.delete(delete).map_err(|why| no_place(&why))?;
         match receipt.await {
-            Ok(_) | Err(WriteError::Refused(Refusal::Absent | Refusal::Deleted)) => Ok(()),
+            Ok(_) | Err(WriteError::Refused(Refusal::Absent | Refusal::Deleted)) => {
+                Ok(Deleted::Yes)
+            }
+            Err(WriteError::Refused(Refusal::Fenced { .. })) => Ok(Deleted::Fenced),
             Err(why) => Err(end_of(&why)),
         }
+    }
+
+    /// Who writes under a fence of a session, as the store knows it.
+    pub(crate) fn owner(&self, book: &Book, fence: Fence) -> Owner {
+        Owner { term: self.store.term(), fence: fence.0.saturating_add(book.fence_base) }
     }
 
     /// Gives a record to the store, with the key by which its command is known; what it must be

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use panelboard_llm::Gateway;
-use panelboard_store::Idempotency;
+use panelboard_store::{Idempotency, Owner};
 use panelboard_tasks::{
     AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
     Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::book::{Book, End};
 use super::feed::Feed;
 use super::fold::{Fold, Input, NewItem};
-use super::keeper::{Keeper, Made};
+use super::keeper::{Deleted, Keeper, Made};
 use super::once::Flights;
 use super::reading::NoSession;
 use super::trouble::Trouble;
@@ -215,15 +215,37 @@ impl Service {
             Err(Trouble::Unreadable { .. }) => None,
             Err(why) => return Err(why),
         };
-        if book.is_some() {
-            self.clear(id, mode, None).await?;
+        loop {
+            let idle = match &book {
+                Some(book) => self.emptied(book, mode).await?,
+                None => None,
+            };
+            match self.keeper.delete(id, idle, key.clone()).await.map_err(Trouble::ended)? {
+                Deleted::Yes => break,
+                // Whether it is idle now the next clear says.
+                Deleted::Fenced => {}
+            }
         }
-        self.keeper.delete(id, key).await.map_err(Trouble::ended)?;
         if let Some(book) = book {
             self.keeper.end(&book, End::Deleted);
             tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
         }
         Ok(())
+    }
+
+    /// Clears what is to be deleted. If only while it is idle, who has it as long as no run starts.
+    async fn emptied(&self, book: &Arc<Book>, mode: ClearMode) -> Result<Option<Owner>, Trouble> {
+        loop {
+            self.clear(&book.id, mode, None).await?;
+            if mode != ClearMode::IfIdle || fault::DELETE_UNFENCED.planted() {
+                return Ok(None);
+            }
+            let look = |view: &SessionView| view.active.is_none().then_some(view.fence);
+            let idle = in_time(self.sessions.look(&book.id, look)).await?;
+            if let Some(fence) = idle.map_err(|why| self.unavailable(why, book))? {
+                return Ok(Some(self.keeper.owner(book, fence)));
+            }
+        }
     }
 
     /// Asks for a run.

@@ -88,6 +88,10 @@ fn serve(
 
 impl Rig {
     fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    fn with(config: &str) -> Self {
         let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
         let disk = Arc::clone(&switch);
         let hook = move |step, moment| match (step, moment) {
@@ -95,7 +99,7 @@ impl Rig {
             _ => Verdict::Go,
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let service = serve(&folder.path().join("s.db"), CONFIG, hook);
+        let service = serve(&folder.path().join("s.db"), config, hook);
         Self { service, switch, _folder: folder }
     }
 

@@ -33,7 +33,7 @@ pub(crate) enum Trouble {
     StaleTag { current: Tag },
     TagRequired,
     EpochGone { session: String },
-    UnknownField { field: String, allowed: Vec<String> },
+    UnknownField { field: String, allowed: Vec<String>, pointer: String },
     Bad { what: String },
     LockTimeout,
     Zombies,
@@ -89,7 +89,8 @@ impl Trouble {
                 more.insert("model".into(), json!(model));
                 more.insert("known".into(), json!(known));
             }
-            Self::UnknownField { field, allowed } => {
+            Self::UnknownField { field, allowed, pointer } => {
+                more.insert("pointer".into(), json!(pointer));
                 more.insert("field".into(), json!(field));
                 more.insert("allowed".into(), json!(allowed));
             }
@@ -201,7 +202,7 @@ impl Trouble {
                 "this position is of another log, or before what is kept: read the memory, then \
                  follow from the session's head",
             ),
-            Self::UnknownField { field, allowed } => {
+            Self::UnknownField { field, allowed, .. } => {
                 let detail = format!("unknown field {field:?}, expected {}", allowed.join(", "));
                 (S::BAD_REQUEST, "unknown-field", "unknown field", detail)
             }

@@ -19,6 +19,7 @@ mod sessions;
 mod sessions_again;
 mod sessions_exclusive;
 mod sessions_histories;
+mod sessions_lists;
 mod sessions_runs;
 mod sessions_snapshots;
 mod sessions_sockets;

@@ -145,3 +145,27 @@ fn h_22_what_is_sent_before_the_first_is_acknowledged_is_done_once() {
         assert_eq!(chat.view()["era"], 1);
     }
 }
+
+#[test]
+fn who_stops_a_run_may_wait_for_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path());
+    all_keys(server.addr, "slow");
+    let chat = Chat::new(server.addr, "chat");
+    let run = chat.start("take your time", "reject");
+    chat.is_answering(&run);
+    let cancel = |wait: &str| {
+        let headers = [("prefer", wait), ("idempotency-key", "c-1")];
+        send(server.addr, "POST", &chat.path("/cancel"), &headers, "{}")
+    };
+    let ended = cancel("wait=30");
+    let told = json!({ "changed": true, "run": run, "status": "cancelled" });
+    assert_eq!((ended.status, ended.json()), (200, told.clone()));
+    // The answer to the key is the first one, and who does not wait is told it.
+    let first = json!({ "changed": true, "run": run, "status": "stopping" });
+    let again = cancel("respond-async");
+    assert_eq!((again.status, again.json()), (202, first));
+    let waited = cancel("wait=1");
+    assert_eq!((waited.status, waited.json()), (200, told));
+    assert_eq!(cancel("wait=soon").status, 400);
+}

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Named, Range, bad, idempotency_key, query, read};
+use super::{Named, Range, bad, idempotency_key, named, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::fold::{Fold, NewItem};
@@ -49,7 +49,9 @@ pub(in crate::routes) async fn read_all(
     let book = app.service.book(&id, false).await?;
     let memory = app.service.seen(&book, |fold| part(fold, after, limit)).await?;
     let tag = format!("\"{}\"", memory.tag);
-    Ok(([(ETAG, tag)], Json(memory)).into_response())
+    let path = format!("/v1/sessions/{}/memory", named::segment(id.as_str()));
+    let link = range.link(&path, memory.next.as_deref());
+    Ok(([(ETAG, tag)], link, Json(memory)).into_response())
 }
 
 fn part(fold: &Fold, after: Option<(u64, usize)>, limit: usize) -> Memory {

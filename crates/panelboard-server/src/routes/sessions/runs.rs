@@ -209,7 +209,7 @@ pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     Named(id): Named,
     range: Result<Query<Range>, QueryRejection>,
-) -> Result<Json<Page>, Error> {
+) -> Result<(HeaderMap, Json<Page>), Error> {
     let range = query(range)?;
     let (after, limit) = (range.after_number()?.unwrap_or(0), range.limit()?);
     let book = app.service.book(&id, false).await?;
@@ -220,7 +220,9 @@ pub(in crate::routes) async fn list(
         let items = page.iter().map(|(_, run)| shown::run(id.as_str(), run)).collect();
         Page { items, next }
     };
-    Ok(Json(app.service.seen(&book, look).await?))
+    let page = app.service.seen(&book, look).await?;
+    let path = format!("/v1/sessions/{}/runs", named::segment(id.as_str()));
+    Ok((range.link(&path, page.next.as_deref()), Json(page)))
 }
 
 /// One run.
@@ -265,7 +267,9 @@ pub(in crate::routes) struct Cancel {
 /// Stops a run. One that has ended stays as it is.
 #[utoipa::path(post, path = "/v1/sessions/{session}/runs/{run}/cancel", tag = "sessions",
     params(("session" = String, Path), ("run" = String, Path),
-        ("idempotency-key" = Option<String>, Header)), request_body = Option<Cancel>,
+        ("idempotency-key" = Option<String>, Header),
+        ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s")),
+    request_body = Option<Cancel>,
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem)))]
 pub(in crate::routes) async fn cancel(
@@ -279,7 +283,8 @@ pub(in crate::routes) async fn cancel(
 
 /// Stops the run that has the slot, if one has.
 #[utoipa::path(post, path = "/v1/sessions/{session}/cancel", tag = "sessions",
-    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    params(("session" = String, Path), ("idempotency-key" = Option<String>, Header),
+        ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s")),
     request_body = Option<Cancel>,
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem)))]
@@ -301,8 +306,16 @@ async fn stop(
 ) -> Result<Response, Error> {
     let Cancel { mode, rollback } = read(app, body).await?;
     let key = idempotency_key(headers)?;
+    let wait = wait(headers)?;
     let stop = Stop { run, mode: mode.into(), rollback };
-    let (status, told) = app.service.cancel_once(id, stop, key.as_deref()).await?;
+    let (mut status, mut told) = app.service.cancel_once(id, stop, key.as_deref()).await?;
+    let stops = told["run"].as_str().and_then(named::number).map(RunId);
+    if let (StatusCode::ACCEPTED, Some(run), Some(wait)) = (status, stops, wait)
+        && ended(app, id, run, wait).await?
+    {
+        status = StatusCode::OK;
+        told["status"] = show(app, id, run).await?["status"].take();
+    }
     Ok((status, Json(told)).into_response())
 }
 

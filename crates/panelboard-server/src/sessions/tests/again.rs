@@ -100,6 +100,9 @@ impl Do {
     }
 }
 
+/// No command takes more steps of the store.
+const MOST_STEPS: usize = 40;
+
 /// A run of it waits until it is stopped.
 fn hangs(listener: &TcpListener) -> String {
     let port = listener.local_addr().expect("it is bound").port();
@@ -146,11 +149,17 @@ async fn s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once() {
     let config = hangs(&listener);
     for what in ALL {
         let mut was_there = [0, 0];
-        // At each step of the store in turn.
-        for at in 0.. {
+        // At each step of the store in turn; once more, if what else the session wrote at the
+        // moment has moved them.
+        for at in (0..MOST_STEPS).cycle().take(3 * MOST_STEPS) {
             let copies = tempfile::tempdir().expect("a folder");
             let copy = copies.path().join("s.db");
-            let Some(first) = killed(what, at, &config, &copy).await else { break };
+            let Some(first) = killed(what, at, &config, &copy).await else {
+                if was_there.iter().all(|times| *times > 0) {
+                    break;
+                }
+                continue;
+            };
             let service = serve(&copy, &config, |_, _| Verdict::Go);
             let there = what.done(&service.keeper.store);
             assert!(there <= 1);
@@ -245,4 +254,32 @@ async fn s_24_a_command_that_the_disk_holds_up_is_done_once_however_often_it_is_
         }
     };
     assert_eq!(texts, Ok(vec!["before".to_owned(), "once".to_owned()]));
+}
+
+/// It has been found idle, and before it is deleted a run starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_if_idle_is_not_deleted_under_a_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let rig = Rig::with(&hangs(&listener));
+    Do::Note.prepare(&rig.service).await;
+    let book = rig.service.book(&chat(), false).await.expect("it is there");
+    rig.switch.turn(Disk::Hangs);
+    let service = Arc::clone(&rig.service);
+    let delete =
+        tokio::spawn(async move { service.delete(&chat(), ClearMode::IfIdle, None).await });
+    while book.look(|fold| fold.era).0 == 0 {
+        tokio::task::yield_now().await;
+    }
+    let service = Arc::clone(&rig.service);
+    let ask = Ask { text: "hello".to_owned(), ..Ask::default() };
+    let run = tokio::spawn(async move { service.submit(&chat(), ask).await.map(drop) });
+    while book.look(|fold| fold.active).0.is_none() {
+        tokio::task::yield_now().await;
+    }
+    rig.switch.turn(Disk::Works);
+    let deleted = delete.await.expect("no panic");
+    assert!(matches!(deleted, Err(Trouble::Busy { .. })), "{deleted:?}");
+    assert_eq!(run.await.expect("no panic"), Ok(()));
+    let active = rig.service.seen(&book, |fold| fold.active).await;
+    assert_eq!(active, Ok(Some(RunId(1))), "what was accepted runs");
 }
