@@ -4,7 +4,10 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_llm::Gateway;
-use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
+use panelboard_store::{
+    Clock as _, Config as StoreConfig, Failure, FailureKind, ManualClock, Moment, Step, Store,
+    Verdict,
+};
 use panelboard_tasks::{ConnId, SessionId};
 
 use super::book::locked;
@@ -67,6 +70,10 @@ targets = ["a/m"]
 
 impl Rig {
     fn new() -> Self {
+        Self::with("", |store| store)
+    }
+
+    fn with(lines: &str, set: impl FnOnce(StoreConfig) -> StoreConfig) -> Self {
         let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
         let disk = Arc::clone(&switch);
         let hook = move |step, moment| match (step, moment) {
@@ -74,9 +81,11 @@ impl Rig {
             _ => Verdict::Go,
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).inject(hook);
+        let settings =
+            set(StoreConfig::new().session_ttl(None).snapshot_every(u64::MAX).inject(hook));
         let store = Store::open(folder.path().join("s.db"), settings).expect("a store");
-        let config = config::parse(CONFIG, Source::BuiltIn, None, &Environment::empty());
+        let text = format!("{CONFIG}\n[sessions]\n{lines}\n");
+        let config = config::parse(&text, Source::BuiltIn, None, &Environment::empty());
         let config = config.expect("a good configuration");
         let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
         let service = assemble(store, &config.sessions, &gateway);
@@ -156,4 +165,54 @@ async fn what_a_full_disk_did_not_keep_was_never_there() {
     };
     assert_eq!(kept, 2);
     assert_eq!(rig.texts(&a).await, Ok(vec!["one".to_owned(), "two".to_owned()]));
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m_10_what_nobody_has_written_to_goes_and_what_is_in_use_stays() {
+    let clock = ManualClock::new();
+    let by = Arc::new(clock.clone());
+    let rig = Rig::with("expire_after = \"30d\"", |store| store.clock(by).upkeep(false));
+    let named = |name: &str| SessionId::new(name).expect("a name");
+    let (old, written, held) = (named("old"), named("written"), named("held"));
+    let leaves = async |id: &SessionId| {
+        assert_eq!(rig.service.sessions.passivate(id).await, Ok(true));
+        rig.service.keeper.forget(&rig.service.keeper.book(id).expect("it was in memory"));
+    };
+    for id in [&old, &written, &held] {
+        assert_eq!(rig.note(id, "one").await, Ok(1));
+    }
+    leaves(&old).await;
+    leaves(&written).await;
+    clock.advance(29 * DAY);
+    assert_eq!(rig.note(&written, "two").await, Ok(2));
+    leaves(&written).await;
+    assert_eq!(rig.service.expire(clock.wall()).await, 0, "not yet");
+    clock.advance(2 * DAY);
+    assert_eq!(rig.service.expire(clock.wall()).await, 1);
+    let gone = Trouble::NoSuchSession { session: "old".to_owned() };
+    assert_eq!(rig.texts(&old).await, Err(gone));
+    assert_eq!(rig.texts(&written).await, Ok(vec!["one".to_owned(), "two".to_owned()]));
+    assert_eq!(rig.texts(&held).await, Ok(vec!["one".to_owned()]), "it is in memory");
+    assert_eq!(rig.service.expire(clock.wall()).await, 0, "what is read is in memory, too");
+    // Its rows go with the next upkeep and the end of the tombstone.
+    let sessions =
+        || rig.service.keeper.store.sessions(None, 100).expect("it can be read").sessions.len();
+    assert_eq!(sessions(), 2);
+    assert_eq!(rig.note(&old, "anew").await, Ok(1), "another of that name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_time_nothing_expires() {
+    let clock = ManualClock::new();
+    let by = Arc::new(clock.clone());
+    let rig = Rig::with("", |store| store.clock(by));
+    let id = SessionId::new("old").expect("a name");
+    assert_eq!(rig.note(&id, "one").await, Ok(1));
+    assert_eq!(rig.service.sessions.passivate(&id).await, Ok(true));
+    rig.service.keeper.forget(&rig.service.keeper.book(&id).expect("it was in memory"));
+    clock.advance(4_000 * DAY);
+    assert_eq!(rig.service.expire(clock.wall()).await, 0);
+    assert_eq!(rig.texts(&id).await, Ok(vec!["one".to_owned()]));
 }
