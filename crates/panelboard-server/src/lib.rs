@@ -32,6 +32,7 @@
 //! | events kept | 1,024 | a slower reader is told how many it missed |
 //! | events of one JSON answer | 256 | the newest; the rest counts as missed |
 //! | sessions in memory | `sessions.max_sessions`, 100,000 | 503 |
+//! | sessions in the store | `sessions.expire_after`, never | deleted |
 //! | runs that wait in a session | `sessions.max_queue`, 64 | 429 |
 //! | an input; a session's memory | `sessions.max_input_bytes`, 256 KiB; 16 MiB | 413 |
 //! | an answer of a run | 640 KiB | cut there, and the run fails |

@@ -8,7 +8,7 @@
 //! | what does one reader get, from which place on | `feed` |
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
-//! | when is a snapshot made | `compact` |
+//! | when is a snapshot made, and when does a session go | `compact`, `expiry` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
@@ -23,6 +23,7 @@ mod chunks;
 pub(crate) mod commands;
 mod compact;
 mod decided;
+mod expiry;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;

@@ -103,6 +103,9 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// For what may last.
+const TEN_YEARS_MS: u64 = 10 * 31_557_600 * 1_000;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const GIB: u64 = 1 << 30;
 
@@ -469,6 +472,13 @@ static SESSIONS: Section = Section {
             Kind::Duration { min: ms(1), max: DAY },
             Some("\"5m\""),
             "After so long without use a session leaves the memory; its name loads it again.",
+        ),
+        field(
+            "expire_after",
+            Kind::Duration { min: ms(1_000), max: ms(TEN_YEARS_MS) },
+            None,
+            "A session that is in no memory and that nobody has written to for so long is deleted. \
+             None: never.",
         ),
         field(
             "max_connections",

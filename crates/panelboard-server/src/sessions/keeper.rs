@@ -21,6 +21,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use panelboard_store::{
     Append, Change, Create, Delete, Epoch, FailureKind, Idempotency, Outcome, Owner, Receipt,
@@ -301,6 +302,38 @@ impl Keeper {
         let page = page.map_err(|why| no_session(&why))?;
         let ours = page.sessions.iter().filter_map(|one| one.id.as_str().strip_prefix(MAIN));
         Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
+    }
+
+    /// As [`list`](Self::list), those that nobody has written to since.
+    pub(super) async fn untouched(
+        &self,
+        since: SystemTime,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<SessionId>, Option<u64>), NoSession> {
+        let store = self.store.clone();
+        let page = blocking(move || store.sessions(after, limit)).await?;
+        let page = page.map_err(|why| no_session(&why))?;
+        let old = page.sessions.iter().filter(|one| one.touched < since);
+        let ours = old.filter_map(|one| one.id.as_str().strip_prefix(MAIN));
+        Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
+    }
+
+    /// Removes a session from the store, if nobody has written to it since; whether it did.
+    pub(super) async fn expire(&self, id: &SessionId, since: SystemTime) -> bool {
+        // What is left of cleared eras is of no use without it.
+        let delete = Delete::new(&main(id)).with(&left(id)).untouched_since(since);
+        match self.store.delete(delete) {
+            Ok(receipt) => receipt.await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Removes from the store what only time has made superfluous.
+    pub(super) async fn maintain(&self) {
+        let store = self.store.clone();
+        // A store that has ended needs none.
+        blocking(move || store.maintain().ok()).await.ok();
     }
 
     /// What was answered to a key.

@@ -17,6 +17,7 @@ use panelboard_tasks::{
 };
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::book::{Book, End};
 use super::feed::Feed;
@@ -26,6 +27,7 @@ use super::once::Flights;
 use super::reading::NoSession;
 use super::trouble::Trouble;
 use super::{shown, words};
+use crate::clock::wall;
 use crate::{config, fault};
 
 /// Bytes of a session's memory; beyond, no input is taken until it is cleared or replaced.
@@ -555,11 +557,20 @@ impl Service {
         listed.map_err(|why| Trouble::no_session(why, ""))
     }
 
-    /// Gives up what nobody has used for a while.
+    /// Gives up what nobody has used for a while, and has the store look after itself.
     pub(crate) async fn tidy(&self) {
         let every = (self.settings.idle_after / 4).clamp(Duration::from_millis(5), MINUTE);
+        let (mut maintained, mut expired) = (Instant::now(), Instant::now());
         loop {
             tokio::time::sleep(every).await;
+            if maintained.elapsed() >= HOUR {
+                self.keeper.maintain().await;
+                maintained = Instant::now();
+            }
+            if self.expires_every().is_some_and(|every| expired.elapsed() >= every) {
+                self.expire(wall()).await;
+                expired = Instant::now();
+            }
             for book in self.keeper.books() {
                 if book.ended().is_some() {
                     drop(self.give_up(&book));
@@ -591,6 +602,9 @@ impl Service {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// How often the store removes what only time has made superfluous.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// How many names of sessions are read at once after a start.
 const RECOVER_PAGE: usize = 500;

@@ -7,7 +7,10 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_llm::Gateway;
-use panelboard_store::{Failure, FailureKind, Moment, Step, Store, Verdict};
+use panelboard_store::{
+    Clock as _, Config as StoreConfig, Failure, FailureKind, ManualClock, Moment, Step, Store,
+    Verdict,
+};
 use panelboard_tasks::{ConnId, Policy, SessionId};
 use serde_json::json;
 
@@ -69,14 +72,13 @@ name = "fast"
 targets = ["a/m"]
 "#;
 
-/// Sessions over a store whose writer is led by `hook`.
-fn serve(
-    path: &Path,
-    config: &str,
-    hook: impl FnMut(Step, Moment) -> Verdict + Send + 'static,
-) -> Arc<Service> {
-    let settings = panelboard_store::Config::new().snapshot_every(u64::MAX).upkeep(false);
-    let store = Store::open(path, settings.inject(hook)).expect("a store");
+/// Nothing happens in it by itself but what sessions ask for.
+fn quiet() -> StoreConfig {
+    StoreConfig::new().session_ttl(None).snapshot_every(u64::MAX)
+}
+
+fn serve(path: &Path, config: &str, settings: StoreConfig) -> Arc<Service> {
+    let store = Store::open(path, settings).expect("a store");
     let config = config::parse(config, Source::BuiltIn, None, &Environment::empty());
     let config = config.expect("a good configuration");
     let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
@@ -88,10 +90,10 @@ fn serve(
 
 impl Rig {
     fn new() -> Self {
-        Self::with(CONFIG)
+        Self::with(CONFIG, |store| store)
     }
 
-    fn with(config: &str) -> Self {
+    fn with(config: &str, set: impl FnOnce(StoreConfig) -> StoreConfig) -> Self {
         let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
         let disk = Arc::clone(&switch);
         let hook = move |step, moment| match (step, moment) {
@@ -99,7 +101,8 @@ impl Rig {
             _ => Verdict::Go,
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let service = serve(&folder.path().join("s.db"), config, hook);
+        let settings = set(quiet().inject(hook));
+        let service = serve(&folder.path().join("s.db"), config, settings);
         Self { service, switch, _folder: folder }
     }
 
@@ -210,4 +213,55 @@ async fn what_a_full_disk_did_not_keep_was_never_there() {
     };
     assert_eq!(kept, 2);
     assert_eq!(rig.texts(&a).await, Ok(vec!["one".to_owned(), "two".to_owned()]));
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m_10_what_nobody_has_written_to_goes_and_what_is_in_use_stays() {
+    let clock = ManualClock::new();
+    let by = Arc::new(clock.clone());
+    let config = format!("{CONFIG}\n[sessions]\nexpire_after = \"30d\"\n");
+    let rig = Rig::with(&config, |store| store.clock(by).upkeep(false));
+    let named = |name: &str| SessionId::new(name).expect("a name");
+    let (old, written, held) = (named("old"), named("written"), named("held"));
+    let leaves = async |id: &SessionId| {
+        assert_eq!(rig.service.sessions.passivate(id).await, Ok(true));
+        rig.service.keeper.forget(&rig.service.keeper.book(id).expect("it was in memory"));
+    };
+    for id in [&old, &written, &held] {
+        assert_eq!(rig.note(id, "one").await, Ok(1));
+    }
+    leaves(&old).await;
+    leaves(&written).await;
+    clock.advance(29 * DAY);
+    assert_eq!(rig.note(&written, "two").await, Ok(2));
+    leaves(&written).await;
+    assert_eq!(rig.service.expire(clock.wall()).await, 0, "not yet");
+    clock.advance(2 * DAY);
+    assert_eq!(rig.service.expire(clock.wall()).await, 1);
+    let gone = Trouble::NoSuchSession { session: "old".to_owned() };
+    assert_eq!(rig.texts(&old).await, Err(gone));
+    assert_eq!(rig.texts(&written).await, Ok(vec!["one".to_owned(), "two".to_owned()]));
+    assert_eq!(rig.texts(&held).await, Ok(vec!["one".to_owned()]), "it is in memory");
+    assert_eq!(rig.service.expire(clock.wall()).await, 0, "what is read is in memory, too");
+    // Its rows go with the next upkeep and the end of the tombstone.
+    let sessions =
+        || rig.service.keeper.store.sessions(None, 100).expect("it can be read").sessions.len();
+    assert_eq!(sessions(), 2);
+    assert_eq!(rig.note(&old, "anew").await, Ok(1), "another of that name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_time_nothing_expires() {
+    let clock = ManualClock::new();
+    let by = Arc::new(clock.clone());
+    let rig = Rig::with(CONFIG, |store| store.clock(by));
+    let id = SessionId::new("old").expect("a name");
+    assert_eq!(rig.note(&id, "one").await, Ok(1));
+    assert_eq!(rig.service.sessions.passivate(&id).await, Ok(true));
+    rig.service.keeper.forget(&rig.service.keeper.book(&id).expect("it was in memory"));
+    clock.advance(4_000 * DAY);
+    assert_eq!(rig.service.expire(clock.wall()).await, 0);
+    assert_eq!(rig.texts(&id).await, Ok(vec!["one".to_owned()]));
 }

@@ -39,6 +39,8 @@ pub struct Sessions {
     pub run_timeout: Duration,
     /// After how long without use a session leaves the memory.
     pub idle_after: Duration,
+    /// After how long without a write a session is deleted. None: never.
+    pub expire_after: Option<Duration>,
     /// Sockets and streams of events at once.
     pub max_connections: usize,
     /// Sessions that one socket may follow.
@@ -82,6 +84,7 @@ pub(super) fn sessions(table: &Table) -> Sessions {
         hard_grace: table.duration("hard_grace").unwrap_or(seconds(5)),
         run_timeout: table.duration("run_timeout").unwrap_or(seconds(600)),
         idle_after: table.duration("idle_after").unwrap_or(seconds(300)),
+        expire_after: table.duration("expire_after"),
         max_connections: table.size("max_connections").unwrap_or(16_384),
         max_subscriptions: table.size("max_subscriptions").unwrap_or(64),
         ring_events: table.size("ring_events").unwrap_or(1_024),

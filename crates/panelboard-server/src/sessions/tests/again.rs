@@ -126,7 +126,7 @@ async fn killed(what: Do, at: usize, config: &str, copy: &Path) -> Option<Option
     // How many steps are left, while they are counted. Held while the file is copied.
     let left = Arc::new(Mutex::new(None::<usize>));
     let (counts, from, to) = (Arc::clone(&left), path.clone(), copy.to_owned());
-    let service = serve(&path, config, move |_, _| {
+    let hook = move |_, _| {
         let mut left = locked(&counts);
         let Some(more) = *left else { return Verdict::Go };
         *left = more.checked_sub(1);
@@ -135,7 +135,8 @@ async fn killed(what: Do, at: usize, config: &str, copy: &Path) -> Option<Option
         }
         image(&from, &to);
         Verdict::Crash
-    });
+    };
+    let service = serve(&path, config, super::quiet().upkeep(false).inject(hook));
     what.prepare(&service).await;
     *locked(&left) = Some(at);
     let told = what.ask(&service).await.ok();
@@ -160,7 +161,7 @@ async fn s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once() {
                 }
                 continue;
             };
-            let service = serve(&copy, &config, |_, _| Verdict::Go);
+            let service = serve(&copy, &config, super::quiet().upkeep(false));
             let there = what.done(&service.keeper.store);
             assert!(there <= 1);
             assert!(there == 1 || first.is_none(), "{what:?} {at}: acknowledged and not there");
@@ -214,7 +215,7 @@ fn as_at_first(what: Do, again: &Told) -> Told {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s_24_a_delete_that_is_sent_again_leaves_the_next_of_that_name() {
     let folder = tempfile::tempdir().expect("a folder");
-    let service = serve(&folder.path().join("s.db"), super::CONFIG, |_, _| Verdict::Go);
+    let service = serve(&folder.path().join("s.db"), super::CONFIG, super::quiet().upkeep(false));
     Do::Delete.prepare(&service).await;
     let first = Do::Delete.ask(&service).await;
     assert_eq!(first, Ok((StatusCode::NO_CONTENT, json!(null))));
@@ -260,7 +261,7 @@ async fn s_24_a_command_that_the_disk_holds_up_is_done_once_however_often_it_is_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_deleted_if_idle_is_not_deleted_under_a_run() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let rig = Rig::with(&hangs(&listener));
+    let rig = Rig::with(&hangs(&listener), |store| store);
     Do::Note.prepare(&rig.service).await;
     let book = rig.service.book(&chat(), false).await.expect("it is there");
     rig.switch.turn(Disk::Hangs);
