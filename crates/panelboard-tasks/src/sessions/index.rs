@@ -45,9 +45,9 @@ impl<V> Default for Index<V> {
     }
 }
 
-/// Under a checker it knows nothing, so that each look-up is a step of the map's lock. What it would
-/// answer the map would have answered within the same call: it is added to after the map and taken
-/// from before it, both under the shard's lock.
+/// Under a checker it knows nothing, so that each look-up is a step of the map's lock. What it
+/// would answer the map would have answered within the same call: it is added to after the map and
+/// taken from before it, both under the shard's lock.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 #[derive(Debug)]
 pub(super) struct Index<V>(std::marker::PhantomData<Weak<V>>);
