@@ -90,8 +90,8 @@
 //! does not wait for other sessions, and for its own only while another command's step is made. Of
 //! threads with sessions of their own none writes a line that another reads. An idle session is
 //! about 1.7 KB, its log in the hub with one connection 1.1 KB, each further connection about 300
-//! bytes; to wait for the next event allocates nothing. A run is one task of the runtime, and one more for each deadline
-//! that is set for it.
+//! bytes; to wait for the next event allocates nothing. A run is one task of the runtime, and one
+//! more for each deadline that is set for it.
 //!
 //! # Features
 //!

@@ -1,8 +1,8 @@
 //! Sessions over one WebSocket: commands in, events of any number of sessions out.
 //!
-//! One task a socket. It reads, does commands, those of one session in the order in which they came,
-//! and sends what the sessions that it follows have news of. While commands wait for the disk, news
-//! goes out; while the other side does not read, nothing is read from it.
+//! One task a socket. It reads, does commands, those of one session in the order in which they
+//! came, and sends what the sessions that it follows have news of. While commands wait for the
+//! disk, news goes out; while the other side does not read, nothing is read from it.
 //!
 //! What it waits for stays where it is from one wake to the next, and of the sessions that it
 //! follows only those are looked at that have news.
