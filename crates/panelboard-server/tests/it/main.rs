@@ -20,4 +20,5 @@ mod sessions_histories;
 mod sessions_runs;
 mod sessions_sockets;
 mod sessions_store;
+mod simulate;
 mod stop;
