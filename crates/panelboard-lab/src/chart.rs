@@ -41,7 +41,7 @@ const LINES: [(&str, RGBColor, u32); 5] = [
     ("offered", RGBColor(130, 136, 148), 2),
     ("served", RGBColor(30, 140, 70), 2),
     ("failed", RGBColor(205, 50, 45), 2),
-    ("rejected", RGBColor(35, 100, 200), 2),
+    ("rejected, turned away", RGBColor(35, 100, 200), 2),
 ];
 
 /// A chart could not be drawn.

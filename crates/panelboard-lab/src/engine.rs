@@ -86,6 +86,9 @@ pub(crate) struct Engine<'p, 'b> {
     left: Vec<Call>,
 }
 
+/// Events after which `watch` is asked within a bucket: about a tenth of a second's.
+const EVENTS_UNWATCHED: u64 = 1 << 20;
+
 /// A lane that there is once, after those of callers and services.
 #[derive(Clone, Copy)]
 enum Fixed {
@@ -140,13 +143,19 @@ impl<'p, 'b> Engine<'p, 'b> {
         engine
     }
 
-    /// Runs to the end. After each bucket `watch` is told how much is done, and may stop it.
+    /// Runs to the end. After each bucket, and now and then within a long one, `watch` is told how
+    /// much is done, and may stop it.
     pub(crate) fn run(
         mut self,
         watch: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> ControlFlow<(), Outcome> {
         let lasts = self.plan.run.lasts;
+        let mut events = 0_u64;
         loop {
+            events += 1;
+            if events.is_multiple_of(EVENTS_UNWATCHED) {
+                watch(self.now as f64 / lasts as f64)?;
+            }
             let (lane, soonest) = self.soonest();
             let head = self.queue.head();
             // An answer that comes at the moment of its time-out comes in time.

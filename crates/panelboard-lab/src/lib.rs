@@ -62,7 +62,7 @@
 //! | policies | 16, and the base line | refused |
 //! | runs of a policy | 1,000 | refused |
 //! | nodes of a caller; breakers of a run | 10,000; 100,000 | refused |
-//! | requests of a run | 100 million | refused |
+//! | requests of a run; calls, with all retries | 100 million; 1,000 million | refused |
 //! | requests in hand at once | 4 million, by rate, time-out, retries and pauses | refused |
 //! | calls that a service without `servers` works on at once | 1 million | further ones fail |
 //! | buckets of the timeline | 10,000 | refused |

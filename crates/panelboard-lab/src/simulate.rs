@@ -96,8 +96,8 @@ impl std::error::Error for Stopped {}
 /// Runs a scenario: each of its policies, with each of its seeds.
 ///
 /// `watch` is told the share that is done, from 0 to 1, and says whether to go on. It is called by
-/// the threads that simulate, one at a time, once for each bucket of each run: it may wait, and
-/// then they wait. It never comes back to a smaller share.
+/// the threads that simulate, one at a time, at least once for each bucket of each run: it may
+/// wait, and then they wait. It never comes back to a smaller share.
 ///
 /// The same scenario and seeds give the same report, to the last bit, whatever the number of
 /// threads.

@@ -55,6 +55,10 @@ impl Request<'_> {
     }
 }
 
+/// Deadlines of calls that have ended, beside as many as there are requests in hand, before they
+/// are swept out: with a time-out that is long beside the latency there would be millions.
+const DEADLINES_KEPT: usize = 4096;
+
 /// How a request ends for which there was a place.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -170,13 +174,18 @@ impl Engine<'_, '_> {
 
     /// A call goes out.
     fn send(&mut self, place: u32) {
-        let request = self.requests.at_mut(place);
+        let request = self.requests.at(place);
         let number = usize::from(request.caller);
         let caller = &mut self.callers[number];
         let deadline = self.now.saturating_add(caller.plan.timeout);
         let call = Call { request: place, number: request.number, deadline };
         if caller.deadlines.is_empty() {
             self.lanes[self.plan.callers.len() + number] = deadline;
+        }
+        let most = 2 * self.requests.in_use() + DEADLINES_KEPT;
+        if caller.deadlines.len() >= most {
+            let requests = &self.requests;
+            caller.deadlines.retain(|call| requests.at(call.request).waits_for(*call));
         }
         caller.deadlines.push_back(call);
         let service = caller.plan.calls[usize::from(request.asked)];

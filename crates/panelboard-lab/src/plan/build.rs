@@ -12,6 +12,8 @@ use crate::scenario::{Found, Table};
 const MOST_BUCKETS: u64 = 10_000;
 /// Requests of one run, at most, at the callers' highest rates.
 const MOST_REQUESTS: f64 = 100_000_000.0;
+/// Calls of one run, if each is retried as often as can be.
+const MOST_CALLS: f64 = 1_000_000_000.0;
 /// Requests that callers may have in hand at once: what the memory of a run depends on.
 const MOST_IN_HAND: f64 = 4_000_000.0;
 /// Breakers of one run.
@@ -109,9 +111,11 @@ fn bounds(file: &Table, run: &Run, callers: &[Caller], found: &mut Vec<Found>) {
     let mut too_much = |table: &Table, field: &str, wrong: String, expected: String| {
         found.push(Found::new(table.place(field), table.key(field), wrong).expected(expected));
     };
-    let (mut requests, mut in_hand, mut breakers) = (0.0, 0.0, 0);
+    let (mut requests, mut calls, mut in_hand, mut breakers) = (0.0, 0.0, 0.0, 0);
     for (table, caller) in file.tables("caller").zip(callers) {
-        requests += highest(caller) * seconds(run.lasts);
+        let own = highest(caller) * seconds(run.lasts);
+        requests += own;
+        calls += own * f64::from(caller.retries + 1);
         // A pause never exceeds the longest, nor what its factor makes of the first.
         let pauses: u64 = (1..=caller.retries).map(|n| caller.backoff.pause(n, 0.0)).sum();
         let longest = caller.timeout.saturating_mul(u64::from(caller.retries) + 1);
@@ -123,6 +127,11 @@ fn bounds(file: &Table, run: &Run, callers: &[Caller], found: &mut Vec<Found>) {
             let wrong = format!("makes {requests:.0} requests of one run");
             let most = format!("at most {MOST_REQUESTS:.0}: a lower rate or a shorter run");
             return too_much(table, "rate", wrong, most);
+        }
+        if calls > MOST_CALLS {
+            let wrong = format!("makes {calls:.0} calls of one run");
+            let most = format!("at most {MOST_CALLS:.0}: fewer retries or a shorter run");
+            return too_much(table, "retries", wrong, most);
         }
         if in_hand > MOST_IN_HAND {
             let wrong = format!("may have {in_hand:.0} requests in hand at once");

@@ -277,6 +277,12 @@ fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
         ),
         (
             "rate = 20",
+            "retries = 100\nmax_in_flight = 1\nrate = 500000",
+            "15:11: caller[0].retries: makes 6060000000 calls of one run, expected at most \
+          1000000000: fewer retries or a shorter run",
+        ),
+        (
+            "rate = 20",
             "rate = 500000",
             "15:8: caller[0].rate: may have 15000000 requests in hand at \
           once, expected at most 4000000: a lower rate, a shorter time-out, fewer retries or \
