@@ -21,6 +21,60 @@ fn plan() -> Plan {
     Scenario::from_toml("s.toml", text).unwrap_or_else(|said| panic!("{said}")).plan
 }
 
+#[test]
+fn every_figure_is_what_it_says_where_nothing_is_left_to_chance() {
+    let text = r#"
+        [run]
+        lasts = "60s"
+        seeds = 1
+        [[service]]
+        name = "a"
+        servers = 10
+        latency = { kind = "constant", mean = "100ms" }
+        episode = [{ kind = "errors", at = "10s", lasts = "10s", after = "1ms" }]
+        [[caller]]
+        name = "app"
+        calls = ["a"]
+        rate = 50
+        arrivals = "even"
+        [[policy]]
+        name = "x"
+        failure_threshold = 5
+        recovery_timeout = "4s"
+        backoff_factor = 1
+        jitter = 0
+    "#;
+    let scenario = Scenario::from_toml("s.toml", text).unwrap_or_else(|said| panic!("{said}"));
+    let go_on = |_| std::ops::ControlFlow::Continue(());
+    let report = crate::simulate(&scenario, crate::Options::default(), go_on).unwrap();
+    let close = |policy: usize, measure: Measure, expected: f64, by: f64| {
+        let mean = report.policies[policy].estimate(measure).mean;
+        let off = mean.map_or(f64::INFINITY, |mean| (mean - expected).abs());
+        assert!(off <= by, "{policy} {measure:?}: {mean:?} and not {expected}");
+    };
+    // Fifty a second for a minute; those of ten seconds fail.
+    close(0, Measure::Availability, 5.0 / 6.0, 0.002);
+    close(0, Measure::WastedCalls, 500.0, 1.0);
+    close(0, Measure::WastedShare, 1.0 / 6.0, 0.001);
+    close(0, Measure::LoadOnSick, 50.0, 0.2);
+    close(0, Measure::TimeToRecover, 0.0, 0.0);
+    // Forty of the fifty seconds since then as usual, ten a hundred times as quick.
+    close(0, Measure::ExtraLatency, (10.0 + 40.0 * 100.0) / 50.0 - 100.0, 0.3);
+    close(0, Measure::LatencyP50, 100.0, 1.0);
+    close(0, Measure::LatencyP99, 100.0, 1.0);
+    // Calls that are under way succeed for a tenth of a second more, so the fifth failure in a row
+    // is the ninth; then two probes fail, four seconds apart, and the third comes two seconds late.
+    close(1, Measure::WastedCalls, 11.0, 0.0);
+    close(1, Measure::LoadOnSick, 1.1, 0.001);
+    close(1, Measure::TimeToDetect, 0.17, 0.011);
+    close(1, Measure::FalseTrips, 0.0, 0.0);
+    close(1, Measure::WronglyRejected, 2.27 * 50.0, 3.0);
+    close(1, Measure::TimeToRecover, 7.0, 0.0);
+    let service = &report.policies[0].services[0];
+    // Five of ten servers, but for ten of sixty seconds.
+    assert!((service.utilisation.mean.unwrap() - 0.5 * 5.0 / 6.0).abs() < 0.003, "{service:?}");
+}
+
 /// A second a letter: g is good, b is bad, h hangs (nothing ends), . is empty.
 fn timeline(letters: &str) -> Vec<Bucket> {
     let bucket = |letter| match letter {
