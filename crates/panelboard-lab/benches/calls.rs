@@ -4,9 +4,10 @@
 //! | figure | what is run, on one thread |
 //! | --- | --- |
 //! | `calls_per_s` | two hundred servers, fifty nodes with a breaker each, an outage |
-//! | `shared_calls_per_s` | the same with one breaker for all |
+//! | `rate_calls_per_s` | the same with breakers that look at shares of failed and of slow calls |
+//! | `shared_calls_per_s` | the first with one breaker for all |
 //! | `bare_calls_per_s` | the same without breakers |
-//! | `fleet_calls_per_s` | ten thousand nodes with a breaker each, all of which open |
+//! | `fleet_calls_per_s` | ten thousand nodes with a breaker each |
 //! | `peak_mib` | the most that the process has held, after all of them |
 //!
 //! A call counts when it is sent to a service; rejections are not counted. Medians of five rounds.
@@ -19,7 +20,8 @@ use std::{ops::ControlFlow, time::Instant};
 
 use panelboard_lab::{Options, Scenario, simulate};
 
-/// Seventy percent of the servers are busy; for a tenth of the time half of the calls fail.
+/// Two thirds of the servers are busy. For half a second half of the calls fail, and every breaker
+/// opens for a second.
 const BENCHMARK: &str = r#"
     [run]
     lasts = "LASTS"
@@ -41,17 +43,23 @@ const BENCHMARK: &str = r#"
     backoff = "50ms"
     shared_breaker = SHARED
     [[policy]]
-    name = "POLICY"
+    POLICY
 "#;
+
+const BY_RUN: &str = "name = \"run\"\nrecovery_timeout = \"1s\"";
+const BY_RATE: &str = "name = \"rate\"\nrecovery_timeout = \"1s\"\nfailure_rate = 0.2\n\
+                       window = \"2s\"\nslow_call_rate = 0.5\nslow_call = \"100ms\"";
+const BARE: &str = "name = \"none\"";
 
 fn main() {
     let measures = std::env::args().any(|argument| argument == "--bench");
     let (rounds, lasts) = if measures { (5, 50) } else { (1, 2) };
     let rows = [
-        ("calls_per_s", 50, 20_000, false, "defaults"),
-        ("shared_calls_per_s", 50, 20_000, true, "defaults"),
-        ("bare_calls_per_s", 50, 20_000, false, "none"),
-        ("fleet_calls_per_s", 10_000, 20_000, false, "defaults"),
+        ("calls_per_s", 50, 20_000, false, BY_RUN),
+        ("rate_calls_per_s", 50, 20_000, false, BY_RATE),
+        ("shared_calls_per_s", 50, 20_000, true, BY_RUN),
+        ("bare_calls_per_s", 50, 20_000, false, BARE),
+        ("fleet_calls_per_s", 10_000, 20_000, false, BY_RUN),
     ];
     let mut said = Vec::new();
     for (name, nodes, rate, shared, policy) in rows {
