@@ -11,7 +11,7 @@ use panelboard_llm::pretend::Fault;
 pub mod exit {
     /// It did what it was told.
     pub const OK: u8 = 0;
-    /// The configuration is wrong, or the server refused.
+    /// The configuration or the scenario is wrong, a file cannot be written, or the server refused.
     pub const REFUSED: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
@@ -23,14 +23,15 @@ pub mod exit {
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  the configuration is wrong, or the server refused
+  1  the configuration or scenario is wrong, a file cannot be written, or the server refused
   2  the command line is wrong
   3  cannot reach the server, or cannot listen
 
 Examples:
   panelboard serve
   panelboard break pretend-a/key-1 429 --for 20s
-  panelboard status --watch";
+  panelboard status --watch
+  panelboard simulate scenarios/fails-hard.toml";
 
 /// A gateway to LLM providers that survives them.
 #[derive(Debug, Parser)]
@@ -90,6 +91,17 @@ Examples:
     Isolate(ByHand),
     /// Take an isolation away.
     Release(ByHand),
+    /// Run an outage in virtual time, and compare what policies would have done in it.
+    #[command(after_help = "\
+A scenario is TOML, or JSON if its name ends in .json: services, what goes wrong with them, callers,
+and the policies to compare, with the keys of [breaker]. docs/lab.md describes each key and figure.
+The same file and seed give the same output, whatever the number of threads.
+
+Examples:
+  panelboard simulate scenarios/fails-hard.toml
+  panelboard simulate scenarios/trampled-recovery.toml --png chart.png
+  panelboard simulate scenarios/gets-slow.toml --seeds 50 --json | jq '.policies[].measures'")]
+    Simulate(Simulate),
 }
 
 /// `panelboard serve`
@@ -180,6 +192,31 @@ pub struct ByHand {
     /// Where the server is.
     #[command(flatten)]
     pub server: Server,
+}
+
+/// `panelboard simulate`
+#[derive(Args, Debug)]
+pub struct Simulate {
+    /// The scenario.
+    pub file: PathBuf,
+    /// Print the whole report as JSON, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// Also draw a chart into this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Also draw a chart into this file, as PNG.
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// The first seed, in place of run.seed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Runs of each policy, in place of run.seeds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: Option<u32>,
+    /// Threads; without it one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod greeting;
 mod serve;
+mod simulate;
 mod status;
 
 use std::fmt::Display;
@@ -18,6 +19,7 @@ pub fn run(cli: Cli, env: &Environment) -> u8 {
     match cli.command {
         Command::Check(args) => check::check(&args, env),
         Command::Serve(args) => serve::serve(&args, env),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Status(args) => one_thread(status::status(&args, env)),
         Command::Break(args) => one_thread(client::break_key(&args, env)),
         Command::Trip(args) => one_thread(client::trip(&args, env)),

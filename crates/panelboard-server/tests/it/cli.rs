@@ -17,7 +17,8 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands = [&[][..], &["serve"], &["check"], &["status"], &["break"], &["trip"]];
+    let commands =
+        [&[][..], &["serve"], &["check"], &["status"], &["break"], &["trip"], &["simulate"]];
     for command in commands {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let (code, out, err) = run_to_end(&args);
@@ -25,8 +26,12 @@ fn every_command_has_help_with_examples() {
         assert!(out.contains("Examples:\n  panelboard "), "{args:?}: {out}");
     }
     let (_, out, _) = run_to_end(&["--help"]);
-    for line in ["  0  done", "  1  the configuration is wrong", "  2  the command", "  3  cannot"]
-    {
+    for line in [
+        "  0  done",
+        "  1  the configuration or scenario is wrong",
+        "  2  the command",
+        "  3  cannot",
+    ] {
         assert!(out.contains(line), "{out}");
     }
 }

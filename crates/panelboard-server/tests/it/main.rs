@@ -24,4 +24,5 @@ mod sessions_runs;
 mod sessions_snapshots;
 mod sessions_sockets;
 mod sessions_store;
+mod simulate;
 mod stop;
