@@ -98,7 +98,7 @@ fn a_trampled_recovery_is_metastable_without_breakers_and_not_with_a_ramp() {
     let report = report("trampled-recovery.toml");
     let (none, ramp) = (of(&report, "none"), of(&report, "ramp"));
     assert_eq!((none.metastable.runs, none.recovered_runs), (4, 0));
-    assert_eq!(none.metastable.services, ["policies"]);
+    assert_eq!(none.metastable.services, ["quotas"]);
     assert_eq!((ramp.metastable.runs, ramp.recovered_runs), (0, 4));
     let served = |policy| mean(policy, Measure::Availability);
     assert!(served(ramp) > served(none) + 0.5);
