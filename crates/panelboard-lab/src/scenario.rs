@@ -10,12 +10,11 @@
 
 mod check;
 mod fields;
-mod mistake;
 mod tree;
 mod values;
 
-pub(crate) use mistake::Found;
-pub use mistake::{Mistake, Mistakes};
+pub(crate) use panelboard_mistakes::Found;
+pub use panelboard_mistakes::{Mistake, Mistakes};
 pub(crate) use values::Table;
 
 use crate::plan::{self, Plan};

@@ -17,7 +17,6 @@ mod check;
 mod discover;
 mod environment;
 mod fields;
-mod mistake;
 mod schema;
 mod secret;
 mod values;
@@ -31,8 +30,8 @@ pub use build::{Config, Seen, Server, Sessions, Store};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;
-pub(crate) use mistake::nearest;
-pub use mistake::{Mistake, Mistakes};
+pub(crate) use panelboard_mistakes::nearest;
+pub use panelboard_mistakes::{Mistake, Mistakes};
 pub use schema::schema;
 
 /// The largest configuration file that is read, in bytes. A larger one is refused.
@@ -70,7 +69,7 @@ impl fmt::Display for Source {
 pub fn load(path: &Path, listen: Option<&str>, env: &Environment) -> Result<Config, Mistakes> {
     // Looked at before it is read: what changes in between is found at the next look.
     let seen = Seen::now(path);
-    let text = read(path).map_err(|wrong| Mistakes::whole_file(path.display(), wrong))?;
+    let text = read(path).map_err(|wrong| Mistakes::unreadable(path.display(), wrong))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let source = Source::File(path.to_owned());
     understand(&text, Origin { source, seen: Some(seen), listen, env, folder })

@@ -5,9 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use panelboard_mistakes::Found;
+
 use super::{
     fields::{FILE, Field, Kind, Section},
-    mistake::Found,
     tree::{Entry, Node, Raw},
     values::{Checked, Table, Value},
 };

@@ -9,7 +9,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::mistake::Found;
+use panelboard_mistakes::Found;
 
 /// A value and the byte offset at which it stands.
 #[derive(Debug)]

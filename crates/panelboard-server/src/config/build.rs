@@ -16,10 +16,10 @@ use panelboard_llm::{Limits, Settings, Timeouts};
 
 pub use sessions::{Sessions, Store};
 
-use super::mistake::Found;
 use super::values::Table;
 use super::{Environment, Source};
 use crate::token::Token;
+use panelboard_mistakes::Found;
 
 /// A configuration that has been checked as a whole.
 #[derive(Clone, Debug)]

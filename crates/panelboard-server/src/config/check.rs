@@ -9,9 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{FILE, Kind, Section, Shape};
-use super::mistake::{Found, nearest};
 use super::secret::{self, Reference};
 use super::values::{Node, Table, Value};
+use panelboard_mistakes::{Found, nearest};
 
 /// Reads `text` beside the table of fields: what could be read, and every mistake.
 pub(super) fn check(text: &str) -> (Table, Vec<Found>) {

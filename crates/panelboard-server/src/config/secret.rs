@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use super::mistake::nearest;
+use panelboard_mistakes::nearest;
 
 /// The longest secret that a file may hold, in bytes.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use panelboard_llm::{Key, Kind, Model, Provider, Secret, Settings, Target};
 
 use super::{Builder, timeouts};
-use crate::config::mistake::Found;
 use crate::config::secret;
 use crate::config::values::Table;
+use panelboard_mistakes::Found;
 
 impl Builder<'_> {
     pub(super) fn providers(&mut self, file: &Table, common: &Settings) -> Vec<Provider> {
