@@ -1,6 +1,6 @@
 //! Is a write that is sent twice made once: at once, later, after a crash; and for how long?
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use panelboard_store::{
     Append, Change, Create, Delete, Idempotency, Outcome, ReadError, Refusal, Step, Store, Verdict,
@@ -17,6 +17,23 @@ fn keyed(body: &str, key: &str, fingerprint: &str) -> Append {
 
 fn replayed(answer: &str) -> Outcome {
     Outcome::Replayed(answer.as_bytes().into())
+}
+
+/// Opened again so that the writer ends at its step `at` of what comes; then what is in the file
+/// stands in the folder `to`.
+fn crashing(rig: Rig, at: u32, to: &Path) -> Rig {
+    let (from, to) = (rig.path.clone(), to.to_owned());
+    let mut steps = 0;
+    rig.reopen_with(move |config| {
+        config.inject(move |_, _| {
+            steps += 1;
+            if steps - 1 == at {
+                image(&from, &to);
+                return Verdict::Crash;
+            }
+            Verdict::Go
+        })
+    })
 }
 
 #[test]
@@ -44,18 +61,7 @@ fn a_key_is_there_after_a_crash_exactly_if_its_record_is() {
         let rig = Rig::new();
         create(&rig.store, "a");
         let images = tempfile::tempdir().unwrap();
-        let (from, to) = (rig.path.clone(), images.path().to_owned());
-        let mut steps = 0;
-        let rig = rig.reopen_with(move |config| {
-            config.inject(move |_, _| {
-                steps += 1;
-                if steps - 1 == at {
-                    image(&from, &to);
-                    return Verdict::Crash;
-                }
-                Verdict::Go
-            })
-        });
+        let rig = crashing(rig, at, images.path());
         let _ = end(&rig.store.append(keyed("1", "k", "f")).unwrap());
         let copy = images.path().join("panelboard.db");
         if !copy.exists() {
@@ -160,18 +166,7 @@ fn two_sessions_that_end_together_end_together() {
         create(&rig.store, "a");
         create(&rig.store, "b");
         let images = tempfile::tempdir().unwrap();
-        let (from, to) = (rig.path.clone(), images.path().to_owned());
-        let mut steps = 0;
-        let rig = rig.reopen_with(move |config| {
-            config.inject(move |_, _| {
-                steps += 1;
-                if steps - 1 == at {
-                    image(&from, &to);
-                    return Verdict::Crash;
-                }
-                Verdict::Go
-            })
-        });
+        let rig = crashing(rig, at, images.path());
         let key = Idempotency::new("DELETE a", "k", "f", "gone").unwrap();
         let delete = Delete::new(&id("a")).with(&id("b")).key(key);
         let _ = end(&rig.store.delete(delete.clone()).unwrap());
