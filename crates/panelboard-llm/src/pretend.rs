@@ -6,7 +6,8 @@
 //! as a real one. A [`Fault`] makes a key of theirs fail on request, for a while or until told
 //! otherwise. They think nothing, know nothing, and cost nothing.
 //!
-//! Answers are the same for the same request, but for their running number.
+//! Answers are the same for the same request, but for their running number. Of a chat's `tools`
+//! those are called that the user names in the last message, with what was said as the argument.
 //!
 //! # Limits
 //!

@@ -7,7 +7,7 @@ import {
 import { isLive } from './session.mjs';
 import { Socket, readAll } from './socket.js';
 import {
-  POLICIES, blocks, ended, failure, inline, phase, problem, titleOf,
+  POLICIES, asked, blocks, ended, failure, inline, phase, problem, titleOf,
 } from './text.mjs';
 
 const from = (template) => $(template).content.firstElementChild.cloneNode(true);
@@ -138,7 +138,7 @@ function drawTurns(v) {
 }
 
 function drawNote(node, note) {
-  set(node.querySelector('.note-role'), { user: 'You', assistant: 'Answer' }[note.role] ?? 'Note');
+  set(node.querySelector('.note-role'), { user: 'You', assistant: 'Answer', tool: 'Tool' }[note.role] ?? 'Note');
   set(node.querySelector('.note-text'), note.text);
 }
 
@@ -214,7 +214,7 @@ function drawQuestion(form, turn) {
   input.id = `reply-${turn.run}`;
   const label = form.querySelector('label');
   label.htmlFor = input.id;
-  set(label, String(turn.question.prompt ?? 'The answer waits for you.'));
+  set(label, asked(turn.question.prompt));
   attr(form, 'data-request', turn.question.request);
 }
 

@@ -77,6 +77,11 @@ class Run {
     if (rank(status) !== 3 || status === 'running') this.question = null;
   }
 
+  /** What it asks for, by an event or as it stands; an older word does not bring it back. */
+  asks({ request_id: request, prompt }) {
+    if (request !== undefined && this.status === 'awaiting_input') this.question = { request, prompt };
+  }
+
   /** The same words once a run: the record and the event of a notice are not two notices. */
   notice(notice) {
     const text = typeof notice === 'string' ? notice : notice?.text;
@@ -94,9 +99,11 @@ class Run {
     if (this.status === 'rolled_back') return [];
     const all = [...this.messages.values()];
     if (!isOver(this.status) && all.length) {
-      return all.map((m) => ({ text: m.text, live: !m.done }));
+      // One that only called tools has no words.
+      return all.filter((m) => !m.done || m.text)
+        .map((m) => ({ text: m.text, live: !m.done }));
     }
-    const kept = all.filter((m) => m.done).map((m) => ({ text: m.text, live: false }));
+    const kept = all.filter((m) => m.done && m.text).map((m) => ({ text: m.text, live: false }));
     if (kept.length || this.output === null) return kept;
     return [{ text: this.output, live: false }];
   }
@@ -183,7 +190,11 @@ export class Session {
 
   /** The slot and the queue as they are at this position. */
   now({ slot, queue }) {
-    if (slot?.run && slot.state === 'active') this.run(slot.run).move(slot.phase ?? 'running');
+    if (slot?.run && slot.state === 'active') {
+      const r = this.run(slot.run);
+      r.move(slot.phase ?? 'running');
+      r.asks(slot);
+    }
     this.queue = queue ?? [];
     for (const { run } of this.queue) this.run(run).move('queued');
   }
@@ -216,9 +227,7 @@ export class Session {
       case 'message.completed': r.message(data.message_id).complete(data.text); break;
       case 'run.awaiting_input':
         r.move('awaiting_input');
-        if (r.status === 'awaiting_input') {
-          r.question = { request: data.request_id, prompt: data.prompt };
-        }
+        r.asks(data);
         break;
       case 'run.answered': r.move('running'); break;
       case 'run.stopping': r.reason ??= data.reason ?? null; r.move('stopping'); break;
@@ -302,7 +311,10 @@ export class Session {
       }
       if (isOver(item.status)) r.output = item.output ?? r.output;
       // Between running and asking back and forth, only the events know what is newer.
-      if (rank(item.status) > rank(r.status)) r.move(item.status);
+      if (rank(item.status) > rank(r.status)) {
+        r.move(item.status);
+        r.asks(item);
+      }
     }
   }
 

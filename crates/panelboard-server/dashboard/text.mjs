@@ -81,6 +81,15 @@ export function failure(error) {
   return `${error.message ?? error.code ?? ''}${tried}`;
 }
 
+/** What an answer asks for: in its own words, or the result of a tool that it calls. */
+export function asked(prompt) {
+  if (prompt?.name) {
+    return `The answer calls ${prompt.name}(${prompt.arguments ?? ''}). What does that give?`;
+  }
+  if (prompt === undefined || prompt === null) return 'The answer waits for you.';
+  return typeof prompt === 'string' ? prompt : JSON.stringify(prompt);
+}
+
 /** A title for a session from what was said first in it. */
 export function titleOf(input) {
   const line = input.trim().split(/\s+/).join(' ');

@@ -5,15 +5,16 @@
 //! | what can be done with them, whatever the transport | `service` |
 //! | what do a session's records come to | `fold` |
 //! | what is a session in memory, and until when is it of use | `book` |
-//! | what does one reader get, from which place on | `feed` |
+//! | who is connected to one, and what does each get, from which place on | `follow`, `feed` |
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
-//! | when is a snapshot made, and when does a session go | `compact`, `expiry` |
+//! | when is a snapshot made, and when does a session go | `compact`, `expiry`, `upkeep` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
+//! | which tools may its model call, and whose result is whose | `tools` |
 //! | how are they doing, in numbers | `figures` |
 //! | what is told to clients, and in which words | `shown`, `trouble`, `words` |
 //! | which frames go over a socket | `frame` |
@@ -27,6 +28,7 @@ mod expiry;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;
+mod follow;
 pub(crate) mod frame;
 pub(crate) mod keeper;
 mod notice;
@@ -40,8 +42,10 @@ mod stored;
 #[cfg(test)]
 mod tests;
 pub(crate) mod told;
+pub(crate) mod tools;
 pub(crate) mod trouble;
 mod turn;
+mod upkeep;
 pub(crate) mod words;
 
 pub(crate) use service::Service;

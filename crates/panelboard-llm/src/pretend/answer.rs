@@ -47,6 +47,8 @@ struct Text {
     id: String,
     model: Value,
     words: Vec<String>,
+    /// The tools that are called instead.
+    calls: Vec<Value>,
     finish_reason: &'static str,
     prompt_tokens: usize,
     missing: Option<&'static str>,
@@ -62,11 +64,17 @@ impl Text {
         );
         let all: Vec<String> = said.split_inclusive(' ').map(str::to_owned).collect();
         let limit = max_tokens(request).unwrap_or(WORDS_MAX).min(WORDS_MAX);
+        let calls = calls(request, &echo, number);
         Self {
             id: format!("pretend-{number}"),
             model: request.get("model").cloned().unwrap_or_default(),
-            finish_reason: if all.len() > limit { "length" } else { "stop" },
-            words: all.into_iter().take(limit).collect(),
+            finish_reason: match (calls.is_empty(), all.len() > limit) {
+                (false, _) => "tool_calls",
+                (true, true) => "length",
+                (true, false) => "stop",
+            },
+            words: all.into_iter().take(if calls.is_empty() { limit } else { 0 }).collect(),
+            calls,
             prompt_tokens: prompt.split_whitespace().count(),
             missing: (!request.contains_key(field)).then_some(field),
         }
@@ -79,13 +87,18 @@ impl Text {
         };
         let first = delta(json!({"role": "assistant", "content": ""}), Value::Null);
         let words = self.words.iter().map(|word| delta(json!({"content": word}), Value::Null));
+        let calls = self.calls.iter().enumerate().flat_map(|(index, call)| pieces(index, call));
+        let calls = calls.map(|call| delta(json!({"tool_calls": [call]}), Value::Null));
         let last = delta(json!({}), json!(self.finish_reason));
+        let mut message = json!({"role": "assistant", "content": self.words.concat()});
+        if !self.calls.is_empty() {
+            message["content"] = Value::Null;
+            message["tool_calls"] = self.calls.clone().into();
+        }
         let whole = json!([{
-            "index": 0,
-            "message": {"role": "assistant", "content": self.words.concat()},
-            "finish_reason": self.finish_reason,
+            "index": 0, "message": message, "finish_reason": self.finish_reason,
         }]);
-        let chunks = [first].into_iter().chain(words).chain([last]).collect();
+        let chunks = [first].into_iter().chain(words).chain(calls).chain([last]).collect();
         self.wrap(request, "chat.completion", whole, ("chat.completion.chunk", chunks))
     }
 
@@ -176,6 +189,34 @@ fn texts(value: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// The calls of an answer: of each tool that the user names in the last message. Its argument is
+/// what the user said.
+fn calls(request: &Map<String, Value>, said: &str, number: u64) -> Vec<Value> {
+    let list = |name: &str| request.get(name).and_then(Value::as_array).into_iter().flatten();
+    if list("messages").last().is_none_or(|message| message["role"] != "user") {
+        return Vec::new();
+    }
+    let names = list("tools").filter_map(|tool| tool["function"]["name"].as_str());
+    let named = names.filter(|name| !name.is_empty() && said.contains(name)).enumerate();
+    let call = |(index, name): (usize, &str)| {
+        let arguments = json!({"text": said}).to_string();
+        let function = json!({"name": name, "arguments": arguments});
+        json!({"id": format!("call-{number}-{index}"), "type": "function", "function": function})
+    };
+    named.map(call).collect()
+}
+
+/// A call as a stream has it: its name first, then its arguments in two pieces.
+fn pieces(index: usize, call: &Value) -> [Value; 3] {
+    let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+    let half = arguments.floor_char_boundary(arguments.len() / 2);
+    let mut head = call.clone();
+    head["index"] = index.into();
+    head["function"]["arguments"] = "".into();
+    let rest = |text: &str| json!({"index": index, "function": {"arguments": text}});
+    [head, rest(&arguments[..half]), rest(&arguments[half..])]
 }
 
 fn embeddings(request: &Map<String, Value>) -> Value {

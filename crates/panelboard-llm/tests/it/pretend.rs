@@ -128,6 +128,57 @@ async fn a_stream_says_the_same_word_by_word() {
 }
 
 #[tokio::test]
+async fn a_chat_calls_the_tools_that_the_user_names_until_they_have_answered() {
+    let pretend = start().await;
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let mut request = json!({"model": "m", "messages": [
+        {"role": "user", "content": "weather and the clock, pl\u{e9}ase"},
+    ], "tools": [tool("clock"), tool("stocks"), tool("weather")]});
+    let whole = ask(&pretend, "/chat/completions", &request).await.json();
+    let choice = &whole["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls");
+    assert_eq!(choice["message"]["content"], Value::Null);
+    let called = |calls: &[Value]| {
+        let call = |call: &Value| {
+            let arguments = call["function"]["arguments"].as_str().expect("a text");
+            let arguments: Value = serde_json::from_str(arguments).expect("JSON");
+            (call["function"]["name"].clone(), arguments["text"].clone())
+        };
+        calls.iter().map(call).collect::<Vec<_>>()
+    };
+    let text = json!("weather and the clock, pl\u{e9}ase");
+    let both = [(json!("clock"), text.clone()), (json!("weather"), text)];
+    assert_eq!(called(choice["message"]["tool_calls"].as_array().expect("calls")), both);
+
+    request["stream"] = true.into();
+    let events = ask(&pretend, "/chat/completions", &request).await.events();
+    let mut calls: Vec<Value> = Vec::new();
+    for event in &events[..events.len() - 1] {
+        let chunk: Value = serde_json::from_str(event).expect("JSON");
+        for piece in chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let index = piece["index"].as_u64().expect("a number") as usize;
+            match calls.get_mut(index) {
+                None => calls.push(piece.clone()),
+                Some(call) => {
+                    let arguments = &mut call["function"]["arguments"];
+                    let more = piece["function"]["arguments"].as_str().expect("a text");
+                    *arguments = format!("{}{more}", arguments.as_str().expect("a text")).into();
+                }
+            }
+        }
+    }
+    assert_eq!(called(&calls), both);
+
+    let messages = request["messages"].as_array_mut().expect("a list");
+    messages.push(json!({"role": "assistant", "tool_calls": calls}));
+    messages.push(json!({"role": "tool", "tool_call_id": "x", "content": "weather: rain"}));
+    request["stream"] = false.into();
+    let answer = ask(&pretend, "/chat/completions", &request).await.json();
+    let said = answer["choices"][0]["message"]["content"].as_str().expect("a text");
+    assert!(said.ends_with("You said: weather: rain"), "{said}");
+}
+
+#[tokio::test]
 async fn the_other_paths_answer_in_their_own_shapes() {
     let pretend = start().await;
     let completion =

@@ -3,12 +3,15 @@
 use panelboard_llm::sse::{Event, Reader};
 use serde_json::Value;
 
+use super::tools::Piece;
 use super::turn;
 
 /// One thing that a stream says.
 #[derive(Debug, PartialEq)]
 pub(super) enum Chunk {
     Text(String),
+    /// Of a tool's call.
+    Call(Piece),
     Usage(Value),
     Error(Value),
 }
@@ -56,6 +59,7 @@ impl Chunks {
         {
             said.push(Chunk::Text(text.to_owned()));
         }
+        said.extend(Piece::of(&data["choices"][0]["delta"]["tool_calls"]).map(Chunk::Call));
         if data["usage"].is_object() {
             said.push(Chunk::Usage(data["usage"].clone()));
         }

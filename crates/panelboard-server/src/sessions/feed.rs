@@ -15,7 +15,8 @@ use panelboard_tasks::{
 use serde_json::json;
 
 use super::book::{Book, End};
-use super::service::{Counts, Leave, Service};
+use super::follow::Leave;
+use super::service::{Counts, Service};
 use super::told::Said;
 use super::trouble::Trouble;
 use super::{shown, words};

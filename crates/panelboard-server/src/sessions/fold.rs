@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use panelboard_tasks::{Kind, Policy, Record, RunId, RunStatus, Tag};
+use panelboard_tasks::{Kind, Policy, Record, RequestId, RunId, RunStatus, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::tools::{self, ToolCall};
 use super::words;
 
 /// Runs of a session that are shown; beyond, the oldest that have ended are forgotten.
@@ -22,6 +23,9 @@ pub(crate) struct Input {
     pub(crate) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
+    /// What the model may call, as the client has written it; of a steer, from there on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tools: Option<Value>,
 }
 
 /// An item of the memory.
@@ -39,6 +43,19 @@ pub(crate) struct Item {
     owner: Option<RunId>,
     pub(crate) at: String,
     pub(crate) partial: bool,
+    /// What the assistant called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<ToolCall>,
+    /// The call that this is the result of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tool_call_id: Option<String>,
+}
+
+impl Item {
+    /// How much of a memory it is.
+    fn len(&self) -> usize {
+        self.text.len() + self.tool_calls.iter().map(ToolCall::len).sum::<usize>()
+    }
 }
 
 /// Who says an item.
@@ -47,18 +64,40 @@ pub(crate) struct Item {
 pub(crate) enum Role {
     User,
     Assistant,
-    /// Nobody of the two: the model is told it as an instruction.
+    /// What a tool that the assistant called has answered.
+    Tool,
+    /// Nobody of them: the model is told it as an instruction.
     #[default]
     Note,
 }
 
 /// An item as people write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewItem {
     #[serde(default)]
     pub(crate) role: Role,
     pub(crate) text: String,
+    /// Of the assistant only; each must have its result behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<ToolCall>,
+    /// Of a tool's result, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tool_call_id: Option<String>,
+}
+
+impl NewItem {
+    /// How much of a memory it is.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len() + self.tool_calls.iter().map(ToolCall::len).sum::<usize>()
+    }
+}
+
+/// What a run has asked and nobody has answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub(crate) request: RequestId,
+    pub(crate) prompt: Value,
 }
 
 /// A run as far as the records tell.
@@ -78,6 +117,8 @@ pub(crate) struct Run {
     pub(crate) model: Option<String>,
     pub(crate) answered_by: Option<String>,
     pub(crate) notices: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) question: Option<Question>,
     pub(crate) era: u64,
     /// The first record of it.
     first: u64,
@@ -96,6 +137,7 @@ impl Run {
         self.notices = Vec::new();
         (self.output, self.error) = (None, None);
         (self.model, self.answered_by) = (None, None);
+        self.question = None;
     }
 }
 
@@ -208,16 +250,17 @@ impl Fold {
                 with("model", model)
             }
             Kind::AwaitingInput { run, request } => {
-                self.phase(*run, RunStatus::AwaitingInput, at);
-                json!({ "request_id": request.to_string(), "prompt": value(body) })
+                let prompt = value(body);
+                if let Some(one) = self.phase(*run, RunStatus::AwaitingInput, at) {
+                    one.question = Some(Question { request: *request, prompt: prompt.clone() });
+                }
+                json!({ "request_id": request.to_string(), "prompt": prompt })
             }
-            Kind::Answered { run, request, .. } => {
-                self.phase(*run, RunStatus::Running, at);
-                json!({ "request_id": request.to_string() })
-            }
+            Kind::Answered { run, request, .. } => self.answered(record, *run, *request, at),
             Kind::Stopping { run, reason, .. } => {
                 let reason = words::reason(*reason);
                 if let Some(one) = self.phase(*run, RunStatus::Stopping, at) {
+                    one.question = None;
                     one.reason = Some(reason.into());
                 }
                 json!({ "reason": reason })
@@ -227,22 +270,22 @@ impl Fold {
             }
             Kind::Appended { run, name } => self.appended(seq, *run, name, value(body), at),
             Kind::Noted { .. } => {
-                if let Ok(NewItem { role, text }) = serde_json::from_slice(body) {
-                    self.say(seq, role, text, None, at);
+                if let Ok(item) = serde_json::from_slice(body) {
+                    self.write(seq, item, at);
                 }
                 Value::Null
             }
             Kind::Replaced { .. } => {
                 let items: Vec<NewItem> = serde_json::from_slice(body).unwrap_or_default();
                 (self.items, self.bytes) = (Vec::new(), 0);
-                for NewItem { role, text } in items {
-                    self.say(seq, role, text, None, at);
+                for item in items {
+                    self.write(seq, item, at);
                 }
                 Value::Null
             }
             Kind::RolledBack { run, since } => {
                 self.items.retain(|item| item.owner != Some(*run) || item.seq <= *since);
-                self.bytes = self.items.iter().map(|item| item.text.len()).sum();
+                self.weigh();
                 Value::Null
             }
             Kind::Cleared => {
@@ -263,7 +306,8 @@ impl Fold {
         at: &str,
     ) -> Value {
         let said = serde_json::from_slice(&record.body);
-        let Input { text, model } = said.unwrap_or(Input { text: String::new(), model: None });
+        let said = said.unwrap_or(Input { text: String::new(), model: None, tools: None });
+        let Input { text, model, .. } = said;
         let status = if queued { RunStatus::Queued } else { RunStatus::Starting };
         // Handed to the run that goes on; to one that stops nobody can say anything any more.
         let goes_on = |run: &RunId| {
@@ -284,6 +328,7 @@ impl Fold {
             model,
             answered_by: None,
             notices: Vec::new(),
+            question: None,
             era: record.era,
             first: record.seq,
             policy,
@@ -323,6 +368,7 @@ impl Fold {
         if let Some(one) = self.phase(run, status, at) {
             one.ended = Some(at.to_owned());
             one.steers = None;
+            one.question = None;
             match status {
                 RunStatus::Failed => one.error = Some(words::error(&body)),
                 RunStatus::Lost if one.reason.is_none() => one.reason = Some("restart".into()),
@@ -353,6 +399,10 @@ impl Fold {
                 }
             }
         }
+        let from = self.items.partition_point(|item| item.seq < self.first_of(run));
+        if tools::settle(&mut self.items, from, run) {
+            self.weigh();
+        }
         if self.active == Some(run) {
             self.active = None;
             for one in self.runs.values_mut().filter(|one| one.steers == Some(run)) {
@@ -377,6 +427,9 @@ impl Fold {
                 self.say(seq, Role::Assistant, text, Some(run), at);
                 if let Some(item) = self.items.last_mut() {
                     item.partial = partial;
+                    let calls = serde_json::from_value(data["tool_calls"].clone());
+                    item.tool_calls = calls.unwrap_or_default();
+                    self.bytes += item.tool_calls.iter().map(ToolCall::len).sum::<usize>();
                 }
             }
             words::RUN_NOTICE => {
@@ -394,12 +447,45 @@ impl Fold {
         data
     }
 
+    fn answered(&mut self, record: &Record, run: RunId, request: RequestId, at: &str) -> Value {
+        let told = json!({ "request_id": request.to_string() });
+        let Some(one) = self.phase(run, RunStatus::Running, at) else { return told };
+        let asked = one.question.take();
+        let call = asked.as_ref().and_then(|asked| asked.prompt["tool_call_id"].as_str());
+        // Who replaced the memory meanwhile has taken the call out of it.
+        if let Some(id) = call.filter(|id| tools::has_call(&self.items, id)) {
+            let text = tools::text_of(&value(&record.body));
+            self.say(record.seq, Role::Tool, text, Some(run), at);
+            if let Some(item) = self.items.last_mut() {
+                item.tool_call_id = Some(id.to_owned());
+            }
+        }
+        told
+    }
+
+    /// Takes in what somebody wrote down.
+    fn write(&mut self, seq: u64, item: NewItem, at: &str) {
+        let NewItem { role, text, tool_calls, tool_call_id } = item;
+        self.say(seq, role, text, None, at);
+        if let Some(item) = self.items.last_mut() {
+            self.bytes += tool_calls.iter().map(ToolCall::len).sum::<usize>();
+            (item.tool_calls, item.tool_call_id) = (tool_calls, tool_call_id);
+        }
+    }
+
+    fn weigh(&mut self) {
+        self.bytes = self.items.iter().map(Item::len).sum();
+    }
+
     fn say(&mut self, seq: u64, role: Role, text: String, run: Option<RunId>, at: &str) {
         let last = self.items.last().filter(|item| item.seq == seq);
         let index = last.map_or(0, |item| item.index + 1);
         self.bytes += text.len();
         let (at, owner, partial) = (at.to_owned(), run, false);
-        self.items.push(Item { seq, index, role, text, run, owner, at, partial });
+        let (tool_calls, tool_call_id) = (Vec::new(), None);
+        let item =
+            Item { seq, index, role, text, run, owner, at, partial, tool_calls, tool_call_id };
+        self.items.push(item);
     }
 
     fn phase(&mut self, run: RunId, status: RunStatus, at: &str) -> Option<&mut Run> {

@@ -55,6 +55,7 @@ pub(crate) struct Submit {
     pub(crate) session: String,
     pub(crate) input: Input,
     pub(crate) model: Option<String>,
+    pub(crate) tools: Option<Value>,
     pub(crate) on_conflict: Option<String>,
     pub(crate) on_disconnect: Option<WhenAlone>,
     pub(crate) timeout_ms: Option<u64>,

@@ -10,24 +10,20 @@ use std::time::Duration;
 use panelboard_llm::Gateway;
 use panelboard_store::{Idempotency, Owner};
 use panelboard_tasks::{
-    AttachRefused, CancelMode, ClearMode, Cleared, ConnId, Fingerprint, IdempotencyKey,
-    Journal as _, LockError, Lsn, OnDisconnect, Policy, Position, Refused, RequestId, RunId,
-    RunStatus, SessionId, SessionView, Sessions, Stopped, Submission, Submitted, Tag, Unavailable,
-    Welcome, WriteRefused, Written,
+    CancelMode, ClearMode, Cleared, Fingerprint, IdempotencyKey, Journal as _, LockError, Lsn,
+    OnDisconnect, Policy, Refused, RequestId, RunId, RunStatus, SessionId, SessionView, Sessions,
+    Stopped, Submission, Submitted, Tag, Unavailable, WriteRefused, Written,
 };
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use super::book::{Book, End};
-use super::feed::Feed;
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Deleted, Keeper, Made};
 use super::once::Flights;
 use super::reading::NoSession;
 use super::trouble::Trouble;
-use super::{shown, words};
-use crate::clock::wall;
+use super::{shown, tools, words};
 use crate::{config, fault};
 
 /// Bytes of a session's memory; beyond, no input is taken until it is cleared or replaced.
@@ -94,6 +90,8 @@ impl Counts {
 pub(crate) struct Ask {
     pub(crate) text: String,
     pub(crate) model: Option<String>,
+    /// What the model may call. Checked.
+    pub(crate) tools: Option<Value>,
     pub(crate) on_conflict: Option<Policy>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) timeout: Option<Duration>,
@@ -252,16 +250,16 @@ impl Service {
 
     /// Asks for a run.
     pub(crate) async fn submit(&self, id: &SessionId, ask: Ask) -> Result<Submitted, Trouble> {
-        let (input, limit) = (ask.text.len(), self.settings.max_input_bytes);
+        let tools = ask.tools.as_ref().map(Value::to_string);
+        let input = ask.text.len() + tools.as_ref().map_or(0, String::len);
+        let limit = self.settings.max_input_bytes;
         if input > limit {
             return Err(Trouble::TooLarge { limit });
         }
         self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
-        if book.look(|fold| fold.bytes).0.saturating_add(input) > MAX_MEMORY {
-            return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
-        }
-        let submission = self.submission(ask)?;
+        Self::has_room(&book, ask.text.len())?;
+        let submission = self.submission(ask, tools.as_deref())?;
         let done = in_time(self.sessions.submit(id, submission)).await?;
         done.map_err(|why| {
             if why == Refused::Unavailable(Unavailable::NotKept) {
@@ -287,19 +285,24 @@ impl Service {
         (self.settings.max_queue, MAX_RECORD)
     }
 
-    fn submission(&self, ask: Ask) -> Result<Submission, Trouble> {
+    fn has_room(book: &Book, bytes: usize) -> Result<(), Trouble> {
+        if book.look(|fold| fold.bytes).0.saturating_add(bytes) > MAX_MEMORY {
+            return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
+        }
+        Ok(())
+    }
+
+    fn submission(&self, ask: Ask, tools: Option<&str>) -> Result<Submission, Trouble> {
         let policy = ask.on_conflict.unwrap_or(self.on_conflict);
         let longest = self.settings.run_timeout;
         let timeout = ask.timeout.map_or(longest, |timeout| timeout.min(longest));
         let key = ask.key.as_deref().map(key_rule).transpose()?;
-        let digest = fingerprint(&[
-            "submit",
-            &ask.text,
-            ask.model.as_deref().unwrap_or("\0"),
-            words::policy(policy),
-            &format!("{:?} {timeout:?}", ask.on_disconnect),
-        ]);
-        let input = Input { text: ask.text, model: ask.model };
+        let how = format!("{:?} {timeout:?}", ask.on_disconnect);
+        let model = ask.model.as_deref().unwrap_or("\0");
+        let mut said = vec!["submit", &ask.text, model, words::policy(policy), &how];
+        said.extend(tools);
+        let digest = fingerprint(&said);
+        let input = Input { text: ask.text, model: ask.model, tools: ask.tools };
         let input = serde_json::to_vec(&input)
             .map_err(|_| Trouble::Bad { what: "the input is no text".to_owned() })?;
         let submission = Submission::new(input).policy(policy).timeout(timeout);
@@ -395,6 +398,7 @@ impl Service {
     ) -> Result<(), Trouble> {
         let book = self.book(id, false).await?;
         let text = input.to_string();
+        Self::has_room(&book, text.len())?;
         let key = key.map(key_rule).transpose()?;
         let digest = fingerprint(&["answer", &run.to_string(), &request.to_string(), &text]);
         let key = key.map(|key| IdempotencyKey::new(key, digest));
@@ -430,14 +434,14 @@ impl Service {
         item: &NewItem,
         key: Option<IdempotencyKey>,
     ) -> Result<Written, Trouble> {
-        let book = self.book(id, true).await?;
         let limit = self.settings.max_input_bytes;
-        if item.text.len() > limit {
+        if item.len() > limit {
             return Err(Trouble::TooLarge { limit });
         }
-        if book.look(|fold| fold.bytes).0.saturating_add(item.text.len()) > MAX_MEMORY {
-            return Err(Trouble::MemoryFull { limit: MAX_MEMORY });
-        }
+        // A call or a result alone would have nothing to go with.
+        tools::paired(std::slice::from_ref(item)).map_err(|what| Trouble::Bad { what })?;
+        let book = self.book(id, true).await?;
+        Self::has_room(&book, item.len())?;
         let note = self.sessions.keyed(key).note(id, "note", json!(item).to_string());
         let written = in_time(note).await?;
         written.map_err(|why| self.write_refused(why, &book))
@@ -451,6 +455,7 @@ impl Service {
         key: Option<IdempotencyKey>,
     ) -> Result<Written, Trouble> {
         let book = self.book(id, false).await?;
+        tools::paired(items).map_err(|what| Trouble::Bad { what })?;
         let items = json!(items).to_string();
         let replace = self.sessions.keyed(key).replace(id, tag, "items", items);
         let written = in_time(replace).await?;
@@ -510,43 +515,6 @@ impl Service {
         ended.map_err(|why| Trouble::unavailable(why, id.as_str()))
     }
 
-    /// A reader of the session's events from a place on, or from now on; counted as one of its
-    /// connections.
-    pub(crate) async fn follow(
-        self: &Arc<Self>,
-        id: &SessionId,
-        make: bool,
-        conn: ConnId,
-        from: Option<Position>,
-    ) -> Result<(Feed, Welcome), Trouble> {
-        self.book(id, make).await?;
-        let attached = self.sessions.attach(id, conn).await;
-        attached.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
-        // It stays in memory from here on.
-        let book = self.keeper.book(id);
-        let leave = Leave { service: Arc::clone(self), id: id.clone(), conn, book: book.clone() };
-        let book = book.ok_or(Trouble::StoreFailed)?;
-        let attached = self.keeper.hub.attach(id, from).await;
-        let (welcome, cursor) = attached.map_err(|why| self.not_attached(why))?;
-        // After it: who is attached when it ends is told by the hub.
-        if let Some(end) = book.ended() {
-            return Err(Trouble::ended(end));
-        }
-        let feed = Feed::new(self, book, (&welcome, cursor), leave);
-        Ok((feed, welcome))
-    }
-
-    pub(super) fn not_attached(&self, why: AttachRefused) -> Trouble {
-        match why {
-            AttachRefused::TooManyConnections => {
-                Trouble::TooManyConnections { limit: self.settings.max_connections }
-            }
-            AttachRefused::TooManySessions => Trouble::TooManySessions,
-            AttachRefused::Lock(_) => Trouble::LockTimeout,
-            _ => Trouble::StoreFailed,
-        }
-    }
-
     /// The names of sessions in the order in which they were made, and where the rest is.
     pub(crate) async fn names(
         &self,
@@ -555,81 +523,6 @@ impl Service {
     ) -> Result<(Vec<SessionId>, Option<u64>), Trouble> {
         let listed = self.keeper.list(after, limit).await;
         listed.map_err(|why| Trouble::no_session(why, ""))
-    }
-
-    /// Gives up what nobody has used for a while, and has the store look after itself.
-    pub(crate) async fn tidy(&self) {
-        let every = (self.settings.idle_after / 4).clamp(Duration::from_millis(5), MINUTE);
-        let (mut maintained, mut expired) = (Instant::now(), Instant::now());
-        loop {
-            tokio::time::sleep(every).await;
-            if maintained.elapsed() >= HOUR {
-                self.keeper.maintain().await;
-                maintained = Instant::now();
-            }
-            if self.expires_every().is_some_and(|every| expired.elapsed() >= every) {
-                self.expire(wall()).await;
-                expired = Instant::now();
-            }
-            for book in self.keeper.books() {
-                if book.ended().is_some() {
-                    drop(self.give_up(&book));
-                } else if book.unused() >= self.settings.idle_after
-                    && matches!(self.sessions.passivate(&book.id).await, Ok(true))
-                {
-                    self.keeper.forget(&book);
-                }
-            }
-            self.keeper.hub.give_up_unused(self.settings.idle_after);
-        }
-    }
-
-    /// Takes up every session whose runs an earlier process did not end. What had started is lost,
-    /// what waited starts.
-    pub(crate) async fn recover(&self) {
-        let mut after = None;
-        loop {
-            let Ok((ids, next)) = self.keeper.list(after, RECOVER_PAGE).await else { return };
-            for id in ids {
-                if let Err(why) = self.book(&id, false).await {
-                    tracing::warn!(session = %id, ?why, "a session can't be taken up");
-                }
-            }
-            let Some(next) = next else { return };
-            after = Some(next);
-        }
-    }
-}
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// How often the store removes what only time has made superfluous.
-const HOUR: Duration = Duration::from_secs(3_600);
-
-/// How many names of sessions are read at once after a start.
-const RECOVER_PAGE: usize = 500;
-
-/// A connection of a session, which leaves it when dropped.
-#[derive(Debug)]
-pub(super) struct Leave {
-    service: Arc<Service>,
-    id: SessionId,
-    conn: ConnId,
-    book: Option<Arc<Book>>,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        if let Some(book) = &self.book {
-            book.touch();
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (sessions, id, conn) = (self.service.sessions.clone(), self.id.clone(), self.conn);
-        runtime.spawn(async move {
-            // Each of them has waited for the lock.
-            let left = || sessions.detach(&id, conn);
-            while let Err(Unavailable::Lock(LockError::Timeout)) = left().await {}
-        });
     }
 }
 

@@ -57,6 +57,11 @@ pub(crate) fn slot(fold: &Fold, active: Option<RunView>) -> Value {
         if let Some(reason) = &one.reason {
             slot.insert("reason".into(), json!(reason));
         }
+        // Who comes late must be able to answer as well.
+        if let Some(question) = &one.question {
+            slot.insert("request_id".into(), question.request.to_string().into());
+            slot.insert("prompt".into(), question.prompt.clone());
+        }
     }
     Value::Object(slot)
 }
@@ -88,6 +93,10 @@ pub(crate) fn run(session: &str, run: &Run) -> Value {
     put("model", json!(run.model));
     put("answered_by", json!(run.answered_by));
     put("notices", json!(run.notices));
+    if let Some(question) = &run.question {
+        put("request_id", question.request.to_string().into());
+        put("prompt", question.prompt.clone());
+    }
     put("era", json!(run.era));
     Value::Object(shown)
 }
@@ -105,6 +114,12 @@ pub(crate) fn item(item: &Item) -> Value {
     }
     if item.partial {
         shown["partial"] = true.into();
+    }
+    if !item.tool_calls.is_empty() {
+        shown["tool_calls"] = json!(item.tool_calls);
+    }
+    if let Some(id) = &item.tool_call_id {
+        shown["tool_call_id"] = id.as_str().into();
     }
     shown
 }

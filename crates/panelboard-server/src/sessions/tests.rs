@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::book::locked;
 use super::feed::Piece;
-use super::fold::{Fold, NewItem, Role};
+use super::fold::{Fold, NewItem};
 use super::service::{Ask, Service};
 use super::start::assemble;
 use super::trouble::Trouble;
@@ -107,7 +107,7 @@ impl Rig {
     }
 
     async fn note(&self, id: &SessionId, text: &str) -> Result<u64, Trouble> {
-        let item = NewItem { role: Role::Note, text: text.to_owned() };
+        let item = NewItem { text: text.to_owned(), ..NewItem::default() };
         self.service.note(id, &item, None).await.map(|written| written.seq)
     }
 

@@ -1,8 +1,9 @@
 //! What does a run do? A chat turn: the memory as messages, through the gateway, back as text.
 //!
-//! It reads steers when an answer is complete: each is a further message of the same run, which
-//! then answers again. It stops where it stands when it is told to, and what it has said so far is
-//! kept.
+//! What the model calls is asked of whoever follows the session, one call after the other, and the
+//! model goes on with the results. Steers are read when an answer is complete and calls nothing:
+//! each is a further message of the same run, which then answers again. A run stops where it stands
+//! when it is told to, and what it has said so far is kept.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,13 +15,17 @@ use serde_json::{Value, json};
 
 use super::book::Book;
 use super::chunks::{Chunk, Chunks};
-use super::fold::{Fold, Input, Role};
+use super::fold::{self, Fold, Input};
 use super::keeper::Keeper;
 use super::notice::{self, Route};
+use super::tools::{self, Calls, Garbled, ToolCall};
 use super::words;
 
 /// The longest answer, in bytes as JSON has them. A longer one is cut there and the run fails.
 pub(super) const MAX_ANSWER: usize = 640 << 10;
+
+/// What a run may call. A model that goes round in circles ends there, and the run fails.
+const MAX_CALLED: usize = 128;
 
 /// What all runs share.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(crate) struct Turns {
 
 /// How an answer ended.
 enum Said {
-    Whole { text: String, by: String, usage: Value },
+    Whole { text: String, calls: Vec<ToolCall>, by: String, usage: Value },
     Stopped,
 }
 
@@ -41,8 +46,12 @@ struct Turn<'a> {
     context: &'a RunContext,
     book: Arc<Book>,
     model: String,
+    /// What the model may call, as the client has written it.
+    tools: Option<Value>,
     /// Messages of this run so far.
     messages: usize,
+    /// What it has called so far.
+    called: usize,
 }
 
 impl Turns {
@@ -60,19 +69,29 @@ impl Turns {
             return Err(failure("no-model", "the configuration names no model"));
         };
         let mut history = book.look(|fold| history(fold, context.base())).0;
-        history.push(message("user", &input.text));
-        let mut turn = Turn { turns: self, context: &context, book, model, messages: 0 };
+        history.push(tools::said("user", &input.text));
+        let (tools, messages, called) = (input.tools, 0, 0);
+        let mut turn =
+            Turn { turns: self, context: &context, book, model, tools, messages, called };
         loop {
-            let (text, by, usage) = match turn.answer(&history).await? {
-                Said::Whole { text, by, usage } => (text, by, usage),
+            let (text, calls, by, usage) = match turn.answer(&history).await? {
+                Said::Whole { text, calls, by, usage } => (text, calls, by, usage),
                 // Whatever is answered now is not heard: the reason to stop decides.
                 Said::Stopped => return Ok(Bytes::new()),
             };
-            history.push(message("assistant", &text));
+            history.push(tools::assistant(&text, &calls));
+            if !calls.is_empty() {
+                for call in &calls {
+                    let Some(result) = turn.call(call).await? else { return Ok(Bytes::new()) };
+                    history.push(tools::result(&call.id, &result));
+                }
+                continue;
+            }
             match context.try_steer().await {
                 Ok(Some(steer)) => {
-                    let Input { text, .. } = serde_json::from_slice(&steer.input)?;
-                    history.push(message("user", &text));
+                    let Input { text, tools, .. } = serde_json::from_slice(&steer.input)?;
+                    history.push(tools::said("user", &text));
+                    turn.tools = tools.or(turn.tools);
                 }
                 Ok(None) => {
                     let output = json!({ "usage": usage, "model": turn.model, "answered_by": by });
@@ -97,12 +116,15 @@ impl Turns {
 
 impl Turn<'_> {
     async fn answer(&mut self, messages: &[Value]) -> Result<Said, Failure> {
-        let body = json!({
+        let mut body = json!({
             "model": self.model,
             "messages": messages,
             "stream": true,
             "stream_options": { "include_usage": true },
         });
+        if let Some(tools) = &self.tools {
+            body["tools"] = tools.clone();
+        }
         let routes = Route::of(&self.turns.gateway, &self.model);
         let call = CallRequest::new(body.to_string());
         // Dropping it ends the call at the provider at once.
@@ -125,6 +147,19 @@ impl Turn<'_> {
         }
     }
 
+    /// Asks for the result of a call; none if the run is told to stop before it comes.
+    async fn call(&mut self, call: &ToolCall) -> Result<Option<String>, Failure> {
+        self.called += 1;
+        if self.called > MAX_CALLED {
+            let why = format!("a run may make {MAX_CALLED} calls of tools, this one wants more");
+            return Err(failure("too-many-calls", &why));
+        }
+        match self.context.ask(call.prompt().to_string()).await {
+            Ok(answer) => Ok(Some(tools::text_of(&fold::value(&answer)))),
+            Err(why) => fenced(&why).map(|_| None),
+        }
+    }
+
     fn notices(&self, routes: &[Route], answer: &Answer, by: &str) {
         for notice in notice::notices(routes, &answer.attempts, by) {
             // A run that was stopped meanwhile has nothing to tell.
@@ -139,7 +174,7 @@ impl Turn<'_> {
         if let Err(why) = self.context.append(words::MESSAGE_STARTED, begun.to_string()) {
             return fenced(&why);
         }
-        let mut said = Saying { text: String::new(), json: 0, usage: Value::Null };
+        let mut said = Saying::default();
         let mut chunks = Chunks::default();
         let end = loop {
             let piece = tokio::select! {
@@ -170,6 +205,15 @@ impl Turn<'_> {
                     said.text.push_str(&text);
                     self.turns.says(&self.book, self.context, &text);
                 }
+                Chunk::Call(piece) => {
+                    said.json += piece.bytes().map(json_bytes).sum::<usize>();
+                    if said.json > MAX_ANSWER {
+                        return Some(End::TooLong);
+                    }
+                    if said.calls.take(piece).is_err() {
+                        return Some(End::Garbled);
+                    }
+                }
                 Chunk::Usage(usage) => said.usage = usage,
                 Chunk::Error(error) => return Some(End::Failed(error)),
             }
@@ -177,9 +221,17 @@ impl Turn<'_> {
         None
     }
 
-    /// What was said is kept, however it ended; a rolled back run has said nothing.
-    fn complete(&self, id: &str, said: Saying, end: End, by: String) -> Result<Said, Failure> {
-        let Saying { text, usage, .. } = said;
+    /// What was said is kept, however it ended; a rolled back run has said nothing, and one that
+    /// broke off has called nothing.
+    fn complete(&self, id: &str, said: Saying, mut end: End, by: String) -> Result<Said, Failure> {
+        let Saying { text, calls, usage, .. } = said;
+        let mut called = Vec::new();
+        if matches!(end, End::Done) {
+            match calls.whole(id) {
+                Ok(calls) => called = calls,
+                Err(Garbled) => end = End::Garbled,
+            }
+        }
         let partial = !matches!(end, End::Done);
         let rolled_back = matches!(end, End::Stopped(StopReason::RolledBack));
         if !(rolled_back || partial && text.is_empty()) {
@@ -187,16 +239,22 @@ impl Turn<'_> {
             if partial {
                 message["partial"] = true.into();
             }
+            if !called.is_empty() {
+                message["tool_calls"] = json!(called);
+            }
             if let Err(why) = self.context.append(words::MESSAGE_COMPLETED, message.to_string()) {
                 return fenced(&why);
             }
         }
         match end {
-            End::Done => Ok(Said::Whole { text, by, usage }),
+            End::Done => Ok(Said::Whole { text, calls: called, by, usage }),
             End::Stopped(_) => Ok(Said::Stopped),
             End::Failed(error) => Err(Failure::new(error.to_string())),
             End::Cut => Err(failure("upstream_cut", "the answer broke off")),
             End::TooLong => Err(failure("answer-too-long", "the answer is longer than is kept")),
+            End::Garbled => {
+                Err(failure("upstream_garbage", "the model calls tools without a name"))
+            }
         }
     }
 }
@@ -210,8 +268,10 @@ fn fenced(why: &Fenced) -> Result<Said, Failure> {
 }
 
 /// What has been said of a message.
+#[derive(Default)]
 struct Saying {
     text: String,
+    calls: Calls,
     /// How long it is as JSON, about.
     json: usize,
     usage: Value,
@@ -223,6 +283,7 @@ enum End {
     Failed(Value),
     Cut,
     TooLong,
+    Garbled,
 }
 
 /// How many bytes JSON needs for one, at most.
@@ -236,21 +297,8 @@ fn json_bytes(byte: u8) -> usize {
 
 /// The memory that a run is based on, as messages.
 fn history(fold: &Fold, base: u64) -> Vec<Value> {
-    let items = fold.items.iter().filter(|item| item.seq <= base);
-    items
-        .map(|item| {
-            let role = match item.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-                Role::Note => "system",
-            };
-            message(role, &item.text)
-        })
-        .collect()
-}
-
-fn message(role: &str, text: &str) -> Value {
-    json!({ "role": role, "content": text })
+    let before = fold.items.partition_point(|item| item.seq <= base);
+    tools::messages(&fold.items[..before])
 }
 
 fn failure(code: &str, message: &str) -> Failure {

@@ -24,5 +24,6 @@ mod sessions_runs;
 mod sessions_snapshots;
 mod sessions_sockets;
 mod sessions_store;
+mod sessions_tools;
 mod simulate;
 mod stop;

@@ -23,7 +23,7 @@ use crate::error::{Error, Problem};
 use crate::sessions::commands::Stop;
 use crate::sessions::service::Ask;
 use crate::sessions::trouble::Trouble;
-use crate::sessions::{shown, words};
+use crate::sessions::{shown, tools, words};
 
 /// The longest that a request waits for the end of its run.
 const MAX_WAIT: u64 = 60;
@@ -75,6 +75,10 @@ pub(crate) struct NewRun {
     input: Input,
     /// One of /v1/models. None: the first.
     model: Option<String>,
+    /// Functions that the model may call, in OpenAI's form. Whoever follows the session is asked
+    /// for what comes of a call: `run.awaiting_input`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    tools: Option<Value>,
     /// `reject`, `enqueue`, `interrupt`, `rollback` or `steer`. None: as configured.
     on_conflict: Option<String>,
     on_disconnect: Option<WhenAlone>,
@@ -87,7 +91,7 @@ pub(crate) struct NewRun {
 /// What the two transports ask of a session alike.
 pub(crate) fn ask(
     input: Input,
-    model: Option<String>,
+    (model, tools): (Option<String>, Option<Value>),
     on_conflict: Option<&str>,
     on_disconnect: Option<WhenAlone>,
     timeout_ms: Option<u64>,
@@ -99,9 +103,13 @@ pub(crate) fn ask(
     if model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200) {
         return Err(Trouble::Bad { what: "`model` must be 1 to 200 bytes".to_owned() });
     }
+    if let Some(tools) = &tools {
+        tools::check(tools).map_err(|what| Trouble::Bad { what })?;
+    }
     Ok(Ask {
         text: input.into_text(),
         model,
+        tools,
         on_conflict,
         on_disconnect: on_disconnect.map(OnDisconnect::from).unwrap_or_default(),
         timeout: timeout_ms.map(Duration::from_millis),
@@ -131,9 +139,9 @@ pub(in crate::routes) async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let NewRun { input, model, on_conflict, on_disconnect, timeout_ms, stream } =
+    let NewRun { input, model, tools, on_conflict, on_disconnect, timeout_ms, stream } =
         read(&app, body).await?;
-    let mut ask = ask(input, model, on_conflict.as_deref(), on_disconnect, timeout_ms)?;
+    let mut ask = ask(input, (model, tools), on_conflict.as_deref(), on_disconnect, timeout_ms)?;
     ask.key = idempotency_key(&headers)?;
     let wait = wait(&headers)?;
     let service = &app.service;

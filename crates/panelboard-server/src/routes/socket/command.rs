@@ -144,11 +144,11 @@ pub(super) async fn act(service: Arc<Service>, asked: Asked, conn: ConnId) -> Do
 }
 
 async fn submit(service: &Service, command: Submit) -> Result<Value, Trouble> {
-    let Submit { client_msg_id, session, input, model, on_conflict, on_disconnect, timeout_ms } =
-        command;
-    let id = frame::session(&session)?;
-    let mut ask = runs::ask(input, model, on_conflict.as_deref(), on_disconnect, timeout_ms)?;
-    ask.key = Some(client_msg_id);
+    let id = frame::session(&command.session)?;
+    let model = (command.model, command.tools);
+    let (on_conflict, when_alone) = (command.on_conflict.as_deref(), command.on_disconnect);
+    let mut ask = runs::ask(command.input, model, on_conflict, when_alone, command.timeout_ms)?;
+    ask.key = Some(command.client_msg_id);
     let submitted = service.submit(&id, ask).await?;
     Ok(shown::submitted(id.as_str(), &submitted))
 }

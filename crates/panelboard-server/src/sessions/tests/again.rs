@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::super::book::locked;
 use super::super::commands::{Stop, Told};
-use super::super::fold::{NewItem, Role};
+use super::super::fold::NewItem;
 use super::super::once::CommandKey;
 use super::super::service::{Ask, Service};
 use super::super::trouble::Trouble;
@@ -38,7 +38,7 @@ fn chat() -> SessionId {
 }
 
 fn item(text: &str) -> NewItem {
-    NewItem { role: Role::Note, text: text.to_owned() }
+    NewItem { text: text.to_owned(), ..NewItem::default() }
 }
 
 impl Do {

@@ -296,6 +296,32 @@ test('a record that is older than the events does not answer the question', () =
   assert.deepEqual(s.transcript()[0].question, { request: 'q', prompt: '?' });
 });
 
+test('a question is known to who comes late, however they come', () => {
+  const asks = { request_id: 'q', prompt: { name: 'clock' } };
+  const known = { request: 'q', prompt: { name: 'clock' } };
+  const slot = { state: 'active', run: '1', phase: 'awaiting_input', ...asks };
+  const late = begun();
+  late.resync({ epoch: late.epoch, seq: 9, snapshot: { era: 1, items: [], slot, queue: [] } });
+  late.runsRead([{ run: '1', status: 'awaiting_input', input: 'hi', era: 1 }], late.since());
+  assert.deepEqual(late.transcript()[0].question, known);
+  const read = begun();
+  read.runsRead([{ run: '2', status: 'awaiting_input', input: 'hi', era: 1, ...asks }],
+    read.since());
+  assert.deepEqual(read.transcript().at(-1).question, known);
+  read.apply(event(4, 'run.answered', '2', { request_id: 'q' }));
+  assert.equal(read.transcript().at(-1).question, null);
+});
+
+test('an answer that only called a tool has no words of its own', () => {
+  const s = begun();
+  s.apply(event(4, 'message.completed', '1', { message_id: 'm', text: '', tool_calls: [{}] }));
+  s.apply(event(5, 'run.awaiting_input', '1', { request_id: 'q', prompt: {} }));
+  assert.deepEqual(s.transcript()[0].texts, []);
+  s.apply(event(6, 'run.answered', '1', { request_id: 'q' }));
+  s.apply(event(7, 'message.completed', '1', { message_id: '1.2', text: 'noon' }));
+  assert.deepEqual(s.transcript()[0].texts.map((t) => t.text), ['noon']);
+});
+
 test('notices stand in the order in which they came, each once', () => {
   const s = begun();
   const notice = (text) => ({ code: 'cooling', text });

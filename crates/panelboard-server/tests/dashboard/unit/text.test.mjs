@@ -1,7 +1,7 @@
 // Are the words right, and does formatting lose nothing?
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blocks, ended, failure, inline, lastLine, problem, titleOf } from '../../../dashboard/text.mjs';
+import { asked, blocks, ended, failure, inline, lastLine, problem, titleOf } from '../../../dashboard/text.mjs';
 
 test('a fence is code from its first line on, closed or not', () => {
   assert.deepEqual(blocks('One.\n\nTwo\nlines.\n```rust\nfn main() {}\n\n```\nEnd.'), [
@@ -15,6 +15,14 @@ test('a fence is code from its first line on, closed or not', () => {
 test('markup is text like any other', () => {
   assert.deepEqual(blocks('<b>x</b>'), [{ code: false, text: '<b>x</b>' }]);
   assert.deepEqual(inline('a `<i>` b'), [[false, 'a '], [true, '<i>'], [false, ' b']]);
+});
+
+test('a question is shown in its own words, a call of a tool as what it is', () => {
+  assert.equal(asked('Which day?'), 'Which day?');
+  assert.equal(asked(null), 'The answer waits for you.');
+  assert.equal(asked({ sure: '?' }), '{"sure":"?"}');
+  assert.equal(asked({ tool_call_id: 'c', name: 'clock', arguments: '{"x":1}' }),
+    'The answer calls clock({"x":1}). What does that give?');
 });
 
 test('ticks that have no partner stay', () => {

@@ -1,0 +1,75 @@
+//! Who is connected to a session, and until when?
+
+use std::sync::Arc;
+
+use panelboard_tasks::{
+    AttachRefused, ConnId, LockError, Position, SessionId, Unavailable, Welcome,
+};
+
+use super::Service;
+use super::book::Book;
+use super::feed::Feed;
+use super::trouble::Trouble;
+
+impl Service {
+    /// A reader of the session's events from a place on, or from now on; counted as one of its
+    /// connections.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        id: &SessionId,
+        make: bool,
+        conn: ConnId,
+        from: Option<Position>,
+    ) -> Result<(Feed, Welcome), Trouble> {
+        self.book(id, make).await?;
+        let attached = self.sessions.attach(id, conn).await;
+        attached.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+        // It stays in memory from here on.
+        let book = self.keeper.book(id);
+        let leave = Leave { service: Arc::clone(self), id: id.clone(), conn, book: book.clone() };
+        let book = book.ok_or(Trouble::StoreFailed)?;
+        let attached = self.keeper.hub.attach(id, from).await;
+        let (welcome, cursor) = attached.map_err(|why| self.not_attached(why))?;
+        // After it: who is attached when it ends is told by the hub.
+        if let Some(end) = book.ended() {
+            return Err(Trouble::ended(end));
+        }
+        let feed = Feed::new(self, book, (&welcome, cursor), leave);
+        Ok((feed, welcome))
+    }
+
+    pub(super) fn not_attached(&self, why: AttachRefused) -> Trouble {
+        match why {
+            AttachRefused::TooManyConnections => {
+                Trouble::TooManyConnections { limit: self.settings.max_connections }
+            }
+            AttachRefused::TooManySessions => Trouble::TooManySessions,
+            AttachRefused::Lock(_) => Trouble::LockTimeout,
+            _ => Trouble::StoreFailed,
+        }
+    }
+}
+
+/// A connection of a session, which leaves it when dropped.
+#[derive(Debug)]
+pub(super) struct Leave {
+    service: Arc<Service>,
+    id: SessionId,
+    conn: ConnId,
+    book: Option<Arc<Book>>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if let Some(book) = &self.book {
+            book.touch();
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (sessions, id, conn) = (self.service.sessions.clone(), self.id.clone(), self.conn);
+        runtime.spawn(async move {
+            // Each of them has waited for the lock.
+            let left = || sessions.detach(&id, conn);
+            while let Err(Unavailable::Lock(LockError::Timeout)) = left().await {}
+        });
+    }
+}

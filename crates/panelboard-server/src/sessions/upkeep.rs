@@ -1,0 +1,61 @@
+//! What is done with sessions that nobody asks for: given up, expired, taken up after a start?
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Service;
+use crate::clock::wall;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How often the store removes what only time has made superfluous.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How many names of sessions are read at once after a start.
+const RECOVER_PAGE: usize = 500;
+
+impl Service {
+    /// Gives up what nobody has used for a while, and has the store look after itself.
+    pub(crate) async fn tidy(&self) {
+        let every = (self.settings.idle_after / 4).clamp(Duration::from_millis(5), MINUTE);
+        let (mut maintained, mut expired) = (Instant::now(), Instant::now());
+        loop {
+            tokio::time::sleep(every).await;
+            if maintained.elapsed() >= HOUR {
+                self.keeper.maintain().await;
+                maintained = Instant::now();
+            }
+            if self.expires_every().is_some_and(|every| expired.elapsed() >= every) {
+                self.expire(wall()).await;
+                expired = Instant::now();
+            }
+            for book in self.keeper.books() {
+                if book.ended().is_some() {
+                    drop(self.give_up(&book));
+                } else if book.unused() >= self.settings.idle_after
+                    && matches!(self.sessions.passivate(&book.id).await, Ok(true))
+                {
+                    self.keeper.forget(&book);
+                }
+            }
+            self.keeper.hub.give_up_unused(self.settings.idle_after);
+        }
+    }
+
+    /// Takes up every session whose runs an earlier process did not end. What had started is lost,
+    /// what waited starts.
+    pub(crate) async fn recover(&self) {
+        let mut after = None;
+        loop {
+            let Ok((ids, next)) = self.keeper.list(after, RECOVER_PAGE).await else { return };
+            for id in ids {
+                if let Err(why) = self.book(&id, false).await {
+                    tracing::warn!(session = %id, ?why, "a session can't be taken up");
+                }
+            }
+            let Some(next) = next else { return };
+            after = Some(next);
+        }
+    }
+}
