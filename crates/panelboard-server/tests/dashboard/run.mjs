@@ -15,6 +15,7 @@ import { pageChecks } from './page-checks.mjs';
 import { Mock } from './mock.mjs';
 import { Real } from './real.mjs';
 import { sessionChecks } from './session-checks.mjs';
+import { toolChecks } from './tool-checks.mjs';
 
 const { values: options } = parseArgs({ options: {
   bin: { type: 'string' }, url: { type: 'string' }, shots: { type: 'string' },
@@ -76,6 +77,7 @@ try {
     await run(pageChecks(browser, target, options), about);
     await run(chatChecks(browser, target, options), about);
     await run(sessionChecks(browser, target, options), about);
+    if (options.bin || options.url) await run(toolChecks(browser, target, options), about);
   } finally {
     await target.remove();
   }
