@@ -17,7 +17,7 @@ use super::compact::Growth;
 use super::fold::{Fold, Told};
 use super::service::Once;
 use super::snapshot::REMEMBERED;
-use super::stored::{self, Left};
+use super::stored::{self, Again};
 use super::told::LastSaid;
 use super::{told, words};
 
@@ -64,7 +64,7 @@ struct State {
     written: Lsn,
     end: Option<End>,
     /// What must not be forgotten of this era's runs when it is cleared.
-    kept: Vec<Left>,
+    kept: Vec<Again>,
 }
 
 /// Why a book is of no use any more.
@@ -121,7 +121,7 @@ pub(crate) struct Title {
 
 impl Book {
     /// With what the records before have left, and of this era's runs what must not be forgotten.
-    pub(super) fn new(title: Title, fold: Fold, kept: Vec<Left>) -> Self {
+    pub(super) fn new(title: Title, fold: Fold, kept: Vec<Again>) -> Self {
         let Title { id, epoch, created, metadata, fence_base } = title;
         let head = fold.head;
         Self {
@@ -241,7 +241,7 @@ impl Writing<'_> {
     }
 
     /// What must not be forgotten when the session is cleared. Whoever takes it keeps it.
-    pub(super) fn take_stripped(&mut self) -> Vec<Left> {
+    pub(super) fn take_stripped(&mut self) -> Vec<Again> {
         std::mem::take(&mut self.state.kept)
     }
 

@@ -80,18 +80,21 @@ impl Compactor {
     /// Makes a snapshot of all that is on disk of a session. Without one the log stays as it is.
     pub(super) async fn compact(&self, id: &SessionId) {
         let Ok(_place) = self.place.acquire().await else { return };
-        let (reading, of) = (self.reading.clone(), id.clone());
-        let why = match blocking(move || reading.snapshot(&of)).await {
-            Ok(Ok(Some(snapshot))) => match self.store().save(snapshot) {
-                // Not newer, of an era or a session that is gone, or the disk: all is as it was.
-                Ok(receipt) => receipt.await.err().map(|why| why.to_string()),
-                Err(why) => Some(why.to_string()),
-            },
-            Ok(Ok(None)) => None,
-            Ok(Err(why)) | Err(why) => Some(format!("{why:?}")),
-        };
-        if let Some(why) = why {
-            tracing::debug!(session = %id, why, "a snapshot was not kept");
+        for of in [Reading::snapshot, Reading::snapshot_of_left] {
+            let (reading, session) = (self.reading.clone(), id.clone());
+            let why = match blocking(move || of(&reading, &session)).await {
+                Ok(Ok(Some(snapshot))) => match self.store().save(snapshot) {
+                    // Not newer, of an era or a session that is gone, or the disk: all is as it
+                    // was.
+                    Ok(receipt) => receipt.await.err().map(|why| why.to_string()),
+                    Err(why) => Some(why.to_string()),
+                },
+                Ok(Ok(None)) => None,
+                Ok(Err(why)) | Err(why) => Some(format!("{why:?}")),
+            };
+            if let Some(why) = why {
+                tracing::debug!(session = %id, why, "a snapshot was not kept");
+            }
         }
     }
 

@@ -394,7 +394,7 @@ impl Keeper {
         (record, key): (&Record, Option<Idempotency>),
         at: &str,
         taken: &Taken,
-        left: &[stored::Left],
+        left: &[stored::Again],
     ) -> Vec<Result<Receipt, End>> {
         let id = main(&book.id);
         let owner =
@@ -424,7 +424,7 @@ impl Keeper {
     }
 
     /// Before a clear: what must not be forgotten of the runs before it.
-    fn keep_what_is_left(&self, book: &Book, kept: &[stored::Left]) -> Vec<Result<Receipt, End>> {
+    fn keep_what_is_left(&self, book: &Book, kept: &[stored::Again]) -> Vec<Result<Receipt, End>> {
         if kept.is_empty() {
             return Vec::new();
         }

@@ -2,11 +2,12 @@
 //! follows it?
 //!
 //! A clear removes the log before it, but for what must not be forgotten of its runs: that stands
-//! in a second log.
+//! in a second log, which is shortened as the first is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use panelboard_store::{MAX_PAGE, Owner, ReadError, Snapshot, Store, Tail};
+use panelboard_store::{Owner, ReadError, Snapshot, Store, Tail};
 use panelboard_tasks::{
     BoxFuture, Epoch, Event, Fence, History, HistoryError, Kind, Record, SessionId,
 };
@@ -14,9 +15,12 @@ use serde_json::{Value, json};
 
 use super::book::{Book, End, Title};
 use super::keeper::Books;
-use super::snapshot::Folded;
+use super::snapshot::{Folded, REMEMBERED};
 use super::stored::{self, Again, Beside};
 use crate::clock::rfc3339_micros;
+
+/// Of a second log so many pieces, each of one clear, are worth a snapshot.
+const LEFT_PIECES: usize = 64;
 
 /// Why a session can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +94,7 @@ impl Reading {
 
     /// What came before the records of a tail: its snapshot, or what is left of cleared eras. What
     /// is left is read after the tail, so it is there of every clear that the tail knows.
-    fn before(&self, id: &SessionId, tail: &Tail) -> Result<Folded, NoSession> {
+    pub(super) fn before(&self, id: &SessionId, tail: &Tail) -> Result<Folded, NoSession> {
         if let Some(state) = &tail.state {
             return Folded::read(id, state).map_err(|why| unreadable(id, &why));
         }
@@ -101,48 +105,48 @@ impl Reading {
         Ok(folded)
     }
 
-    /// All that there is of a log.
-    fn read_log(
-        &self,
-        id: &panelboard_store::SessionId,
-    ) -> Result<Vec<panelboard_store::Record>, NoSession> {
-        let mut all = Vec::new();
-        let mut after = 0;
-        loop {
-            match self.store.log(id, after, MAX_PAGE) {
-                Ok(page) => {
-                    after = page.records.last().map_or(after, |record| record.seq);
-                    all.extend(page.records);
-                    if !page.more {
-                        return Ok(all);
-                    }
-                }
-                Err(ReadError::Gone { earliest }) if all.is_empty() && earliest > after => {
-                    after = earliest;
-                }
-                Err(why) => return Err(no_session(&why)),
-            }
-        }
-    }
-
     /// What is left of eras that were cleared: what is before the record `first`.
     fn read_left(&self, id: &SessionId, first: u64) -> Result<Vec<Again>, NoSession> {
-        let pieces = match self.read_log(&left(id)) {
-            Ok(pieces) => pieces,
+        let mut all = match self.store.tail(&left(id)).map_err(|why| no_session(&why)) {
+            Ok(tail) => all_left(id, &tail)?,
             Err(NoSession::Absent) => return Ok(Vec::new()),
             Err(why) => return Err(why),
         };
-        let mut all = Vec::new();
-        for piece in pieces {
-            let records: Vec<Value> = serde_json::from_str(&piece.body)
-                .map_err(|why| unreadable(id, &why.to_string()))?;
-            for record in records {
-                all.push(stored::left_again(id, &record).map_err(|why| unreadable(id, &why))?);
-            }
-        }
         all.retain(|again| again.record.seq < first);
         Ok(all)
     }
+
+    /// What is left of eras that were cleared, of as many runs as are remembered, if much has come
+    /// to it since this was last written down.
+    pub(super) fn snapshot_of_left(&self, id: &SessionId) -> Result<Option<Snapshot>, NoSession> {
+        let tail = match self.store.durable_tail(&left(id)).map_err(|why| no_session(&why)) {
+            Ok(tail) if tail.records.len() < LEFT_PIECES => return Ok(None),
+            Ok(tail) => tail,
+            Err(NoSession::Absent) => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let mut all = all_left(id, &tail)?;
+        let runs: BTreeSet<_> = all.iter().filter_map(|again| again.record.kind.run()).collect();
+        if let Some(oldest) = runs.iter().rev().nth(REMEMBERED - 1) {
+            all.retain(|again| again.record.kind.run() >= Some(*oldest));
+        }
+        let pieces: Value = all.iter().map(stored::left).collect();
+        tail.snapshot(pieces.to_string()).map_err(|_| NoSession::Failed(End::Full))
+    }
+}
+
+/// What a second log holds, in its order.
+fn all_left(id: &SessionId, tail: &Tail) -> Result<Vec<Again>, NoSession> {
+    let mut all = Vec::new();
+    let pieces = tail.records.iter().map(|piece| &*piece.body);
+    for piece in tail.state.as_deref().into_iter().chain(pieces) {
+        let records: Vec<Value> =
+            serde_json::from_str(piece).map_err(|why| unreadable(id, &why.to_string()))?;
+        for record in records {
+            all.push(stored::left_again(id, &record).map_err(|why| unreadable(id, &why))?);
+        }
+    }
+    Ok(all)
 }
 
 /// The logs of the sessions in memory, as the store has them.

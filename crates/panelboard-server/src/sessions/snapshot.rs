@@ -7,7 +7,7 @@ use panelboard_tasks::{Fence, Kind, Record, SessionId, thin};
 use serde::{Deserialize, Serialize};
 
 use super::fold::Fold;
-use super::stored::{self, Again, Left};
+use super::stored::{self, Again};
 
 /// Ends of runs, and keys, that a session remembers.
 pub(super) const REMEMBERED: usize = 1_000;
@@ -98,7 +98,7 @@ impl Folded {
     }
 
     /// What must not be forgotten of an era's runs when it is cleared.
-    pub(super) fn stripped(records: &[Again], era: u64) -> Vec<Left> {
+    pub(super) fn stripped(records: &[Again], era: u64) -> Vec<Again> {
         let of_this_era = records.iter().filter(|again| again.record.era == era);
         of_this_era.filter_map(|again| stored::stripped(&again.record, &again.at)).collect()
     }

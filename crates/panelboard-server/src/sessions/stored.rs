@@ -93,16 +93,9 @@ pub(super) fn read(session: &SessionId, beside: Beside, json: &str) -> Result<Ag
     Ok(Again { record: Record { session, seq, term, fence, era, kind, body }, at })
 }
 
-/// A record of which only what must not be forgotten is left, and when it was.
-#[derive(Clone, Debug)]
-pub(super) struct Left {
-    pub(super) record: Record,
-    at: String,
-}
-
 /// The JSON of what is left of a record.
-pub(super) fn left(left: &Left) -> Value {
-    let Left { record, at } = left;
+pub(super) fn left(left: &Again) -> Value {
+    let Again { record, at } = left;
     let Record { seq, term, fence, era, kind, .. } = record;
     let record = json!({ "kind": kind, "at": at, "data": null });
     json!({ "seq": seq, "term": term, "fence": fence, "era": era, "record": record })
@@ -122,7 +115,7 @@ pub(super) fn left_again(session: &SessionId, piece: &Value) -> Result<Again, St
 
 /// What is left of a record when its session is cleared: that there was a run, how it ended, and
 /// under which key. Nothing of what was said.
-pub(super) fn stripped(record: &Record, at: &str) -> Option<Left> {
+pub(super) fn stripped(record: &Record, at: &str) -> Option<Again> {
     let kept = match &record.kind {
         Kind::Created { .. } | Kind::Started { .. } | Kind::Finished { .. } => true,
         Kind::Answered { key, .. } => key.is_some(),
@@ -134,6 +127,6 @@ pub(super) fn stripped(record: &Record, at: &str) -> Option<Left> {
             // So that nobody takes what it said for memory.
             *queued = true;
         }
-        Left { record, at: at.to_owned() }
+        Again { record, at: at.to_owned() }
     })
 }

@@ -16,7 +16,7 @@ use super::{Folded, REMEMBERED};
 use crate::sessions::compact::Every;
 use crate::sessions::fold::Fold;
 use crate::sessions::keeper::Keeper;
-use crate::sessions::reading::{Taken, main};
+use crate::sessions::reading::{Taken, left, main};
 use crate::sessions::stored::Again;
 
 fn id() -> SessionId {
@@ -239,6 +239,40 @@ async fn m3_m7_a_session_is_the_same_before_and_after_each_snapshot() {
         let gone = rig.keeper.store.log(&main(&id()), record.seq - 1, 1);
         assert_eq!(gone, Err(ReadError::Gone { earliest: record.seq }));
     }
+}
+
+/// What is left of a session that is cleared again and again is as much as is remembered.
+#[tokio::test]
+async fn m10_what_is_left_of_clears_does_not_grow_for_ever() {
+    let rig = Rig::new(settings().keep_records(0), NEVER);
+    assert!(rig.make().await);
+    let (mut log, mut written) = (Log::default(), 0);
+    let rounds = REMEMBERED as u64 + 300;
+    for run in 1..=rounds {
+        log.created(run, false, Policy::Reject).ends(run, RunStatus::Succeeded, &Value::Null);
+        log.cleared();
+        let at = rig.keeper.append(log.records[written..].to_vec());
+        written = log.records.len();
+        if run % 100 == 0 {
+            assert!(rig.keeper.durable(at).await.is_ok());
+            rig.compact().await;
+        }
+    }
+    let second = rig.keeper.store.tail(&left(&id())).expect("it is there");
+    assert_eq!(second.records.len(), 0, "all of it is in its snapshot");
+    let state = second.state.expect("a snapshot");
+    let pieces: Vec<Value> = serde_json::from_str(&state).expect("JSON");
+    assert_eq!(pieces.len(), REMEMBERED * 2, "of each run that it was, and how it ended");
+    // Without the snapshot of the session itself, which knows them too.
+    let mut tail = rig.keeper.store.tail(&main(&id())).expect("it is there");
+    tail.state = None;
+    let all = rig.keeper.reading.before(&id(), &tail).expect("read");
+    let runs: Vec<u64> = all.fold.runs.keys().copied().collect();
+    assert_eq!(runs, (rounds - REMEMBERED as u64 + 1..=rounds).collect::<Vec<_>>());
+    assert!(all.fold.runs.values().all(|run| run.status == RunStatus::Succeeded));
+    let taken = fold_of(&rig.read());
+    assert_eq!((taken.head, taken.era), (rounds * 3, rounds));
+    assert!(taken.runs.keys().eq(all.fold.runs.keys()), "as the session has it");
 }
 
 /// The process ends before, or after, each step of the writer, and what the file then has is taken
