@@ -14,17 +14,22 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Builds `panelboard`, for `debug` or `release`.
+/// What cargo is told to build of the workspace: all tests, and with them the program.
+pub(crate) const TESTS: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
+
+/// Builds `panelboard`, for `debug` or `release`. That for `debug` is the one that the tests start:
+/// with them there, it is there.
 ///
 /// # Errors
 /// It does not build.
 pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf, String> {
     let mut command = Command::new("cargo");
     command.current_dir(&workspace.root);
-    command.args(["build", "-p", "panelboard-server", "--bin", "panelboard"]);
-    if profile == "release" {
-        command.arg("--release");
-    }
+    match profile {
+        "release" => command.args(["build", "-p", "panelboard-server", "--release"]),
+        // With the features that the tests are built with, or all would be built once more.
+        _ => command.args(["test", "--no-run"]).args(TESTS),
+    };
     let ended = process::run(command, Duration::from_secs(30 * 60), true)?;
     match ended.success() {
         true => Ok(workspace.program(profile, "panelboard")),

@@ -1,6 +1,6 @@
 //! Does everything pass? `cargo xtask test`: every check of the gate, each as a step.
 
-use std::{env, path::Path, process::Command, time::Duration};
+use std::{env, path::Path, process::Command, thread, time::Duration};
 
 use crate::{
     counts::Counts,
@@ -8,6 +8,7 @@ use crate::{
     models::{self, Checker},
     process, real_llm,
     report::{Outcome, Report, Verdict, run as run_step},
+    server::{self, TESTS},
     tidy,
     workspace::Workspace,
 };
@@ -85,10 +86,16 @@ fn cargo(arguments: &[&str]) -> Command {
 /// nextest where it is installed; otherwise cargo's own runner. No retries with either.
 fn tests() -> Command {
     if process::there("cargo-nextest", &["--version"]) {
-        return cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+        let mut command = cargo(&["nextest", "run", "--no-fail-fast"]);
+        // Most tests of the server wait for answers that take their time.
+        let at_once = 2 * thread::available_parallelism().map_or(2, usize::from);
+        command.args(TESTS).arg(format!("--test-threads={at_once}"));
+        return command;
     }
     println!("cargo-nextest is not installed: running `cargo test`");
-    cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+    let mut command = cargo(&["test", "--no-fail-fast"]);
+    command.args(TESTS);
+    command
 }
 
 /// Each example is run; one that ends with an error fails.
@@ -129,14 +136,12 @@ fn browser(workspace: &Workspace) -> Outcome {
     if let Err(why) = install::node_modules(&folder).and_then(|()| chromium()) {
         return Outcome::skipped(why);
     }
-    let build = cargo(&["build", "-p", "panelboard-server", "--bin", "panelboard"]);
-    match process::run(build, Duration::from_secs(900), true) {
-        Ok(ended) if ended.success() => {}
-        Ok(ended) => return Outcome::failed(format!("the build: {}", ended.how())),
+    let program = match server::build(workspace, "debug") {
+        Ok(program) => program,
         Err(why) => return Outcome::failed(why),
-    }
+    };
     let mut command = Command::new("node");
-    command.arg(folder.join("run.mjs")).arg("--bin").arg(workspace.program("debug", "panelboard"));
+    command.arg(folder.join("run.mjs")).arg("--bin").arg(program);
     none_is_a_failure(run_step(command, Duration::from_secs(600)))
 }
 

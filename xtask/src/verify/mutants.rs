@@ -44,12 +44,10 @@ const AROUND: [&str; 14] = [
 ];
 
 /// Enough to decide whether a test fails, and short: each runs once for every mutant.
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("PANELBOARD_HISTORIES", "100"),
     ("PANELBOARD_CASES", "300"),
     ("PANELBOARD_REPEATS", "3"),
-    // Building takes little longer, the exhaustive tests a quarter of the time.
-    ("CARGO_PROFILE_TEST_OPT_LEVEL", "1"),
     ("CARGO_PROFILE_DEV_DEBUG", "0"),
     ("CARGO_PROFILE_TEST_DEBUG", "0"),
 ];
@@ -86,6 +84,14 @@ pub(super) fn step(context: &Context) -> Result<End, String> {
         .collect();
     Ok(End::Ran(Found { figures, findings, ..Found::default() }))
 }
+
+/// The unit tests are exhaustive and few: building them takes little longer then, running them a
+/// quarter of the time. With the integration tests it is the other way round.
+const OPTIMISED: (&str, &str) = ("CARGO_PROFILE_TEST_OPT_LEVEL", "1");
+
+/// Where the copies of the tree go, if it is there: in memory a build takes a third of the time,
+/// since it writes more than it computes.
+const MEMORY: &str = "/dev/shm";
 
 /// The unit tests.
 const BESIDE: &[&str] = &["--lib"];
@@ -165,6 +171,12 @@ fn run(
     which(&mut command);
     // Also when it builds: otherwise each mutant would link the tests that are not run.
     command.args(tests.iter().map(|test| format!("--cargo-arg={test}"))).envs(ENVIRONMENT);
+    if tests == BESIDE {
+        command.env(OPTIMISED.0, OPTIMISED.1);
+    }
+    if Path::new(MEMORY).is_dir() {
+        command.env("TMPDIR", MEMORY);
+    }
     process::run(command, LIMIT, true)
 }
 
