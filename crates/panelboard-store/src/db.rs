@@ -55,6 +55,16 @@ impl Db {
         self.step(Step::Write, |connection| connection.prepare_cached(sql)?.execute(values))
     }
 
+    /// A statement that does a part of its work for each row that it answers.
+    pub(crate) fn exhaust(&mut self, sql: &str) -> Result<(), Broken> {
+        self.step(Step::Write, |connection| {
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        })
+    }
+
     /// To read in the transaction. Whoever writes by it hides a step from the tests.
     pub(crate) fn reading(&self) -> &Connection {
         &self.connection

@@ -50,4 +50,8 @@ faults! {
     MARK_CHECKS_THEN_REGISTERS = "mark-checks-then-registers";
     /// The queue's number is given outside of its lock.
     NUMBERS_OUTSIDE_LOCK = "numbers-outside-lock";
+    /// The first call of a batch does not wake the writer of the log of calls.
+    CALLS_FIRST_WAKES_NOBODY = "calls-first-wakes-nobody";
+    /// The log of calls counts the rows of a batch that failed.
+    CALLS_COUNT_WHAT_FAILED = "calls-count-what-failed";
 }

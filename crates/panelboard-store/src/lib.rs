@@ -1,6 +1,9 @@
 //! Session memory that survives: a log of records and its snapshots in one SQLite file, written by
 //! one thread in groups, read by a few connections.
 //!
+//! Beside it a [`CallLog`]: what became of calls to providers, in a file of its own, bounded, and
+//! never in a call's way.
+//!
 //! It does not decide what a session may do next, run tasks, await, or know a runtime, a breaker or
 //! a protocol: it keeps, orders and refuses.
 //!
@@ -53,6 +56,9 @@
 //!   kept in the transaction of the record.
 //! - Every [`Receipt`] is resolved, exactly once, whatever becomes of the writer.
 //!
+//! - Logging a call ([`CallLog::record`]) never waits; what is not logged is counted. The log's
+//!   bounds hold exactly, and a killed process loses at most the calls of one batch.
+//!
 //! # When something is wrong
 //!
 //! | what | is told | what is kept |
@@ -83,7 +89,13 @@
 //! | an owner's state beside a snapshot | [`MAX_STATE`], 64 MiB | `Invalid` |
 //! | readers | [`readers`](Config::readers), 4 | they wait, then [`ReadError::Busy`] |
 //! | a page | [`MAX_PAGE`], about 8 MiB | the next one |
+//! | logged calls | [7 days][age], [5,000,000][rows], [512 MiB][size] | the oldest go |
+//! | calls that wait to be logged | [`CallConfig::queue`], 8,192 | not logged, and counted |
+//! | a page of calls | [`MAX_CALLS`] | the next one |
 //!
+//! [age]: CallConfig::keep
+//! [rows]: CallConfig::max_rows
+//! [size]: CallConfig::max_bytes
 //! [session]: Config::max_session_bytes
 //! [keys]: Config::max_idempotency_keys
 //!
@@ -104,6 +116,7 @@
 //!   it, may show that commit to the next process, though it was told as failed.
 //! - A session that can't be read is not mended: that takes a person, and SQLite's tools.
 
+mod calls;
 mod clock;
 mod config;
 mod crc;
@@ -137,6 +150,10 @@ mod upkeep;
 mod watermark;
 mod writer;
 
+pub use calls::{
+    Call, CallConfig, CallLog, CallPage, CallPosition, CallQuery, CallReader, CallStats, Calls,
+    MAX_CALLS, Tokens,
+};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use error::{

@@ -5,6 +5,8 @@
 //! reached, no more and no less: "no less" shows that the checker has explored. A wake-up that is
 //! lost is a thread that waits for ever, which both checkers report.
 
+mod calls;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError},

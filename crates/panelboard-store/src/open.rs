@@ -42,6 +42,39 @@ pub(crate) fn open(path: &Path, config: &Config) -> Result<Opened, OpenError> {
 }
 
 fn open_file(path: &Path, config: &Config) -> Result<Opened, OpenFault> {
+    let layout = Layout { application: schema::APPLICATION_ID, version: schema::VERSION };
+    let (lock, mut connection, is_new) = writer(path, config.busy_timeout, layout)?;
+    if config.check && !is_new {
+        check(&connection)?;
+    }
+    write_ahead(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    schema::migrate(&mut connection)?;
+    let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = config.max_bytes / page;
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    let (term, lsn) = begin_term(&connection)?;
+    Ok(Opened { connection, lock, term, lsn })
+}
+
+/// What a file must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) application: u32,
+    /// The newest that this program knows.
+    pub(crate) version: u32,
+}
+
+/// The file's lock, a connection that may write, and whether there is nothing in it yet. Nothing in
+/// the file has been changed.
+pub(crate) fn writer(
+    path: &Path,
+    busy_timeout: Duration,
+    layout: Layout,
+) -> Result<(File, Connection, bool), OpenFault> {
     if path.is_dir() {
         return Err(OpenFault::IsAFolder);
     }
@@ -53,31 +86,21 @@ fn open_file(path: &Path, config: &Config) -> Result<Opened, OpenFault> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(config.busy_timeout)?;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(busy_timeout)?;
     // The first look into the file: what is no database is found here.
-    let is_new = is_ours_or_empty(&connection)?;
+    let is_new = is_ours_or_empty(&connection, layout)?;
     if connection.is_readonly("main")? {
         return Err(OpenFault::ReadOnly);
     }
-    if config.check && !is_new {
-        check(&connection)?;
-    }
+    Ok((lock, connection, is_new))
+}
+
+/// Turns the write-ahead log on.
+pub(crate) fn write_ahead(connection: &Connection) -> Result<(), OpenFault> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(OpenFault::NoWal);
-    }
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    schema::migrate(&mut connection)?;
-    let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = config.max_bytes / page;
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-    let (term, lsn) = begin_term(&connection)?;
-    Ok(Opened { connection, lock, term, lsn })
+    if mode == "wal" { Ok(()) } else { Err(OpenFault::NoWal) }
 }
 
 /// Holds the store for this process. The kernel gives it back when the process ends, however it
@@ -95,7 +118,7 @@ fn lock(path: &Path) -> Result<File, OpenFault> {
 }
 
 /// Whether there is nothing in it yet; an error if what is there is not ours.
-fn is_ours_or_empty(connection: &Connection) -> Result<bool, OpenFault> {
+pub(crate) fn is_ours_or_empty(connection: &Connection, layout: Layout) -> Result<bool, OpenFault> {
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -104,12 +127,12 @@ fn is_ours_or_empty(connection: &Connection) -> Result<bool, OpenFault> {
     if application == 0 && version == 0 && tables == 0 {
         return Ok(true);
     }
-    if application != i64::from(schema::APPLICATION_ID) {
+    if application != i64::from(layout.application) {
         return Err(OpenFault::Foreign);
     }
     match u32::try_from(version) {
-        Ok(found) if found > schema::VERSION => {
-            Err(OpenFault::Newer { found, known: schema::VERSION })
+        Ok(found) if found > layout.version => {
+            Err(OpenFault::Newer { found, known: layout.version })
         }
         _ => Ok(false),
     }

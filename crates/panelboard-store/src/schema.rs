@@ -95,10 +95,15 @@ pub(crate) const VERSION: u32 = STEPS.len() as u32;
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenFault> {
-    migrate_by(connection, STEPS)
+    migrate_by(connection, APPLICATION_ID, STEPS)
 }
 
-fn migrate_by(connection: &mut Connection, steps: &[&str]) -> Result<(), OpenFault> {
+/// Brings a file of the program `application` to the version after the last of `steps`.
+pub(crate) fn migrate_by(
+    connection: &mut Connection,
+    application: u32,
+    steps: &[&str],
+) -> Result<(), OpenFault> {
     let known = steps.len() as u32;
     loop {
         // Immediate: the version is read under the lock that it is changed under.
@@ -109,7 +114,7 @@ fn migrate_by(connection: &mut Connection, steps: &[&str]) -> Result<(), OpenFau
         }
         let Some(step) = steps.get(found as usize) else { return Ok(()) };
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "application_id", application)?;
         transaction.pragma_update(None, "user_version", found + 1)?;
         transaction.commit()?;
     }
@@ -127,11 +132,11 @@ mod tests {
     fn steps_are_made_in_order_and_once() {
         let mut connection = Connection::open_in_memory().expect("memory");
         let one = ["CREATE TABLE a (x INTEGER) STRICT"];
-        migrate_by(&mut connection, &one).expect("the first");
-        migrate_by(&mut connection, &one).expect("nothing to do");
+        migrate_by(&mut connection, APPLICATION_ID, &one).expect("the first");
+        migrate_by(&mut connection, APPLICATION_ID, &one).expect("nothing to do");
         assert_eq!(version(&connection), 1);
         let two = [one[0], "ALTER TABLE a ADD COLUMN y INTEGER; INSERT INTO a VALUES (1, 2)"];
-        migrate_by(&mut connection, &two).expect("the second");
+        migrate_by(&mut connection, APPLICATION_ID, &two).expect("the second");
         let y: i64 = connection.query_row("SELECT y FROM a", [], |row| row.get(0)).expect("a row");
         assert_eq!((version(&connection), y), (2, 2));
     }
@@ -139,8 +144,8 @@ mod tests {
     #[test]
     fn a_newer_file_is_refused_and_left_as_it_is() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        migrate_by(&mut connection, &["SELECT 1", "SELECT 1"]).expect("made");
-        let why = migrate_by(&mut connection, &["SELECT 1"]);
+        migrate_by(&mut connection, APPLICATION_ID, &["SELECT 1", "SELECT 1"]).expect("made");
+        let why = migrate_by(&mut connection, APPLICATION_ID, &["SELECT 1"]);
         assert_eq!(why, Err(OpenFault::Newer { found: 2, known: 1 }));
         assert_eq!(version(&connection), 2);
     }
@@ -149,7 +154,7 @@ mod tests {
     fn a_step_that_fails_leaves_the_version_before_it() {
         let mut connection = Connection::open_in_memory().expect("memory");
         let bad = ["CREATE TABLE a (x INTEGER) STRICT", "CREATE TABLE b (x INTEGER); NO SQL"];
-        assert!(migrate_by(&mut connection, &bad).is_err());
+        assert!(migrate_by(&mut connection, APPLICATION_ID, &bad).is_err());
         assert_eq!(version(&connection), 1);
         let half = connection.query_row("SELECT 1 FROM b", [], |_| Ok(()));
         assert!(half.is_err(), "nothing of the failed step stays");

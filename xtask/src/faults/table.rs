@@ -488,6 +488,18 @@ const STORE: &[Fault] = &[
         Kind::Loom,
         "models::every_write_is_taken_once_in_the_order_of_its_number",
     ),
+    kept(
+        "calls-first-wakes-nobody",
+        "calls",
+        Kind::Loom,
+        "models::calls::each_call_is_taken_once_and_its_writer_is_woken",
+    ),
+    kept(
+        "calls-count-what-failed",
+        "calls",
+        Kind::It,
+        "calls::a_full_disk_loses_the_batch_and_says_so_and_the_next_is_kept",
+    ),
 ];
 
 /// The faults of the server, where sessions and the store meet.

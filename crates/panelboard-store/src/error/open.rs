@@ -41,6 +41,8 @@ pub struct OpenError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenFault {
+    /// It is not there, and is to be read.
+    Missing,
     /// Its folder does not exist.
     NoFolder,
     /// It is a folder.
@@ -76,6 +78,9 @@ pub enum OpenFault {
 impl fmt::Display for OpenFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Missing => {
+                f.write_str("is not there: start what writes it, or name another file")
+            }
             Self::NoFolder => f.write_str("has no folder: create it, or name another file"),
             Self::IsAFolder => f.write_str("is a folder: name a file in it"),
             Self::ReadOnly => {

@@ -6,6 +6,8 @@
 
 mod bad_input;
 mod bounds;
+mod calls;
+mod calls_opening;
 mod contention;
 mod crashes;
 mod idempotency;
