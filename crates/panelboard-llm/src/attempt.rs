@@ -110,6 +110,7 @@ pub(crate) async fn run(
         Err(refusal) => return Ok(Reply::Unsupported(refusal)),
     };
     let sent = send(errand, admitted, call, body).await?;
+    admitted.answered();
     let status = sent.head.status.as_u16();
     let verdict_of_head = (200..300).contains(&status);
     let waiting = Reading { errand, admitted, idle: timeouts.idle };

@@ -92,7 +92,7 @@ pub use answer::{Answer, AnswerBody};
 pub use calls::{CallInFlight, Stage};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use key::{KeyFigures, LastError};
-pub use observe::{AttemptEnded, CallEnded, Observer, Outcome, Usage};
+pub use observe::{AttemptEnded, CallEnded, Observer, Outcome, Rejected, Usage};
 pub use openai::{Attempt, error_body};
 pub use request::{CallRequest, Endpoint};
 pub use routing::Reloaded;

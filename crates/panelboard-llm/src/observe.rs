@@ -1,5 +1,5 @@
-//! What is told to metrics and logs: the end of each attempt and of each call, and each transition
-//! of a breaker, exactly once.
+//! What is told to metrics and logs: the end of each attempt and of each call, each target that a
+//! call went past, and each transition of a breaker, exactly once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +12,11 @@ pub trait Observer: Send + Sync + 'static {
     /// An attempt has its verdict. For a stream that is when it has ended, not when it began.
     fn attempt(&self, _ended: &AttemptEnded<'_>) {}
 
+    /// A call went past a target without asking it, since neither it nor any of its keys admitted
+    /// the call. At most once for each call and target, when the call has found its next key or
+    /// gives up; what it only waited for is not told.
+    fn rejected(&self, _rejected: &Rejected<'_>) {}
+
     /// A call is over: answered, refused, or its client has left. Exactly one for each call.
     fn call(&self, _ended: &CallEnded<'_>) {}
 
@@ -23,19 +28,32 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptEnded<'a> {
     /// The provider's name.
-    pub provider: &'a str,
+    pub provider: &'a Arc<str>,
     /// The key's name.
-    pub key: &'a str,
+    pub key: &'a Arc<str>,
     /// The model's name at the provider.
-    pub model: &'a str,
+    pub model: &'a Arc<str>,
     /// How it ended.
     pub outcome: Class,
     /// The answer's status, if there was an answer.
     pub status: Option<u16>,
-    /// How long it took.
+    /// How long it took; of a stream to its end.
     pub took: Duration,
+    /// Of it: to the head of the answer, whatever the answer was; None if none came.
+    pub first_byte: Option<Duration>,
+    /// Tokens, if the provider said. Of a stream that broke off, what it had said until then.
+    pub usage: Option<Usage>,
     /// Whether it was sent again after a server's failure, at the cost of the budget.
     pub resend: bool,
+}
+
+/// A target that a call went past.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// The provider's name.
+    pub provider: &'a Arc<str>,
+    /// The model's name at the provider.
+    pub model: &'a Arc<str>,
 }
 
 /// The end of a call.

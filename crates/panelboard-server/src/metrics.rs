@@ -141,8 +141,8 @@ impl Metrics {
 impl Observer for Metrics {
     fn attempt(&self, attempt: &AttemptEnded<'_>) {
         let labels = AttemptLabels {
-            provider: attempt.provider.to_owned(),
-            key: attempt.key.to_owned(),
+            provider: attempt.provider.to_string(),
+            key: attempt.key.to_string(),
             outcome: attempt.outcome.as_str(),
         };
         self.passed.attempts.get_or_create(&labels).inc();

@@ -1,7 +1,10 @@
 //! Leave to try one key: the permits it holds, and the ways it can end.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use crate::{
     bench::Try,
     calls::{Register, Serving},
     key::{InFlight, KeyState, Live},
-    observe::AttemptEnded,
+    observe::{AttemptEnded, Usage},
     openai::Attempt,
     routing::Route,
     verdict::Class,
@@ -47,11 +50,34 @@ struct Teller {
     register: Arc<Register>,
     serving: Serving,
     begun: Instant,
+    /// Nanoseconds to the head of the answer, or [`NONE`]. Carries only itself.
+    first_byte: AtomicU64,
+    usage: Option<Usage>,
     resend: bool,
     told: bool,
 }
 
+/// No answer has come.
+const NONE: u64 = u64::MAX;
+
 impl Teller {
+    fn new(register: Arc<Register>, serving: Serving) -> Self {
+        Self {
+            register,
+            serving,
+            begun: Instant::now(),
+            first_byte: AtomicU64::new(NONE),
+            usage: None,
+            resend: false,
+            told: false,
+        }
+    }
+
+    fn first_byte(&self) -> Option<Duration> {
+        let nanos = self.first_byte.load(Ordering::Relaxed);
+        (nanos != NONE).then(|| Duration::from_nanos(nanos))
+    }
+
     fn tell(&mut self, outcome: Class, status: Option<u16>) {
         if std::mem::replace(&mut self.told, true) {
             return;
@@ -63,6 +89,8 @@ impl Teller {
             outcome,
             status,
             took: self.begun.elapsed(),
+            first_byte: self.first_byte(),
+            usage: self.usage,
             resend: self.resend,
         });
     }
@@ -186,7 +214,7 @@ impl Admitted {
             route: route.clone(),
             key: Arc::clone(key),
             permits,
-            teller: Teller { register, serving, begun: Instant::now(), resend: false, told: false },
+            teller: Teller::new(register, serving),
             _model_try: model_try,
             clock: clock.clone(),
         }
@@ -219,7 +247,23 @@ impl Admitted {
         text.into()
     }
 
-    /// The first byte of an answer is there.
+    /// The head of an answer is there, whatever it says.
+    pub(crate) fn answered(&self) {
+        let nanos = u64::try_from(self.age().as_nanos()).unwrap_or(NONE - 1);
+        self.teller.first_byte.store(nanos, Ordering::Relaxed);
+    }
+
+    /// What the provider has counted so far.
+    pub(crate) fn usage(&mut self, usage: Option<Usage>) {
+        self.teller.usage = usage.or(self.teller.usage);
+    }
+
+    /// Whether it is leave to try a key of this target.
+    pub(crate) fn is_at(&self, route: &Route) -> bool {
+        self.route.provider.name == route.provider.name && self.route.model == route.model
+    }
+
+    /// The first byte of a good answer is there.
     pub(crate) fn heard(&self) {
         self.key.live.answered(self.age(), self.clock.now());
     }

@@ -20,6 +20,14 @@ pub(super) struct Tried {
     last: Vec<Arc<str>>,
     /// Providers whose API has no words for the request.
     skip: Vec<Arc<str>>,
+    passed: Vec<Passed>,
+}
+
+/// A target that did not admit the call, before the call has asked it.
+#[derive(Debug)]
+struct Passed {
+    target: usize,
+    told: bool,
 }
 
 /// A target, by its place, and a key, by its breaker's name.
@@ -27,8 +35,12 @@ pub(super) struct Tried {
 struct Pair {
     target: usize,
     key: Arc<str>,
+    /// It admitted the call.
+    asked: bool,
     /// It failed in this call: waiting makes it no better.
     failed: bool,
+    /// The call has waited since: it may be tried again.
+    forgotten: bool,
 }
 
 impl Tried {
@@ -55,12 +67,41 @@ impl Tried {
 
     /// The call has waited: what was out or cooling may be tried again.
     pub(super) fn forget(&mut self) {
-        self.pairs.retain(|pair| pair.failed);
+        // Those that were asked stay, of which a call that waits has a bounded number.
+        self.pairs.retain(|pair| pair.failed || pair.asked);
+        for pair in &mut self.pairs {
+            pair.forgotten = !pair.failed;
+        }
         self.last.clear();
     }
 
+    /// The pair that was tried last admits the call.
+    fn asked(&mut self, target: usize) {
+        if let Some(pair) = self.pairs.last_mut() {
+            pair.asked = true;
+        }
+        self.passed.retain(|passed| passed.told || passed.target != target);
+    }
+
+    /// None of a target's keys admits the call. One that the call has asked was not passed by.
+    fn pass_by(&mut self, target: usize) {
+        let asked = self.pairs.iter().any(|pair| pair.asked && pair.target == target);
+        if !asked && self.passed.iter().all(|passed| passed.target != target) {
+            self.passed.push(Passed { target, told: false });
+        }
+    }
+
+    /// The targets that were passed by and have not been told of.
+    pub(super) fn newly_passed(&mut self) -> impl Iterator<Item = usize> {
+        let untold = self.passed.iter_mut().filter(|passed| !passed.told);
+        untold.map(|passed| {
+            passed.told = true;
+            passed.target
+        })
+    }
+
     fn has(&self, target: usize, key: &KeyState) -> bool {
-        self.pairs.iter().any(|pair| pair.is(target, key))
+        self.pairs.iter().any(|pair| !pair.forgotten && pair.is(target, key))
     }
 
     fn has_failed(&self, target: usize, key: &KeyState) -> bool {
@@ -69,6 +110,11 @@ impl Tried {
 }
 
 impl Pair {
+    fn new(target: usize, key: &KeyState) -> Self {
+        let key = Arc::clone(&key.breaker_name);
+        Self { target, key, asked: false, failed: false, forgotten: false }
+    }
+
     fn is(&self, target: usize, key: &KeyState) -> bool {
         self.target == target && *self.key == *key.breaker_name
     }
@@ -80,12 +126,14 @@ impl Shared {
         let last = |route: &Route, tried: &Tried| tried.last.contains(&route.provider.name);
         for now_last in [false, true] {
             for (target, route) in routes.iter().enumerate() {
-                if last(route, tried) == now_last
-                    && !tried.skip.contains(&route.provider.name)
-                    && let Some(admitted) = self.admit_at(route, target, tried)
-                {
+                if last(route, tried) != now_last || tried.skip.contains(&route.provider.name) {
+                    continue;
+                }
+                if let Some(admitted) = self.admit_at(route, target, tried) {
+                    tried.asked(target);
                     return Some(admitted);
                 }
+                tried.pass_by(target);
             }
         }
         None
@@ -94,7 +142,7 @@ impl Shared {
     fn admit_at(&self, route: &Route, target: usize, tried: &mut Tried) -> Option<Admitted> {
         while route.provider.breaker.would_admit() {
             let key = self.choose(route, target, tried)?;
-            tried.pairs.push(Pair { target, key: Arc::clone(&key.breaker_name), failed: false });
+            tried.pairs.push(Pair::new(target, key));
             // Each of the three may have changed since it was looked at: then the next key.
             let Ok(key_permit) = key.breaker.acquire_owned() else { continue };
             let Ok(model_try) = key.live.benches.enter(&route.model, self.clock.now()) else {

@@ -20,7 +20,7 @@ use crate::{
     answer::{self, Answer, AnswerBody},
     attempt::{self, Admitted, Errand, Failure, Reply},
     calls::{CallGuard, Stage},
-    observe::{Outcome, Usage},
+    observe::{Outcome, Rejected, Usage},
     openai::{Attempt, Refusal},
     request::{Ask, Endpoint},
     routing::{Route, Routing},
@@ -106,6 +106,19 @@ impl<'a> Walk<'a> {
     }
 
     async fn next_key(&mut self) -> Option<Admitted> {
+        let admitted = self.find_key().await;
+        for target in self.tried.newly_passed() {
+            let Some(route) = self.routes.get(target) else { continue };
+            // One that is probed early is asked after all.
+            if !admitted.as_ref().is_some_and(|admitted| admitted.is_at(route)) {
+                let (provider, model) = (&route.provider.name, &route.model);
+                self.shared.register.observer().rejected(&Rejected { provider, model });
+            }
+        }
+        admitted
+    }
+
+    async fn find_key(&mut self) -> Option<Admitted> {
         loop {
             // From before the look, so that no change after it is missed.
             let changed = self.shared.changed.notified();
@@ -206,7 +219,7 @@ impl<'a> Walk<'a> {
 
     fn whole(
         mut self,
-        admitted: Admitted,
+        mut admitted: Admitted,
         head: &Parts,
         body: Bytes,
         usage: Option<Usage>,
@@ -214,6 +227,7 @@ impl<'a> Walk<'a> {
         let mut frame = self.frame(&admitted, head, Class::Success);
         // Whatever the provider called it, it has been read as such.
         answer::json(&mut frame.headers);
+        admitted.usage(usage);
         // Every place is free before the client sees the answer.
         admitted.success(head.status.as_u16());
         self.call.usage(usage);

@@ -126,12 +126,14 @@ impl Relay {
                 Piece::Pass { bytes, usage, .. } => {
                     if let Some(running) = &mut self.running {
                         running.call.usage(usage);
+                        running.admitted.usage(usage);
                     }
                     out.push(bytes);
                 }
                 Piece::Done { bytes, usage } => {
                     if let Some(running) = &mut self.running {
                         running.call.usage(usage);
+                        running.admitted.usage(usage);
                     }
                     out.push(bytes);
                     self.finish();

@@ -9,6 +9,7 @@ mod faults_leave;
 mod faults_more;
 mod faults_protocol;
 mod faults_stream;
+mod logged;
 mod means;
 mod pool;
 mod pretend;

@@ -13,7 +13,7 @@ use futures_core::Stream as _;
 use panelboard::{Clock, ManualClock, Snapshot, State};
 use panelboard_llm::{
     Answer, AnswerBody, AnswerStream, AttemptEnded, CallEnded, CallRequest, Endpoint, Gateway, Key,
-    Kind, Model, Observer, Outcome, Provider, Secret, Settings, Target,
+    Kind, Model, Observer, Outcome, Provider, Rejected, Secret, Settings, Target,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) struct Rig {
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) attempts: Mutex<Vec<String>>,
+    /// Attempts and rejections with all that is told of them and does not depend on time.
+    pub(crate) records: Mutex<Vec<String>>,
     pub(crate) calls: Mutex<Vec<(Outcome, u16)>>,
     /// The same with all that does not depend on time.
     pub(crate) lines: Mutex<Vec<String>>,
@@ -37,8 +39,21 @@ pub(crate) struct Told {
 impl Observer for Told {
     fn attempt(&self, ended: &AttemptEnded<'_>) {
         let line = format!("{}/{} {}", ended.provider, ended.key, ended.outcome.as_str());
+        let AttemptEnded { provider, key, model, status, took, first_byte, usage, .. } = *ended;
+        assert!(first_byte.is_none_or(|first| first <= took), "{first_byte:?} of {took:?}");
+        let outcome = ended.outcome.as_str();
+        let heard = if first_byte.is_some() { "heard" } else { "silent" };
+        let mut record = format!("{provider}/{key} {model}: {outcome} {heard}");
+        record.extend(status.map(|status| format!(" {status}")));
+        record.extend(usage.map(|usage| format!(" {}+{}", usage.input, usage.output)));
+        self.records.lock().expect("no panic").push(record);
         self.attempts.lock().expect("no panic").push(line);
         self.changed.notify_waiters();
+    }
+
+    fn rejected(&self, rejected: &Rejected<'_>) {
+        let record = format!("{} {}: rejected", rejected.provider, rejected.model);
+        self.records.lock().expect("no panic").push(record);
     }
 
     fn call(&self, ended: &CallEnded<'_>) {
@@ -58,6 +73,11 @@ impl Observer for Told {
 }
 
 impl Told {
+    /// What was told of attempts and rejections since it was asked last.
+    pub(crate) fn records(&self) -> Vec<String> {
+        std::mem::take(&mut *self.records.lock().expect("no panic"))
+    }
+
     /// Waits until so many calls are over.
     pub(crate) async fn calls_ended(&self, n: usize) {
         let wait = async {
