@@ -10,6 +10,7 @@ use panelboard_llm::Gateway;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::calls::Calls;
 use crate::clock::Calendar;
 use crate::config::Config;
 use crate::events::Events;
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) gateway: Gateway,
     pub(crate) events: Events,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) calls: Arc<Calls>,
     pub(crate) calendar: Calendar,
     /// Where it listens, with the port that it got.
     pub(crate) listen: SocketAddr,
@@ -78,6 +80,7 @@ impl App {
     pub(crate) fn new(
         gateway: Gateway,
         metrics: Arc<Metrics>,
+        calls: Arc<Calls>,
         pretend: Pretenders,
         service: Arc<Service>,
         config: Config,
@@ -88,11 +91,13 @@ impl App {
         let events = Events::new(gateway.panel().clone(), calendar.clone(), streams);
         metrics.stirs(events.stir());
         metrics.of_sessions(Arc::clone(&service));
+        metrics.of_calls(Arc::clone(&calls));
         let loaded_at = calendar.started();
         Self {
             gateway,
             events,
             metrics,
+            calls,
             calendar,
             listen,
             pretend,

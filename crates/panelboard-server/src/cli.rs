@@ -11,7 +11,7 @@ use panelboard_llm::pretend::Fault;
 pub mod exit {
     /// It did what it was told.
     pub const OK: u8 = 0;
-    /// The configuration or the scenario is wrong, a file cannot be written, or the server refused.
+    /// The configuration or the scenario is wrong, a file cannot be used, or the server refused.
     pub const REFUSED: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
@@ -23,7 +23,7 @@ pub mod exit {
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  the configuration or scenario is wrong, a file cannot be written, or the server refused
+  1  the configuration or scenario is wrong, a file cannot be used, or the server refused
   2  the command line is wrong
   3  cannot reach the server, or cannot listen
 
@@ -102,6 +102,17 @@ Examples:
   panelboard simulate scenarios/trampled-recovery.toml --png chart.png
   panelboard simulate scenarios/gets-slow.toml --seeds 50 --json | jq '.policies[].measures'")]
     Simulate(Simulate),
+    /// Show the log of calls: each attempt at a provider, and each target that was passed by.
+    #[command(after_help = "\
+It reads the file, also while the server writes it, and needs no server.
+Outcomes: success, rejected (passed by, since its breakers admitted nothing), client_gone, request,
+rate_limited, quota, credentials, permission, overloaded, server_error, timeout, connect, cut,
+garbage. Durations are milliseconds; docs/gateway.md says what each column means.
+
+Examples:
+  panelboard calls --since 1h
+  panelboard calls --since 7d --provider openai --csv > calls.csv")]
+    Calls(Calls),
 }
 
 /// `panelboard serve`
@@ -217,6 +228,23 @@ pub struct Simulate {
     /// Threads; without it one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+}
+
+/// `panelboard calls`
+#[derive(Args, Debug)]
+pub struct Calls {
+    /// The file of the log.
+    #[arg(value_name = "FILE", default_value = "panelboard-calls.db")]
+    pub file: PathBuf,
+    /// Only calls that began so long ago or later, such as 1h.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only calls to this provider.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Print CSV for programs, instead of columns for people.
+    #[arg(long)]
+    pub csv: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

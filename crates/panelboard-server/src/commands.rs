@@ -1,5 +1,6 @@
 //! What does each command do, and with which exit code does it end?
 
+mod calls;
 mod check;
 mod client;
 mod greeting;
@@ -17,6 +18,7 @@ use crate::config::Environment;
 /// Runs a command to its end and returns the process's exit code, one of [`crate::cli::exit`].
 pub fn run(cli: Cli, env: &Environment) -> u8 {
     match cli.command {
+        Command::Calls(args) => calls::calls(&args),
         Command::Check(args) => check::check(&args, env),
         Command::Serve(args) => serve::serve(&args, env),
         Command::Simulate(args) => simulate::simulate(&args),

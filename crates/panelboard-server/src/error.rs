@@ -47,6 +47,10 @@ pub(crate) enum Error {
     TooManyStreams { limit: usize },
     /// The server is stopping.
     Stopping,
+    /// Calls are not logged.
+    NoCallLog,
+    /// The log of calls can not be read.
+    CallLog { what: String },
     /// A session could not do it.
     Session(Box<Trouble>),
 }
@@ -153,6 +157,13 @@ impl Error {
             Self::Stopping => {
                 let detail = "the gateway is stopping".to_owned();
                 (S::SERVICE_UNAVAILABLE, "gateway_stopping", "stopping", detail)
+            }
+            Self::NoCallLog => {
+                let detail = "calls are not logged here, see calls.log".to_owned();
+                (S::NOT_FOUND, "no_call_log", "no log of calls", detail)
+            }
+            Self::CallLog { what } => {
+                (S::SERVICE_UNAVAILABLE, "call_log_unavailable", "no log of calls", what.clone())
             }
             Self::Session(trouble) => return trouble.told().into(),
         };

@@ -17,6 +17,7 @@
 //! | what is a session, and who keeps it | `sessions` |
 //! | how does a WebSocket go | `ws` |
 //! | what is counted | `metrics` |
+//! | what is logged of calls | `calls` |
 //!
 //! # Bounds
 //!
@@ -46,6 +47,8 @@
 //! | events in the store | `sessions.keep_events`, 10,000 behind a snapshot | a resync, or 410 |
 //! | log without a snapshot | `sessions.snapshot_every`, 512; `snapshot_bytes`, 4 MiB | a new one |
 //! | the store | `store.max_bytes`, 1 GiB | 503; clears and deletions go on |
+//! | the log of calls | `calls.keep`, `max_rows`, `max_bytes` | the oldest go |
+//! | calls that wait for the log | `calls.queue`, 8,192 | not logged, and counted |
 //! | tripping and breaking by hand | 1 day | 400 |
 //! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |
 //! | configuration file | 1 MiB | refused |
@@ -53,6 +56,7 @@
 
 mod app;
 mod body;
+mod calls;
 pub mod cli;
 mod clock;
 pub mod commands;
@@ -66,6 +70,7 @@ mod pointer;
 mod pretend;
 mod reload;
 mod routes;
+mod scratch;
 pub mod serve;
 mod sessions;
 pub mod token;

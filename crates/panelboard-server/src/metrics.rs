@@ -7,6 +7,7 @@
 //! Labels take values from the configuration and from closed sets alone, never from a request: the
 //! number of series is bounded by the configuration.
 
+mod calls;
 mod families;
 mod sessions;
 
@@ -23,11 +24,13 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use utoipa::ToSchema;
 
+use self::calls::OfCalls;
 use self::families::{
     AttemptLabels, CallLabels, Calls, Gauges, OutcomeLabel, Passed, ResultLabel, TokenLabels,
     TransitionLabels,
 };
 use self::sessions::OfSessions;
+use crate::calls::Calls as CallLog;
 use crate::sessions::Service;
 
 /// The content type of what [`Metrics::text`] returns.
@@ -79,6 +82,12 @@ impl Metrics {
     pub(crate) fn of_sessions(&self, service: Arc<Service>) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(OfSessions(service)));
+    }
+
+    /// From now on the log of calls is told of too.
+    pub(crate) fn of_calls(&self, calls: Arc<CallLog>) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(OfCalls(calls)));
     }
 
     pub(crate) fn count(&self, transition: &Transition) {

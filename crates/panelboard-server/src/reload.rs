@@ -95,9 +95,11 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
     let old = app.config();
     tell_what_waits(&old.server, &config.server);
-    for (section, changed) in
-        [("store", old.store != config.store), ("sessions", old.sessions != config.sessions)]
-    {
+    for (section, changed) in [
+        ("store", old.store != config.store),
+        ("sessions", old.sessions != config.sessions),
+        ("calls", old.calls != config.calls),
+    ] {
         if changed {
             tracing::warn!(section, "a change that takes effect at the next start");
         }

@@ -39,6 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/faults", post(faults::set))
         .route("/v1/events", get(events::events))
         .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/log", get(calls::log))
         .route("/v1/sessions", get(sessions::list).post(sessions::make))
         .route("/v1/sessions/{session}", get(sessions::one).delete(sessions::delete))
         .route("/v1/sessions/{session}/runs", get(runs::list).post(runs::submit))

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::calls::{Calls, Told};
 use crate::config::{Config, Server};
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
@@ -94,15 +95,18 @@ pub async fn run(
     let pretend = Pretenders::default();
     pretend.fill(&mut config.llm).await.map_err(ServeError::Pretend)?;
     let metrics = Arc::new(Metrics::new());
+    let calls = Arc::new(Calls::new(&config));
     let gateway = Gateway::builder(config.llm.clone())
         .clock(options.clock.unwrap_or_else(Clock::system))
-        .observer(Arc::clone(&metrics) as Arc<_>)
+        .observer(Arc::new(Told { metrics: Arc::clone(&metrics), calls: Arc::clone(&calls) }))
         .build()
         .map_err(ServeError::Settings)?;
     let server = config.server.clone();
     let started = sessions::start::start(&config, &gateway).await.map_err(ServeError::Store)?;
     let service = Arc::clone(&started.service);
-    let app = Arc::new(App::new(gateway, metrics, pretend, service, config, listen));
+    calls.start().await;
+    let of_calls = Arc::clone(&calls);
+    let app = Arc::new(App::new(gateway, metrics, calls, pretend, service, config, listen));
 
     // Aborted when this future ends or is dropped.
     let mut tasks = tokio::task::JoinSet::new();
@@ -114,12 +118,14 @@ pub async fn run(
         let service = Arc::clone(&started.service);
         tasks.spawn(async move { work.run(&service).await });
     }
+    tasks.spawn(Arc::clone(&of_calls).watch(app.stop.over.clone()));
     if let Some(reload) = options.reload {
         tasks.spawn(reload::watch(reload, options.hangup, Arc::clone(&app)));
     }
     serve(listener, &app, &server, &started, shutdown).await;
     app.stop.over.cancel();
     started.end().await;
+    of_calls.end().await;
     tracing::info!("stopped");
     Ok(())
 }

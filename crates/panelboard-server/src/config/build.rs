@@ -3,6 +3,7 @@
 //! Here stand the rules that need more than one value: names that must differ, targets that must
 //! exist, what each kind of provider needs, what listening beyond loopback needs.
 
+mod calls;
 mod providers;
 mod sessions;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use panelboard::Policy;
 use panelboard_llm::{Limits, Settings, Timeouts};
 
+pub use calls::Calls;
 pub use sessions::{Sessions, Store};
 
 use super::values::Table;
@@ -31,6 +33,8 @@ pub struct Config {
     pub store: Store,
     /// The bounds of sessions.
     pub sessions: Sessions,
+    /// The log of calls.
+    pub calls: Calls,
     /// What the engine is told. Pretend providers have neither address nor secrets yet: the
     /// server gives them theirs when it starts them.
     pub llm: Settings,
@@ -128,7 +132,8 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     let files = builder.files;
     let store = sessions::store(file.table("store").unwrap_or(&nothing));
     let sessions = sessions::sessions(file.table("sessions").unwrap_or(&nothing));
-    Some(Config { server: server?, store, sessions, llm, source, files })
+    let calls = calls::calls(file.table("calls").unwrap_or(&nothing));
+    Some(Config { server: server?, store, sessions, calls, llm, source, files })
 }
 
 struct Builder<'a> {

@@ -206,6 +206,7 @@ fn scalar(kind: &Kind, value: &DeValue<'_>) -> Result<Value, String> {
             let count = bytes(text).ok_or_else(|| format!("{} is no size", quoted(text)))?;
             in_range(Value::Count(count), count, *min, *max, quoted(text))
         }
+        (Kind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
         (Kind::Share { min, max }, DeValue::Float(n)) => {
             let share: f64 = n.as_str().parse().map_err(|_| format!("{n} is no number"))?;
             in_range(Value::Share(share), share, *min, *max, n.to_string())
@@ -284,6 +285,7 @@ pub(super) fn expected(kind: &Kind) -> String {
         Kind::Bytes { min, max } => {
             format!("bytes or a size such as \"16MiB\", from {min} to {max} bytes")
         }
+        Kind::Switch => "true or false".to_owned(),
         Kind::Share { min, max } => format!("a number from {min} to {max}"),
         Kind::Secret => secret::EXPECTED.to_owned(),
         Kind::List(kind) => format!("an array, each {}", expected(kind)),

@@ -4,7 +4,11 @@
 //! is not here does not exist; a field that is here and that `build` does not read is found by the
 //! test `every_field_changes_the_outcome`.
 
+mod kept;
+
 use std::time::Duration;
+
+use kept::{CALLS, SESSIONS, STORE};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) enum Kind {
     Count { min: u64, max: u64 },
     /// An integer of bytes, or a string such as "16MiB".
     Bytes { min: u64, max: u64 },
+    /// `true` or `false`.
+    Switch,
     /// A number with a fraction.
     Share { min: f64, max: f64 },
     /// A reference to a secret.
@@ -103,9 +109,6 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// For what may last.
-const TEN_YEARS_MS: u64 = 10 * 31_557_600 * 1_000;
-
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const GIB: u64 = 1 << 30;
 
@@ -119,6 +122,7 @@ pub(super) static FILE: Section = Section {
         field("timeouts", Kind::Table(&TIMEOUTS), None, "How long each part of a call may take."),
         field("store", Kind::Table(&STORE), None, "Where sessions are kept."),
         field("sessions", Kind::Table(&SESSIONS), None, "Chats, each with one run at a time."),
+        field("calls", Kind::Table(&CALLS), None, "The log of calls to providers."),
         field("provider", Kind::Tables(&PROVIDER), None, "The services that answer."),
         field("model", Kind::Tables(&MODEL), None, "The names that clients ask for."),
     ],
@@ -387,153 +391,6 @@ static TIMEOUTS: Section = Section {
             Kind::Duration { min: ms(1), max: DAY },
             Some("\"10m\""),
             "The whole call with all its attempts.",
-        ),
-    ],
-};
-
-static STORE: Section = Section {
-    about: "Where sessions are kept.",
-    fields: &[
-        field(
-            "path",
-            Kind::Text(Shape::Path),
-            Some("\"panelboard.db\""),
-            "The file; it is made if it is not there. `:memory:`: nothing survives the process.",
-        ),
-        field(
-            "max_bytes",
-            Kind::Bytes { min: 1 << 20, max: 1 << 40 },
-            Some("\"1GiB\""),
-            "The size that the file may grow to. At the limit nothing new is taken, with 503.",
-        ),
-    ],
-};
-
-/// What a submission does if a run holds its session, as written.
-const POLICIES: &[&str] = &["reject", "enqueue", "interrupt", "rollback", "steer"];
-
-/// What a run waits for, as written.
-const EXCLUSIVE: &[&str] = &["physical", "logical"];
-
-static SESSIONS: Section = Section {
-    about: "Chats, each with one run at a time.",
-    fields: &[
-        field(
-            "on_conflict",
-            Kind::OneOf(POLICIES),
-            Some("\"reject\""),
-            "What a submission that does not say so does if a run holds its session.",
-        ),
-        field(
-            "exclusive",
-            Kind::OneOf(EXCLUSIVE),
-            Some("\"physical\""),
-            "What a run waits for when the one before it was told to stop: its task, or nothing. \
-             Then what that had not finished is not kept.",
-        ),
-        field(
-            "max_sessions",
-            Kind::Count { min: 1, max: 10_000_000 },
-            Some("100000"),
-            "Sessions in memory. At the limit a further one is answered with 503.",
-        ),
-        field(
-            "max_queue",
-            Kind::Count { min: 1, max: 10_000 },
-            Some("64"),
-            "Runs that wait in one session. One more is answered with 429.",
-        ),
-        field(
-            "max_input_bytes",
-            Kind::Bytes { min: 1024, max: 512 << 10 },
-            Some("\"256KiB\""),
-            "The longest input. A longer one is answered with 413.",
-        ),
-        field(
-            "grace",
-            Kind::Duration { min: ms(0), max: ms(600_000) },
-            Some("\"5s\""),
-            "From the order to stop until a run is aborted.",
-        ),
-        field(
-            "hard_grace",
-            Kind::Duration { min: ms(0), max: ms(600_000) },
-            Some("\"5s\""),
-            "From the abort until a run that does not end is given up.",
-        ),
-        field(
-            "run_timeout",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"10m\""),
-            "How long a run may hold its session. Then it is stopped.",
-        ),
-        field(
-            "idle_after",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"5m\""),
-            "After so long without use a session leaves the memory; its name loads it again.",
-        ),
-        field(
-            "expire_after",
-            Kind::Duration { min: ms(1_000), max: ms(TEN_YEARS_MS) },
-            None,
-            "A session that is in no memory and that nobody has written to for so long is deleted. \
-             None: never.",
-        ),
-        field(
-            "max_connections",
-            Kind::Count { min: 1, max: 1_000_000 },
-            Some("16384"),
-            "Sockets and streams of sessions at once. One more is answered with 429.",
-        ),
-        field(
-            "max_subscriptions",
-            Kind::Count { min: 1, max: 10_000 },
-            Some("64"),
-            "Sessions that one socket may follow. One more is refused.",
-        ),
-        field(
-            "ring_events",
-            Kind::Count { min: 1, max: 1_000_000 },
-            Some("1024"),
-            "Events of each session in memory. Older ones are read from the store.",
-        ),
-        field(
-            "snapshot_every",
-            Kind::Count { min: 1, max: 1_000_000_000 },
-            Some("512"),
-            "Records that come to a session until the store has a new snapshot of it.",
-        ),
-        field(
-            "snapshot_bytes",
-            Kind::Bytes { min: 1, max: 1 << 30 },
-            Some("\"4MiB\""),
-            "Bytes of records that come to a session until the store has a new snapshot of it.",
-        ),
-        field(
-            "keep_events",
-            Kind::Count { min: 0, max: 1_000_000_000 },
-            Some("10000"),
-            "Events of each session that stay in the store behind a snapshot. Who was away for \
-             longer gets the whole state.",
-        ),
-        field(
-            "write_timeout",
-            Kind::Duration { min: ms(10), max: ms(600_000) },
-            Some("\"10s\""),
-            "How long one write to a socket may take. Then it is closed with 4408.",
-        ),
-        field(
-            "ping_interval",
-            Kind::Duration { min: ms(10), max: ms(600_000) },
-            Some("\"25s\""),
-            "How often a socket is pinged.",
-        ),
-        field(
-            "ping_timeout",
-            Kind::Duration { min: ms(20), max: ms(3_600_000) },
-            Some("\"55s\""),
-            "A socket from which nothing is heard for so long is closed.",
         ),
     ],
 };

@@ -57,6 +57,7 @@ fn value(kind: &Kind) -> Value {
             { "type": "integer", "minimum": min, "maximum": max },
             { "type": "string", "pattern": "^[0-9]+\\s*(B|KiB|MiB|GiB)$" },
         ] }),
+        Kind::Switch => json!({ "type": "boolean" }),
         Kind::Share { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         Kind::Secret => {
             json!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$" })

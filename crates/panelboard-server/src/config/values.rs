@@ -20,6 +20,7 @@ pub(super) enum Value {
     Duration(Duration),
     Count(u64),
     Share(f64),
+    Switch(bool),
     Secret(Reference),
     List(Vec<Node>),
     Table(Table),
@@ -88,6 +89,13 @@ impl Table {
     pub(super) fn share(&self, field: &str) -> Option<f64> {
         match &self.entries.get(field)?.value {
             Value::Share(share) => Some(*share),
+            _ => None,
+        }
+    }
+
+    pub(super) fn switch(&self, field: &str) -> Option<bool> {
+        match &self.entries.get(field)?.value {
+            Value::Switch(on) => Some(*on),
             _ => None,
         }
     }

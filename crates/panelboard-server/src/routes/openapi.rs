@@ -21,6 +21,7 @@ use super::{breakers, calls, events, faults, gateway, process, socket};
         faults::set,
         events::events,
         calls::list,
+        calls::log,
         sessions::make,
         sessions::list,
         sessions::one,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::calls::Figures as OfCalls;
 use crate::clock::ms;
 use crate::metrics::{self, Totals, resident_memory};
 use crate::sessions::figures::Figures;
@@ -59,6 +60,8 @@ pub(super) struct Status {
     totals: Totals,
     retry_budget_remaining: f64,
     sessions: Figures,
+    /// The log of calls.
+    calls: OfCalls,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,
 }
@@ -108,6 +111,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         models: settings.models.iter().map(model).collect(),
         totals: app.metrics.totals(),
         sessions: app.service.figures(),
+        calls: app.calls.figures(),
         retry_budget_remaining: app.gateway.retry_budget_remaining(),
         memory_bytes: resident_memory(),
     })

@@ -1,6 +1,5 @@
 //! How are the sessions started, and how do they stop?
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::service::{MAX_RECORD, Service};
 use super::snapshot::REMEMBERED;
 use super::turn::{MAX_ANSWER, Turns};
 use crate::config::{Config, Sessions as Settings};
+use crate::scratch::Scratch;
 
 /// Rows of the store: each session has up to two, and bytes are the tighter bound.
 const MAX_ROWS: u64 = 10_000_000;
@@ -37,26 +37,13 @@ pub(crate) struct Started {
     scratch: Option<Scratch>,
 }
 
-/// Files that go when the process does.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left is a file in a folder for such files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Opens the store and makes the sessions. Their runs are tasks of this runtime.
 pub(crate) async fn start(config: &Config, gateway: &Gateway) -> Result<Started, OpenError> {
     let (path, scratch) = match &config.store.path {
         Some(path) => (path.clone(), None),
         None => {
-            let folder = scratch();
-            // If it can't be made the store says so.
-            let _ = std::fs::create_dir_all(&folder);
-            (folder.join("sessions.db"), Some(Scratch(folder)))
+            let scratch = Scratch::new();
+            (scratch.folder().join("sessions.db"), Some(scratch))
         }
     };
     let settings = panelboard_store::Config::new()
@@ -125,13 +112,6 @@ fn hub_limits(settings: &Settings) -> HubLimits {
         transient_interval: TEXT_EVERY,
         ..HubLimits::default()
     }
-}
-
-/// In memory where the system has a place for that.
-fn scratch() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    folder.join(format!("panelboard-{}-{:016x}", std::process::id(), fastrand::u64(..)))
 }
 
 impl Started {

@@ -48,6 +48,7 @@ fn other_value(name: &str, field: &Value) -> String {
             format!("{:?}", (min + max.min(10.0)) / 2.0 + 0.015)
         }
         Some("string") => "\"6m 7s\"".to_owned(),
+        Some("boolean") => (field["default"] != true).to_string(),
         other => panic!("{name}: {other:?}"),
     }
 }

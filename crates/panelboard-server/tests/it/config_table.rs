@@ -59,7 +59,7 @@ fn unknown_names_say_the_nearest_known_one() {
          total, did you mean `connect`?"],
     );
     let sections = "expected one of server, gateway, breaker, timeouts, store, sessions, \
-                    provider, model";
+                    calls, provider, model";
     with(
         "[servers]\n",
         &[&format!("f.toml:1:2: servers: unknown section, {sections}, did you mean `server`?")],
@@ -83,6 +83,30 @@ fn names_of_other_programs_lead_to_ours() {
     for (section, line, meant) in rows {
         let said = parse(&format!("[{section}]\n{line}\n{GOOD}")).unwrap_err();
         assert!(said.ends_with(&format!("did you mean `{meant}`?")), "{said}");
+    }
+}
+
+#[test]
+fn the_log_of_calls_says_what_it_wants() {
+    let rows = [
+        ("log = \"yes\"", 7, "log: is a string, expected true or false"),
+        ("log = 1", 7, "log: is an integer, expected true or false"),
+        ("queue = 0", 9, "queue: 0 is out of range, expected an integer from 1 to 1048576"),
+        (
+            "max_bytes = \"1KiB\"",
+            13,
+            "max_bytes: \"1KiB\" is out of range, expected bytes or a size such as \"16MiB\", \
+             from 1048576 to 1099511627776 bytes",
+        ),
+        (
+            "keep = \"1ms\"",
+            8,
+            "keep: \"1ms\" is out of range, expected a duration such as \"30s\", from \"1s\" to \
+             \"10years\"",
+        ),
+    ];
+    for (line, column, wrong) in rows {
+        with(&format!("[calls]\n{line}\n"), &[&format!("f.toml:2:{column}: calls.{wrong}")]);
     }
 }
 

@@ -279,7 +279,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 34] = [
+const ROUTES: [(&str, &str); 35] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -291,6 +291,7 @@ const ROUTES: [(&str, &str); 34] = [
     ("post", "/v1/faults"),
     ("get", "/v1/events"),
     ("get", "/v1/calls"),
+    ("get", "/v1/calls/log"),
     ("post", "/v1/sessions"),
     ("get", "/v1/sessions"),
     ("get", "/v1/sessions/{session}"),

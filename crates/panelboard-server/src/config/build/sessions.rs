@@ -62,7 +62,7 @@ pub struct Sessions {
 }
 
 /// What `store.path` says for nothing that survives.
-const IN_MEMORY: &str = ":memory:";
+pub(super) const IN_MEMORY: &str = ":memory:";
 
 pub(super) fn store(table: &Table) -> Store {
     let path = table.text("path").unwrap_or("panelboard.db");
