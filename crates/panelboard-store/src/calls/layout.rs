@@ -8,7 +8,8 @@
 //!
 //! The key is the time at which a call began, so that a range of time is one piece of the tree, and
 //! so are the oldest rows. Times are microseconds, since 1970 or as they are. A row is 35 to 50
-//! bytes.
+//! bytes. That its names are there is not for SQLite to check: without an index by name, which no
+//! question needs, each name that is removed would have it look through all calls.
 
 use std::{fs::File, path::Path, time::Duration};
 
@@ -39,10 +40,10 @@ const STEPS: &[&str] = &["
     CREATE TABLE call (
         at       INTEGER NOT NULL, -- when it began
         number   INTEGER NOT NULL, -- in the order of writing
-        provider INTEGER NOT NULL REFERENCES name (id),
-        key      INTEGER NOT NULL REFERENCES name (id),
-        model    INTEGER NOT NULL REFERENCES name (id),
-        outcome  INTEGER NOT NULL REFERENCES name (id),
+        provider INTEGER NOT NULL, -- this and the next three: name.id
+        key      INTEGER NOT NULL,
+        model    INTEGER NOT NULL,
+        outcome  INTEGER NOT NULL,
         status   INTEGER,
         took     INTEGER NOT NULL,
         first    INTEGER,          -- to the first byte
