@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) max_bytes: u64,
     pub(crate) max_session_bytes: u64,
     pub(crate) max_sessions: u64,
+    pub(crate) max_jobs: u64,
     pub(crate) session_ttl: Option<Duration>,
     pub(crate) tombstone_ttl: Duration,
     pub(crate) idempotency_ttl: Duration,
@@ -59,6 +60,7 @@ impl Config {
             max_bytes: 1 << 30,
             max_session_bytes: 16 << 20,
             max_sessions: 100_000,
+            max_jobs: 100_000,
             session_ttl: Some(30 * DAY),
             tombstone_ttl: 7 * DAY,
             idempotency_ttl: DAY,
@@ -142,6 +144,15 @@ settings! {
     /// # drop(config);
     /// ```
     max_sessions(count: u64) = count.clamp(1, 100_000_000);
+
+    /// Jobs, ended or not; 100,000. At the bound no job is made
+    /// ([`Refusal::TooManyJobs`](crate::Refusal::TooManyJobs)).
+    ///
+    /// ```
+    /// let config = panelboard_store::Config::new().max_jobs(1_000);
+    /// # drop(config);
+    /// ```
+    max_jobs(count: u64) = count.clamp(1, 100_000_000);
 
     /// After how long without a write a session is dead, and deleted by the upkeep; 30 days, None
     /// for never.

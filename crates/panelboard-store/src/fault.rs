@@ -50,6 +50,10 @@ faults! {
     MARK_CHECKS_THEN_REGISTERS = "mark-checks-then-registers";
     /// The queue's number is given outside of its lock.
     NUMBERS_OUTSIDE_LOCK = "numbers-outside-lock";
+    /// J: a write of an earlier attempt of a job is made.
+    ATTEMPT_IGNORED = "attempt-ignored";
+    /// J: what a refused group of writes to jobs had done stays.
+    JOBS_HALF_WRITTEN = "jobs-half-written";
     /// The first call of a batch does not wake the writer of the log of calls.
     CALLS_FIRST_WAKES_NOBODY = "calls-first-wakes-nobody";
     /// The log of calls counts the rows of a batch that failed.

@@ -2,7 +2,10 @@
 
 use std::{error, fmt};
 
-use crate::{ids::MAX_SESSION_ID, ops::MAX_KIND};
+use crate::{
+    ids::MAX_SESSION_ID,
+    ops::{MAX_JOB_ID, MAX_KIND},
+};
 
 /// Why a value can't be written at all.
 ///
@@ -30,6 +33,13 @@ pub enum Invalid {
         /// How long it is.
         bytes: usize,
     },
+    /// A job's id that breaks its rule.
+    JobId {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A job's attempt that the file can't hold: 2⁶³ or more.
+    Attempt,
     /// A body that is no JSON, or no UTF-8.
     NotJson {
         /// What the parser said.
@@ -73,6 +83,12 @@ impl fmt::Display for Invalid {
                 "a kind is 1 to {MAX_KIND} bytes without control characters, this one has {bytes} \
                  bytes"
             ),
+            Self::JobId { bytes } => write!(
+                f,
+                "a job's id is 1 to {MAX_JOB_ID} bytes without control characters, this one has \
+                 {bytes} bytes"
+            ),
+            Self::Attempt => f.write_str("a job's attempts are below 2^63"),
             Self::NotJson { why } => write!(f, "the body is no JSON: {why}"),
             Self::TooBig { bytes, limit } => {
                 write!(f, "the body has {bytes} bytes, {limit} are allowed")

@@ -54,6 +54,8 @@
 //!   snapshots the newer wins, whichever comes last.
 //! - A write with an [`Idempotency`] key is made once, and its answer is given again; the key is
 //!   kept in the transaction of the record.
+//! - [`JobWrites`] are kept as a whole or not at all, in the order of the queue; a job's attempt is
+//!   compared in the statement that replaces it, its state in the one that removes it.
 //! - Every [`Receipt`] is resolved, exactly once, whatever becomes of the writer.
 //!
 //! - Logging a call ([`CallLog::record`]) never waits; what is not logged is counted. The log's
@@ -82,6 +84,7 @@
 //! | a memory | [`max_session_bytes`][session], 16 MiB | [`Refusal::SessionFull`] |
 //! | the file | [`max_bytes`](Config::max_bytes), 1 GiB | [`Refusal::StoreFull`] for what adds |
 //! | the write-ahead log | copied at 8 MiB | a page that is being read delays it |
+//! | jobs | [`max_jobs`](Config::max_jobs), 100,000 | [`Refusal::TooManyJobs`] |
 //! | sessions | [`max_sessions`](Config::max_sessions), 100,000 | [`Refusal::TooManySessions`] |
 //! | idempotency keys | [`max_idempotency_keys`][keys], 100,000 | the oldest goes, counted |
 //! | a key; a tombstone; a session | 24 hours; 7 days; 30 days untouched | the upkeep removes it |
@@ -128,6 +131,7 @@ mod ids;
 mod inbox;
 mod inject;
 mod invalid;
+mod job;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
 mod models;
 mod open;
@@ -163,8 +167,10 @@ pub use fold::Item;
 pub use ids::{Class, Epoch, Lsn, MAX_SESSION_ID, Owner, SessionId, Tag};
 pub use inject::{Moment, Step, Verdict};
 pub use invalid::Invalid;
+pub use job::{Job, JobPage, JobQuery};
 pub use ops::{
-    Append, Change, Create, Delete, Idempotency, MAX_BODY, MAX_CHANGE, MAX_ITEMS, MAX_KIND, NewItem,
+    Append, Change, Create, Delete, Idempotency, JobWrites, MAX_BODY, MAX_CHANGE, MAX_ITEMS,
+    MAX_JOB_ID, MAX_KIND, NewItem,
 };
 pub use page::{Answered, LogPage, MAX_PAGE, MemoryPage, Position, SessionPage};
 pub use places::Places;

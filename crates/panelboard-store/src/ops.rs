@@ -7,6 +7,7 @@ mod change;
 mod create;
 mod delete;
 mod idempotency;
+mod jobs;
 
 pub use append::Append;
 pub(crate) use body::{Body, is_json};
@@ -15,6 +16,8 @@ pub(crate) use change::{NewItems, What};
 pub use create::Create;
 pub use delete::Delete;
 pub use idempotency::Idempotency;
+pub(crate) use jobs::{JobWrite, PutJob, When};
+pub use jobs::{JobWrites, MAX_JOB_ID};
 
 use crate::{
     ids::{Class, Epoch, SessionId},
@@ -44,6 +47,7 @@ pub(crate) enum Op {
     Append(Append),
     Change(Change),
     Delete(Delete),
+    Jobs(JobWrites),
     /// A snapshot, if it is newer than the one that is there.
     Save(Snapshot),
     /// Removes a bounded part of what a session's snapshot, clear or deletion has made superfluous.
@@ -69,6 +73,7 @@ impl Op {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::Append(append) => append.class,
+            Self::Jobs(jobs) => jobs.class,
             Self::Create(_) | Self::Change(_) | Self::Delete(_) | Self::Flush => Class::Disk,
             Self::Save(_) | Self::Trim { .. } | Self::Expire { .. } | Self::Forget => Class::Os,
         }
@@ -78,6 +83,7 @@ impl Op {
     pub(crate) fn counts(&self) -> bool {
         match self {
             Self::Create(_) | Self::Append(_) | Self::Change(_) | Self::Delete(_) => true,
+            Self::Jobs(_) => true,
             Self::Save(_) | Self::Trim { .. } | Self::Expire { .. } => false,
             Self::Forget | Self::Flush => false,
         }
@@ -90,6 +96,7 @@ impl Op {
             Self::Append(append) => (append.body.len(), append.key.as_ref()),
             Self::Change(change) => (change.body.len(), change.key.as_ref()),
             Self::Delete(delete) => (0, delete.key.as_ref()),
+            Self::Jobs(jobs) => (jobs.bytes(), jobs.key.as_ref()),
             Self::Save(snapshot) => (snapshot.bytes(), None),
             Self::Trim { .. } | Self::Expire { .. } | Self::Forget | Self::Flush => (0, None),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::SubmitError,
-    ops::{Append, Change, Op},
+    ops::{Append, Change, JobWrites, Op},
     queue::{Room, Size},
     receipt::Receipt,
     shared::Shared,
@@ -69,6 +69,24 @@ impl Places {
     /// ```
     pub fn change(&mut self, change: Change) -> Result<Receipt, SubmitError> {
         self.submit(Op::Change(change))
+    }
+
+    /// As [`Store::write_jobs`](crate::Store::write_jobs), in one of these places.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    ///
+    /// ```
+    /// use panelboard_store::{Config, JobWrites, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let mut places = store.reserve(1, 2)?;
+    /// let receipt = places.write_jobs(JobWrites::new().put("1", "simulation", "queued", 0, "{}")?)?;
+    /// receipt.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_jobs(&mut self, jobs: JobWrites) -> Result<Receipt, SubmitError> {
+        self.submit(Op::Jobs(jobs))
     }
 
     /// How many are left.

@@ -7,6 +7,7 @@
 //! | `log` | a record | once; removed once |
 //! | `snapshot` | a session's memory up to a record | when a newer one is made |
 //! | `idempotency` | a key, with the answer that was given | with its record |
+//! | `job` | a job, as its owner last said | each time; removed once |
 //!
 //! The log's key is the number of the write, so that records are added at the end of one tree,
 //! whichever session they are of. Dates are microseconds since 1970, for people.
@@ -87,6 +88,21 @@ const STEPS: &[&str] = &[
     "
     -- What the session's owner has put beside it.
     ALTER TABLE snapshot ADD COLUMN state TEXT;
+",
+    "
+    CREATE TABLE job (
+        number  INTEGER PRIMARY KEY, -- in the order in which they were made
+        id      TEXT NOT NULL UNIQUE,
+        kind    TEXT NOT NULL,
+        state   TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        body    BLOB NOT NULL,
+        made    INTEGER NOT NULL,
+        touched INTEGER NOT NULL,
+        sum     INTEGER NOT NULL     -- CRC-32 of all of it but the number
+    ) STRICT;
+    CREATE INDEX job_by_state ON job (state, number);
+    CREATE INDEX job_by_kind ON job (kind, number);
 ",
 ];
 

@@ -1,5 +1,6 @@
 //! What does a caller hold? One handle on the file, its writer and its readers.
 
+mod jobs;
 mod reading;
 mod submit;
 

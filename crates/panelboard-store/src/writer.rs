@@ -17,6 +17,7 @@
 //! before the first such write: the level can't be changed within a transaction.
 
 mod apply;
+mod jobs;
 mod keys;
 mod rows;
 mod tend;

@@ -489,6 +489,18 @@ const STORE: &[Fault] = &[
         "models::every_write_is_taken_once_in_the_order_of_its_number",
     ),
     kept(
+        "attempt-ignored",
+        "jobs",
+        Kind::It,
+        "jobs::who_worked_on_an_earlier_attempt_writes_nothing_more",
+    ),
+    kept(
+        "jobs-half-written",
+        "jobs",
+        Kind::It,
+        "jobs::a_group_is_refused_as_a_whole_and_its_neighbours_are_kept",
+    ),
+    kept(
         "calls-first-wakes-nobody",
         "calls",
         Kind::Loom,

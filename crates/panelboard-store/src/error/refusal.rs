@@ -65,6 +65,23 @@ pub enum Refusal {
         /// [`Config::max_sessions`](crate::Config::max_sessions).
         limit: u64,
     },
+    /// The job is in another attempt, or is not there: whoever wrote this no longer works on it.
+    OtherAttempt {
+        /// The attempt now; None if there is no such job.
+        current: Option<u64>,
+    },
+    /// The job is in none of the states in which it may be removed.
+    OtherState {
+        /// The state now.
+        current: Arc<str>,
+    },
+    /// The job is there already.
+    JobExists,
+    /// There are too many jobs: remove some.
+    TooManyJobs {
+        /// [`Config::max_jobs`](crate::Config::max_jobs).
+        limit: u64,
+    },
     /// A newer snapshot is there, or the session has moved on to another era.
     OlderSnapshot,
     /// The session has been written to, so it is not dead.
@@ -96,6 +113,15 @@ impl fmt::Display for Refusal {
             }
             Self::TooManySessions { limit } => {
                 write!(f, "there are {limit} sessions, as many as are allowed")
+            }
+            Self::OtherAttempt { current: Some(attempt) } => {
+                write!(f, "the job is in attempt {attempt}")
+            }
+            Self::OtherAttempt { current: None } => f.write_str("there is no such job"),
+            Self::OtherState { current } => write!(f, "the job is {current}"),
+            Self::JobExists => f.write_str("the job exists"),
+            Self::TooManyJobs { limit } => {
+                write!(f, "there are {limit} jobs, as many as are allowed")
             }
             Self::OlderSnapshot => f.write_str("a newer snapshot is there"),
             Self::Alive => f.write_str("the session has been written to"),

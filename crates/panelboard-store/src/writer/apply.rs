@@ -36,6 +36,7 @@ impl Writer {
             Op::Append(append) => self.append(lsn, &append),
             Op::Change(change) => self.change(lsn, &change),
             Op::Delete(delete) => self.delete(lsn, &delete),
+            Op::Jobs(jobs) => self.jobs(lsn, &jobs),
             Op::Save(snapshot) => self.save(lsn, &snapshot),
             Op::Trim { id, epoch } => self.trim(lsn, &id, epoch),
             Op::Expire { id, epoch, untouched_since } => {

@@ -23,9 +23,10 @@ pub(super) struct Rows {
     rows: HashMap<SessionId, Cached>,
     /// By the key of their row: looked through since the store was opened, or made since.
     sound: HashSet<i64>,
-    /// How many sessions and idempotency keys there are, once they have been counted.
+    /// How many sessions, idempotency keys and jobs there are, once they have been counted.
     pub(super) sessions: Option<u64>,
     pub(super) keys: Option<u64>,
+    pub(super) jobs: Option<u64>,
     /// Bytes that may still be added in this batch, once they have been counted.
     pub(super) room: Option<u64>,
 }

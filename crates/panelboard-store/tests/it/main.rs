@@ -11,6 +11,7 @@ mod calls_opening;
 mod contention;
 mod crashes;
 mod idempotency;
+mod jobs;
 mod kills;
 mod naive;
 mod opening;
