@@ -1,4 +1,5 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions]`. No test.
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions|calls]`.
+//! No test.
 
 mod gateway;
 mod provider;
@@ -19,7 +20,7 @@ use crate::{
 /// An unknown name; something that cannot be built, installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
-    let all = ["core", "panel", "gateway", "sessions"];
+    let all = ["core", "panel", "gateway", "sessions", "calls"];
     let chosen: Vec<&str> = match arguments {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),

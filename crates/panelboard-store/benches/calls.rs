@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `made` | a record is made, names shared and the clock read, and thrown away |
 //! | `logged` | the same, put into the log, whose writer has an awake disk |
+//! | `alone` | the same, but it is the first for a while: it wakes the writer |
 //! | `dropped` | the same, but the queue is full and the disk is stuck |
 //! | `inserted` | the same, inserted by the call itself under a lock, without a sync |
 //!
@@ -34,7 +35,7 @@ fn main() {
     let measures = std::env::args().any(|argument| argument == "--bench");
     let rounds = if measures { 201 } else { 1 };
     println!("nanoseconds a call, median of {rounds} bursts of {BURST} calls\n");
-    let head = ["threads", "made", "logged", "dropped", "inserted"];
+    let head = ["threads", "made", "logged", "alone", "dropped", "inserted"];
     println!("{}", head.map(|name| format!("{name:>10}")).join(" "));
     let names = Names::new();
     for threads in [1, 2, 4] {
@@ -42,13 +43,14 @@ fn main() {
         let log = CallLog::open(folder.path().join("log.db"), CallConfig::new()).unwrap();
         let stuck = Stuck::new(&folder.path().join("stuck.db"), &names);
         let plain = Mutex::new(connect(&folder.path().join("plain.db")));
-        let mut measured = [vec![], vec![], vec![], vec![]];
+        let mut measured = [vec![], vec![], vec![], vec![], vec![]];
         for _ in 0..rounds {
             measured[0].push(burst(threads, || drop(black_box(names.call()))));
             measured[1].push(burst(threads, || assert!(log.record(names.call()))));
             assert!(log.flush(WAIT));
-            measured[2].push(burst(threads, || assert!(!stuck.log.record(names.call()))));
-            measured[3].push(burst(threads, || insert(&plain.lock().unwrap(), &names.call())));
+            measured[2].push(alone(&log, &names));
+            measured[3].push(burst(threads, || assert!(!stuck.log.record(names.call()))));
+            measured[4].push(burst(threads, || insert(&plain.lock().unwrap(), &names.call())));
         }
         assert_eq!(log.stats().dropped, 0);
         let cells = measured.map(|mut all| {
@@ -73,6 +75,15 @@ fn burst(threads: usize, call: impl Fn() + Sync) -> f64 {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     took.as_nanos() as f64 / (each * threads) as f64
+}
+
+/// Nanoseconds of a call that finds the writer asleep.
+fn alone(log: &CallLog, names: &Names) -> f64 {
+    let start = names.clock.monotonic();
+    assert!(log.record(names.call()));
+    let took = names.clock.monotonic() - start;
+    assert!(log.flush(WAIT));
+    took.as_nanos() as f64
 }
 
 /// As a configuration holds them.

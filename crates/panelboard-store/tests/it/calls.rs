@@ -9,12 +9,12 @@ use std::{
 };
 
 use panelboard_store::{
-    Call, CallConfig, CallLog, CallPosition, CallQuery, CallReader, Clock as _, Failure,
-    FailureKind, ManualClock, Moment, Step, Tokens, Verdict,
+    Call, CallConfig, CallLog, CallPosition, CallQuery, CallReader, Clock as _, Config, Failure,
+    FailureKind, ManualClock, Moment, Step, Store, Tokens, Verdict,
 };
 use tempfile::TempDir;
 
-use crate::support::{Gate, WAIT, folder_without_disk, image};
+use crate::support::{Gate, WAIT, append, create, folder_without_disk, image};
 
 /// A log in a folder that goes away, with a clock that stands still.
 struct Rig {
@@ -217,6 +217,22 @@ fn with_a_disk_that_is_stuck_no_call_waits_and_what_is_not_kept_is_counted() {
     let stats = log.stats();
     assert_eq!(kept, 1_001);
     assert_eq!((stats.recorded, stats.dropped), (kept, calls + 1 - kept));
+}
+
+#[test]
+fn a_log_that_is_stuck_delays_no_durable_write_of_a_session() {
+    let (gate, hook) = Gate::new(Step::Commit, false);
+    let rig = Rig::with(|config| config.linger(Duration::ZERO).inject(hook));
+    rig.record([0]);
+    gate.arrived();
+    // In the same folder, and with a sync for each.
+    let store = Store::open(rig.path.with_file_name("sessions.db"), Config::new()).unwrap();
+    create(&store, "a");
+    for _ in 0..10 {
+        append(&store, "a", "{}");
+    }
+    gate.open();
+    assert_eq!(rig.flushed(), [0]);
 }
 
 #[test]
