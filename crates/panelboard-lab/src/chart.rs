@@ -4,20 +4,17 @@
 //! second, the calls that it took, and below it the states of the breakers. Behind it stands when
 //! there was trouble.
 
+pub(crate) mod canvas;
 mod letters;
 
 use std::{error::Error, fmt};
 
 use plotters::{
-    coord::Shift,
-    prelude::{
-        BitMapBackend, ChartBuilder, DrawingArea, DrawingAreaErrorKind, DrawingBackend,
-        IntoDrawingArea, IntoFont, PathElement, RGBColor, Rectangle, SVGBackend, Text,
-    },
-    style::{Color, ShapeStyle, TextStyle, WHITE},
+    prelude::{ChartBuilder, DrawingBackend, PathElement, RGBColor, Rectangle, Text},
+    style::{Color, ShapeStyle, WHITE},
 };
 
-use self::letters::Lettered;
+use self::canvas::{Area, CLOSED, Drawn, GRID, HALF_OPEN, OPEN, Picture, TROUBLE, text};
 use crate::report::{PolicyReport, Report};
 
 const WIDTH: u32 = 1200;
@@ -27,13 +24,6 @@ const PANEL: u32 = 250;
 const BAND: u32 = 8;
 /// More points than that are not told apart on the picture.
 const MOST_POINTS: usize = 600;
-
-const INK: RGBColor = RGBColor(40, 44, 52);
-const GRID: RGBColor = RGBColor(226, 228, 232);
-const TROUBLE: RGBColor = RGBColor(252, 233, 226);
-const OPEN: RGBColor = RGBColor(200, 40, 40);
-const HALF_OPEN: RGBColor = RGBColor(240, 170, 40);
-const CLOSED: RGBColor = RGBColor(120, 190, 130);
 
 /// A line of the chart: its name, its colour, its width.
 const LINES: [(&str, RGBColor, u32); 5] = [
@@ -79,11 +69,7 @@ impl Report {
     /// # Errors
     /// [`ChartError`], if the library that draws it fails. No scenario is known that makes it.
     pub fn svg(&self) -> Result<String, ChartError> {
-        let mut text = String::new();
-        let area = SVGBackend::with_string(&mut text, self.size()).into_drawing_area();
-        draw(self, &area).map_err(failed)?;
-        drop(area);
-        Ok(text)
+        self.to_svg()
     }
 
     /// The chart as a PNG file. Its letters are drawn by this crate: the system needs no fonts.
@@ -104,47 +90,28 @@ impl Report {
     /// [`ChartError`], if the libraries that draw and pack it fail. No scenario is known that makes
     /// them.
     pub fn png(&self) -> Result<Vec<u8>, ChartError> {
-        let (width, height) = self.size();
-        let mut pixels = vec![0; (width * height * 3) as usize];
-        let canvas = BitMapBackend::with_buffer(&mut pixels, (width, height));
-        let area = Lettered::new(canvas).into_drawing_area();
-        draw(self, &area).map_err(failed)?;
-        drop(area);
-        let mut file = Vec::new();
-        let mut encoder = png::Encoder::new(&mut file, width, height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(failed)?;
-        writer.write_image_data(&pixels).map_err(failed)?;
-        writer.finish().map_err(failed)?;
-        Ok(file)
+        self.to_png()
     }
+}
 
+impl Picture for Report {
     fn size(&self) -> (u32, u32) {
         (WIDTH, HEAD + PANEL * self.policies.len() as u32)
     }
-}
 
-fn failed(error: impl Error) -> ChartError {
-    ChartError(error.to_string())
-}
-
-type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
-type Area<B> = DrawingArea<B, Shift>;
-
-fn draw<B: DrawingBackend>(report: &Report, area: &Area<B>) -> Drawn<B> {
-    area.fill(&WHITE)?;
-    let (head, panels) = area.split_vertically(HEAD);
-    title(report, &head)?;
-    let every = report.policies.iter().map(|policy| lines(report, policy));
-    let each: Vec<_> = every.collect();
-    let highest = each.iter().flatten().flatten().copied().fold(1.0, f64::max) * 1.08;
-    for ((panel, policy), lines) in
-        panels.split_evenly((report.policies.len(), 1)).iter().zip(&report.policies).zip(&each)
-    {
-        self::panel(report, policy, (lines, highest), panel)?;
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        area.fill(&WHITE)?;
+        let (head, panels) = area.split_vertically(HEAD);
+        title(self, &head)?;
+        let every = self.policies.iter().map(|policy| lines(self, policy));
+        let each: Vec<_> = every.collect();
+        let highest = each.iter().flatten().flatten().copied().fold(1.0, f64::max) * 1.08;
+        let panels = panels.split_evenly((self.policies.len(), 1));
+        for ((panel, policy), lines) in panels.iter().zip(&self.policies).zip(&each) {
+            self::panel(self, policy, (lines, highest), panel)?;
+        }
+        area.present()
     }
-    area.present()
 }
 
 fn title<B: DrawingBackend>(report: &Report, area: &Area<B>) -> Drawn<B> {
@@ -260,10 +227,6 @@ fn mixed(open: f64, half_open: f64) -> RGBColor {
         (open * open_is + half_open * half_is + closed * closed_is).clamp(0.0, 255.0) as u8
     };
     RGBColor(part(|c| c.0), part(|c| c.1), part(|c| c.2))
-}
-
-fn text<'a>(size: u32) -> TextStyle<'a> {
-    TextStyle::from(("monospace", size).into_font()).color(&INK)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | in which states are the breakers | `watch` |
 //! | what is counted | `tally` |
 //! | what does chance say | `chance` |
+//! | what is written down of each call | `record` |
 //!
 //! In the steady state nothing allocates: requests and jobs stand in slabs that have grown to what
 //! the run needs, and events in a heap and in lanes that have done so as well.
@@ -18,6 +19,7 @@ mod caller;
 mod chance;
 mod condition;
 mod queue;
+mod record;
 mod service;
 mod slab;
 mod tally;
@@ -32,6 +34,7 @@ use panelboard::{Breaker, ManualClock};
 use self::{
     caller::{Caller, Request},
     queue::{Queue, Who},
+    record::Each,
     service::{Call, Service},
     slab::Slab,
     watch::Watch,
@@ -84,6 +87,10 @@ pub(crate) struct Engine<'p, 'b> {
     latencies: Histogram<u64>,
     /// Calls that a service which falls leaves behind; empty but while it does.
     left: Vec<Call>,
+    /// Who is told each call that ends, if anybody is.
+    each: Option<Each<'b>>,
+    /// The key of the call that is told.
+    key: String,
 }
 
 /// Events after which `watch` is asked within a bucket: about a tenth of a second's.
@@ -130,6 +137,8 @@ impl<'p, 'b> Engine<'p, 'b> {
             timeline: Vec::with_capacity(plan.buckets()),
             latencies: latencies(),
             left: Vec::new(),
+            each: None,
+            key: String::new(),
         };
         for caller in 0..plan.callers.len() {
             engine.plan_arrival(caller);

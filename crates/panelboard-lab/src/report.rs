@@ -1,7 +1,7 @@
 //! What did the runs come to, over all seeds?
 
 mod interval;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@ use std::{
 use panelboard::Clock;
 
 use crate::{
+    calls::RecordedCall,
     engine::{Breakers, Bucket, Engine},
     judge::{Verdict, judge},
     plan::Plan,
@@ -162,6 +163,61 @@ pub fn simulate(
     }
     let verdicts: Vec<Verdict> = shared.verdicts.into_iter().flatten().collect();
     Ok(Report::new(&plan, &verdicts, &shared.timelines))
+}
+
+/// Runs a scenario once, without any breaker, and tells `each` every call that ends, in the order
+/// of their ends: what callers would have recorded, for [`tune`](crate::tune) to replay.
+///
+/// A call's time counts from the beginning of the run as if that were the epoch, and its key is
+/// what a breaker would stand for: caller, service and, if each has its own, node. Calls that are
+/// out when the run ends are not told. `seed` stands in place of `run.seed`; `watch` is as for
+/// [`simulate`].
+///
+/// ```
+/// use panelboard_lab::{CallReader, CallsWriter, Scenario, record};
+/// use std::ops::ControlFlow;
+///
+/// let text = r#"
+///     [run]
+///     lasts = "1m"
+///     [[service]]
+///     name = "provider"
+///     latency = { kind = "constant", mean = "50ms" }
+///     [[caller]]
+///     name = "app"
+///     calls = ["provider"]
+///     rate = 20
+///     arrivals = "even"
+/// "#;
+/// let scenario = Scenario::from_toml("calm.toml", text)?;
+/// let mut writer = CallsWriter::new(Vec::new())?;
+/// let mut wrong = None;
+/// record(
+///     &scenario,
+///     None,
+///     &mut |call| wrong = wrong.take().or(writer.write(call).err()),
+///     |_| ControlFlow::Continue(()),
+/// )?;
+/// let read = CallReader::default().csv("calls.csv", &writer.finish()?[..])?;
+/// assert!(wrong.is_none() && (1_190..=1_200).contains(&read.recording.calls()));
+/// assert_eq!(read.recording.keys().next(), Some("app/provider"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Stopped`], if `watch` said so.
+pub fn record(
+    scenario: &Scenario,
+    seed: Option<u64>,
+    each: &mut dyn FnMut(&RecordedCall<'_>),
+    mut watch: impl FnMut(f64) -> ControlFlow<()>,
+) -> Result<(), Stopped> {
+    let (plan, (clock, hand)) = (&scenario.plan, Clock::manual());
+    let seed = seed.unwrap_or(plan.run.seed);
+    let breakers = Breakers::new(plan, None, seed, &clock);
+    let engine = Engine::new(plan, seed, &breakers, hand).telling(each);
+    engine.run(&mut watch).continue_value().ok_or(Stopped)?;
+    Ok(())
 }
 
 /// What the threads share, behind one lock that is held to add one result, or to ask `watch`.

@@ -10,7 +10,7 @@ use super::{
     queue::Who,
     service::Call,
 };
-use crate::plan;
+use crate::{calls::Ended, plan};
 
 #[derive(Debug)]
 pub(super) struct Caller<'p> {
@@ -34,6 +34,8 @@ pub(super) struct Request<'b> {
     /// Of the call that is out.
     permit: Option<Permit<&'b Breaker>>,
     arrived: u64,
+    /// When the call that is out was.
+    sent: u64,
     /// Raised with each call that ends, so that what belongs to an earlier one is told apart. It
     /// goes on from request to request of the same place.
     number: u32,
@@ -52,6 +54,11 @@ impl Request<'_> {
     #[inline]
     pub(super) fn waits_for(&self, call: Call) -> bool {
         self.number == call.number
+    }
+
+    /// Of the call that is out: its caller, its node, and when it was sent.
+    pub(super) fn call(&self) -> (usize, u32, u64) {
+        (usize::from(self.caller), self.node, self.sent)
     }
 }
 
@@ -119,6 +126,7 @@ impl Engine<'_, '_> {
         let new = || Request {
             permit: None,
             arrived: 0,
+            sent: 0,
             number: 0,
             node: 0,
             caller: 0,
@@ -174,6 +182,8 @@ impl Engine<'_, '_> {
 
     /// A call goes out.
     fn send(&mut self, place: u32) {
+        let request = self.requests.at_mut(place);
+        request.sent = self.now;
         let request = self.requests.at(place);
         let number = usize::from(request.caller);
         let caller = &mut self.callers[number];
@@ -224,6 +234,7 @@ impl Engine<'_, '_> {
 
     /// The call that is out was answered well.
     pub(super) fn succeeds(&mut self, place: u32) {
+        self.note(place, Ended::Success);
         self.tell(place, |permit| permit.end(Outcome::Success).transition().copied());
         let service = self.service_of(place);
         self.services[service].good += 1;
@@ -232,6 +243,7 @@ impl Engine<'_, '_> {
 
     /// The call that is out failed, or takes too long.
     pub(super) fn fails(&mut self, place: u32, retry_after: Option<u64>) {
+        self.note(place, Ended::Failure);
         self.tell(place, |permit| match retry_after {
             None => permit.end(Outcome::Failure).transition().copied(),
             Some(nanos) => {
@@ -250,7 +262,7 @@ impl Engine<'_, '_> {
 
     /// The service that a request's call went to.
     #[inline]
-    fn service_of(&self, place: u32) -> usize {
+    pub(super) fn service_of(&self, place: u32) -> usize {
         let request = self.requests.at(place);
         self.plan.callers[usize::from(request.caller)].calls[usize::from(request.asked)]
     }

@@ -141,7 +141,7 @@ fn percent(n: f64) -> String {
 }
 
 /// Words in lines of at most a hundred columns.
-fn push_wrapped(text: &mut String, line: &str) {
+pub(crate) fn push_wrapped(text: &mut String, line: &str) {
     let mut column = 0;
     for word in line.split_whitespace() {
         let width = word.chars().count();
@@ -163,7 +163,7 @@ fn push_wrapped(text: &mut String, line: &str) {
 }
 
 /// Three digits that say something; thousands in groups.
-fn number(n: f64) -> String {
+pub(crate) fn number(n: f64) -> String {
     let size = n.abs();
     let digits = match size {
         _ if size < 0.0005 => return "0".to_owned(),
@@ -189,7 +189,7 @@ fn number(n: f64) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-fn push_aligned(text: &mut String, rows: &[Vec<String>]) {
+pub(crate) fn push_aligned(text: &mut String, rows: &[Vec<String>]) {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

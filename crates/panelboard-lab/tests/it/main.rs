@@ -1,11 +1,13 @@
 //! Does the lab do what it says? From outside, one module for each promise.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod calls;
 mod closed_forms;
 mod mistakes;
 mod scenarios;
 mod stopping;
 mod threads;
+mod tune;
 
 use std::ops::ControlFlow;
 
