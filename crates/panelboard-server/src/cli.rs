@@ -11,7 +11,8 @@ use panelboard_llm::pretend::Fault;
 pub mod exit {
     /// It did what it was told.
     pub const OK: u8 = 0;
-    /// The configuration or the scenario is wrong, a file cannot be used, or the server refused.
+    /// The configuration, the scenario or the recorded calls are wrong, a file cannot be used, or
+    /// the server refused.
     pub const REFUSED: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
@@ -23,7 +24,8 @@ pub mod exit {
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  the configuration or scenario is wrong, a file cannot be used, or the server refused
+  1  the configuration, the scenario or the recorded calls are wrong, a file cannot be used, or
+     the server refused
   2  the command line is wrong
   3  cannot reach the server, or cannot listen
 
@@ -31,7 +33,8 @@ Examples:
   panelboard serve
   panelboard break pretend-a/key-1 429 --for 20s
   panelboard status --watch
-  panelboard simulate scenarios/fails-hard.toml";
+  panelboard simulate scenarios/fails-hard.toml
+  panelboard tune calls.csv --png chart.png";
 
 /// A gateway to LLM providers that survives them.
 #[derive(Debug, Parser)]
@@ -113,6 +116,20 @@ Examples:
   panelboard calls --since 1h
   panelboard calls --since 7d --provider openai --csv > calls.csv")]
     Calls(Calls),
+    /// Search for breaker settings that would have been better for calls that were recorded.
+    #[command(after_help = "\
+CALLS is CSV, or Parquet if its name ends in .parquet, with a row for each call that was made: time
+(RFC 3339, or a number since 1970), key, duration (milliseconds, or by the unit at the end of its
+name: _s, _us, _ns) and outcome (ok, failure, timeout, cancelled, .. or an HTTP status). docs/lab.md
+describes each column, each figure and what a replay cannot know.
+The same file and seed give the same output, whatever the number of threads.
+
+Examples:
+  panelboard tune calls.csv
+  panelboard tune calls.parquet --key openai/team-a --slow 5s --png chart.png
+  panelboard tune log.csv --time began --key-column backend --outcome status --skip-bad
+  panelboard simulate scenarios/fails-hard.toml --calls calls.csv && panelboard tune calls.csv")]
+    Tune(Tune),
 }
 
 /// `panelboard serve`
@@ -228,6 +245,70 @@ pub struct Simulate {
     /// Threads; without it one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    /// Also write into this file, as CSV, the calls that callers without breakers make with the
+    /// first seed: what `panelboard tune` reads.
+    #[arg(long, value_name = "FILE")]
+    pub calls: Option<PathBuf>,
+}
+
+/// `panelboard tune`
+#[derive(Args, Debug)]
+pub struct Tune {
+    /// The recorded calls: CSV, or Parquet if the name ends in .parquet.
+    #[arg(value_name = "CALLS")]
+    pub file: PathBuf,
+    /// Take the calls of this key only.
+    #[arg(long, value_name = "K")]
+    pub key: Option<String>,
+    /// Take the calls to this model only.
+    #[arg(long, value_name = "M")]
+    pub model: Option<String>,
+    /// Leave bad rows out and count them, instead of refusing the file.
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// A call that took so long is bad, even if it succeeded, such as 5s.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub slow: Option<Duration>,
+    /// What counts as wasted: bad calls that are let through, or their time.
+    #[arg(long, value_name = "WHAT", value_parser = ["calls", "time"], default_value = "calls")]
+    pub by: String,
+    /// Print the whole result as JSON, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// Also draw a chart into this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Also draw a chart into this file, as PNG.
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// What chance is drawn from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The most settings that are tried.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub candidates: u32,
+    /// Threads; without it one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// The column that says when a call began.
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// The column that says which breaker a call would have asked.
+    #[arg(long, value_name = "COLUMN")]
+    pub key_column: Option<String>,
+    /// The column that says how long a call took.
+    #[arg(long, value_name = "COLUMN")]
+    pub duration: Option<String>,
+    /// The column that says how a call ended.
+    #[arg(long, value_name = "COLUMN")]
+    pub outcome: Option<String>,
+    /// The column that says how long a call took to its first byte.
+    #[arg(long, value_name = "COLUMN")]
+    pub first_byte: Option<String>,
+    /// The column that says what was asked for.
+    #[arg(long, value_name = "COLUMN")]
+    pub model_column: Option<String>,
 }
 
 /// `panelboard calls`

@@ -1,5 +1,6 @@
 //! What does each command do, and with which exit code does it end?
 
+mod bar;
 mod calls;
 mod check;
 mod client;
@@ -7,6 +8,7 @@ mod greeting;
 mod serve;
 mod simulate;
 mod status;
+mod tune;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -22,6 +24,7 @@ pub fn run(cli: Cli, env: &Environment) -> u8 {
         Command::Check(args) => check::check(&args, env),
         Command::Serve(args) => serve::serve(&args, env),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Tune(args) => tune::tune(&args),
         Command::Status(args) => one_thread(status::status(&args, env)),
         Command::Break(args) => one_thread(client::break_key(&args, env)),
         Command::Trip(args) => one_thread(client::trip(&args, env)),

@@ -1,12 +1,16 @@
 //! `panelboard simulate`: an outage in virtual time, as a table, a chart or JSON.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use panelboard_lab::{MAX_SCENARIO_BYTES, Mistakes, Options, Report, Scenario};
+use panelboard_lab::{
+    CallsWriter, ChartError, MAX_SCENARIO_BYTES, Mistakes, Options, Report, Scenario,
+};
 
+use super::bar::Bar;
 use super::{complain, say};
 use crate::cli::{self, exit};
 
@@ -26,6 +30,11 @@ pub(super) fn simulate(args: &cli::Simulate) -> u8 {
     if let Some(threads) = args.threads {
         options = options.threads(threads.into());
     }
+    if let Some(path) = &args.calls
+        && let Err(error) = write_calls(&scenario, args.seed, path)
+    {
+        return refused(format_args!("{}: cannot be written: {error}", path.display()));
+    }
     let mut bar = Bar::new();
     let report = panelboard_lab::simulate(&scenario, options, |done| {
         bar.show(done);
@@ -38,7 +47,29 @@ pub(super) fn simulate(args: &cli::Simulate) -> u8 {
     }
 }
 
-fn refused(why: impl Display) -> u8 {
+/// Writes what callers without breakers record.
+fn write_calls(scenario: &Scenario, seed: Option<u64>, path: &Path) -> io::Result<()> {
+    let mut writer = CallsWriter::new(BufWriter::new(File::create(path)?))?;
+    let mut written = Ok(());
+    let mut bar = Bar::new();
+    let mut each = |call: &panelboard_lab::RecordedCall<'_>| {
+        if written.is_ok() {
+            written = writer.write(call);
+        }
+    };
+    let ended = panelboard_lab::record(scenario, seed, &mut each, |done| {
+        bar.show(done);
+        ControlFlow::Continue(())
+    });
+    bar.clear();
+    ended.map_err(io::Error::other)?;
+    written?;
+    let file = writer.finish()?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(())
+}
+
+pub(super) fn refused(why: impl Display) -> u8 {
     complain(why);
     exit::REFUSED
 }
@@ -68,16 +99,8 @@ fn load(path: &Path) -> Result<Scenario, Mistakes> {
 
 /// Writes the charts, then prints: so that who sees a table has the files as well.
 fn show(args: &cli::Simulate, report: &Report) -> u8 {
-    let svg = args.svg.as_ref().map(|path| (path, report.svg().map(String::into_bytes)));
-    let png = args.png.as_ref().map(|path| (path, report.png()));
-    for (path, drawn) in svg.into_iter().chain(png) {
-        let drawn = match drawn {
-            Ok(drawn) => drawn,
-            Err(error) => return refused(format_args!("{}: {error}", path.display())),
-        };
-        if let Err(error) = std::fs::write(path, drawn) {
-            return refused(format_args!("{}: cannot be written: {error}", path.display()));
-        }
+    if let Err(code) = draw(&args.svg, &args.png, || report.svg(), || report.png()) {
+        return code;
     }
     if !args.json {
         say(report.table());
@@ -92,40 +115,20 @@ fn show(args: &cli::Simulate, report: &Report) -> u8 {
     }
 }
 
-/// How far it is, on a terminal; nothing elsewhere.
-struct Bar {
-    shown: bool,
-    /// Steps that are drawn already.
-    steps: usize,
-}
-
-const STEPS: usize = 40;
-
-impl Bar {
-    fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal(), steps: usize::MAX }
+/// Writes the charts that are asked for. An error has been told, and is the exit code.
+pub(super) fn draw(
+    svg: &Option<PathBuf>,
+    png: &Option<PathBuf>,
+    to_svg: impl FnOnce() -> Result<String, ChartError>,
+    to_png: impl FnOnce() -> Result<Vec<u8>, ChartError>,
+) -> Result<(), u8> {
+    let svg = svg.as_ref().map(|path| (path, to_svg().map(String::into_bytes)));
+    let png = png.as_ref().map(|path| (path, to_png()));
+    for (path, drawn) in svg.into_iter().chain(png) {
+        let drawn = drawn.map_err(|error| refused(format_args!("{}: {error}", path.display())))?;
+        std::fs::write(path, drawn).map_err(|error| {
+            refused(format_args!("{}: cannot be written: {error}", path.display()))
+        })?;
     }
-
-    fn show(&mut self, done: f64) {
-        let steps = (done * STEPS as f64) as usize;
-        if !self.shown || steps == self.steps {
-            return;
-        }
-        self.steps = steps;
-        let left = STEPS.saturating_sub(steps);
-        let bar = format!("\r[{}{}] {:3.0} %", "#".repeat(steps), " ".repeat(left), done * 100.0);
-        self.write(&bar);
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            self.write("\r\x1b[K");
-        }
-    }
-
-    /// Whoever closed the terminal does not want it.
-    fn write(&self, text: &str) {
-        let mut err = std::io::stderr().lock();
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
-    }
+    Ok(())
 }

@@ -17,8 +17,16 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands =
-        [&[][..], &["serve"], &["check"], &["status"], &["break"], &["trip"], &["simulate"]];
+    let commands = [
+        &[][..],
+        &["serve"],
+        &["check"],
+        &["status"],
+        &["break"],
+        &["trip"],
+        &["simulate"],
+        &["tune"],
+    ];
     for command in commands {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let (code, out, err) = run_to_end(&args);

@@ -28,3 +28,4 @@ mod sessions_store;
 mod sessions_tools;
 mod simulate;
 mod stop;
+mod tune;
