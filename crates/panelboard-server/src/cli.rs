@@ -24,8 +24,8 @@ pub mod exit {
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  the configuration, the scenario or the recorded calls are wrong, a file cannot be used, or
-     the server refused
+  1  the configuration, the scenario or the calls are wrong, a file cannot be used, or the
+     server refused
   2  the command line is wrong
   3  cannot reach the server, or cannot listen
 

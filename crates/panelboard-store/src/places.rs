@@ -81,7 +81,8 @@ impl Places {
     /// # let folder = tempfile::tempdir()?;
     /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
     /// let mut places = store.reserve(1, 2)?;
-    /// let receipt = places.write_jobs(JobWrites::new().put("1", "simulation", "queued", 0, "{}")?)?;
+    /// let job = JobWrites::new().put("1", "simulation", "queued", 0, "{}")?;
+    /// let receipt = places.write_jobs(job)?;
     /// receipt.wait(std::time::Duration::from_secs(10)).unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -36,7 +36,7 @@ fn every_command_has_help_with_examples() {
     let (_, out, _) = run_to_end(&["--help"]);
     for line in [
         "  0  done",
-        "  1  the configuration or scenario is wrong",
+        "  1  the configuration",
         "  2  the command",
         "  3  cannot",
     ] {
