@@ -21,7 +21,7 @@ use crate::{clock::to_micros, db::Broken};
 pub(super) const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// One transaction removes so many calls at the most.
-const MOST: u64 = 20_000;
+const MOST: u64 = 5_000;
 
 /// And gives back so many pages.
 const MOST_PAGES: u64 = 4_096;
