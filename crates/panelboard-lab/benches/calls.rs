@@ -114,8 +114,8 @@ fn recorded(calls: u64, rounds: usize) -> (f64, f64) {
         let start = Instant::now();
         let options = TuneOptions::default().threads(1).candidates(4);
         let tuning = tune(&recording, &options, |_| ControlFlow::Continue(())).unwrap();
-        // Each three times, and the current and the recommended ones once more for the timeline.
-        let replays = 3 * tuning.tried + 2;
+        // Each four times, and the current and the recommended ones once more for the timeline.
+        let replays = 4 * tuning.tried + 2;
         let replayed = (replays * calls) as f64 / start.elapsed().as_secs_f64();
         measured.push((read, replayed));
     }

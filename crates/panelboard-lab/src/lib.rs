@@ -80,7 +80,7 @@
 //!
 //! About 100 to 200 ns for each simulated call. The memory of a run grows with its breakers, the
 //! requests in hand, and the calls of one time-out; each thread has one run at a time. A replay
-//! takes about 50 ns for each call, and each setting is replayed three times; a recorded call takes
+//! takes about 50 ns for each call, and each setting is replayed four times; a recorded call takes
 //! 16 bytes, and up to 100 while it is searched for.
 
 mod calls;

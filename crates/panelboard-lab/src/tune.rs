@@ -135,7 +135,7 @@ pub struct Candidate {
     /// Over those that chose.
     pub chosen_on: Figures,
     /// What it is judged by: what is wasted, and what is wrongly rejected, over the calls that
-    /// chose; of each the worst with its open times as they are, 0.6 and 1.6 times as long.
+    /// chose; of each the worst with its open times as they are, 0.6, 0.9 and 1.4 times as long.
     pub judged: (u64, u64),
     /// Over those that were left out of the search.
     pub held_out: Option<Figures>,
@@ -149,7 +149,7 @@ pub struct Candidate {
 /// the threads that replay, one at a time, and never comes back to a smaller share. The same
 /// recording and options give the same result, to the last bit, whatever the number of threads.
 ///
-/// About 100 to 200 ns for each call and setting; 48 bytes a call beside the recording.
+/// About 200 ns for each call and setting; 48 bytes a call beside the recording.
 ///
 /// ```
 /// # let mut text = "time,key,duration_ms,outcome\n".to_owned();
@@ -190,7 +190,7 @@ pub fn tune(
     work.reach(events(search_events)).continue_value().ok_or(Stopped)?;
     let pairs: Vec<Pair> = tried.iter().map(|tried| tried.judged.pair).collect();
     let best = front(&pairs);
-    let chosen = choice::choose(&tried, &pairs, &best);
+    let chosen = choice::choose(options.by, &tried, &pairs, &best);
     let mut told = choice::thinned(&best, TOLD);
     told.extend([0, chosen]);
     let candidates = candidates(recording, &split, (&tried, &told), &work, slow_us)?;

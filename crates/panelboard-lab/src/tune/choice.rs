@@ -1,25 +1,28 @@
 //! Which setting is recommended, and why?
 //!
-//! 1. Of the settings on the front that are in neither figure worse than the current ones: the one
-//!    with the least sum of both, each as a share of what it is now.
+//! 1. Of the settings on the front that are in neither figure worse than the current ones, by what
+//!    they are judged by and with their own open times alone: the one with the least sum of both,
+//!    each as a share of what it is now.
 //! 2. If there is none, the current ones are on the front, and less of one figure costs more of the
 //!    other. Then the knee of the whole front, if wasted calls and wrongly rejected ones together
 //!    are fewer than now; or else the current ones.
 //! 3. What was chosen is checked on the calls that were held out: if it is worse there, the current
 //!    ones are kept.
 
-use super::{Candidate, split::Split};
+use super::{Candidate, Waste, split::Split};
 use crate::{
     replay::Figures,
     search::{Pair, Tried, knee},
 };
 
 /// The number of the one that is recommended; 0 is the current one.
-pub(super) fn choose(tried: &[Tried], pairs: &[Pair], front: &[usize]) -> usize {
+pub(super) fn choose(by: Waste, tried: &[Tried], pairs: &[Pair], front: &[usize]) -> usize {
     let now = pairs[0];
+    let own = |number: usize| by.pair(&tried[number].judged.figures);
+    let none_above = |pair: Pair, most: Pair| pair.0 <= most.0 && pair.1 <= most.1;
     let no_worse = |number: &usize| {
-        let (wasted, wrong) = pairs[*number];
-        *number != 0 && wasted <= now.0 && wrong <= now.1 && (wasted, wrong) != now
+        let pair = pairs[*number];
+        pair != now && none_above(pair, now) && none_above(own(*number), own(0))
     };
     let better: Vec<usize> = front.iter().copied().filter(no_worse).collect();
     if let Some(best) = knee(pairs, &better, (0, 0), now) {

@@ -30,7 +30,7 @@ impl Tuning {
         let _ = writeln!(
             text,
             "\nfront: {} of {} settings that were tried; figures are the worst with open times \
-             \u{d7}0.6, \u{d7}1, \u{d7}1.6\n",
+             \u{d7}0.6, \u{d7}0.9, \u{d7}1, \u{d7}1.4\n",
             self.front_size, self.tried
         );
         // Figures stand at the right, and what they are of begins in one column.

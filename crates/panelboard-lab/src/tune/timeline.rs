@@ -77,7 +77,8 @@ impl KeyTimeline {
             let first = changes.into_iter().take(MOST_CHANGES);
             first.map(|(at, state)| (seconds(at), state.to_string())).collect()
         };
-        let changes = |settings| work.changes(settings, &track).ok_or(Stopped).map(told);
+        let changes =
+            |settings| work.changes(settings, (&track, split.worst)).ok_or(Stopped).map(told);
         timeline.current = changes(&of[0].settings)?;
         timeline.recommended = changes(&of[1].settings)?;
         Ok(timeline)

@@ -19,7 +19,9 @@ use crate::{
 /// lasts, and of all settings the best is the one that opens for exactly so long: a search finds
 /// it, and the next outage is another one. So settings are judged by the worst that they do near
 /// their own open times. The mean is not enough: a third of its weight is the exact fit.
-const OPEN_TIMES: [f64; 2] = [0.6, 1.6];
+/// The nearest shorter one finds those that open for just as long as an outage lasted: a little less,
+/// and the first probe fails.
+const OPEN_TIMES: [f64; 3] = [0.6, 0.9, 1.4];
 /// Replays of each of the settings.
 pub(super) const REPLAYS: usize = OPEN_TIMES.len() + 1;
 
@@ -91,10 +93,11 @@ impl<W: FnMut(f64) -> ControlFlow<()> + Send> Work<W> {
         tracks: &[Track],
         changes: &mut Changes,
     ) -> ControlFlow<(), Judged> {
-        let figures = self.sum(settings, tracks, changes)?;
+        let figures = self.sum((settings, 0), tracks, changes)?;
         let mut pair = self.by.pair(&figures);
-        for times in OPEN_TIMES {
-            let other = self.by.pair(&self.sum(&settings.open_times(times), tracks, changes)?);
+        for (round, times) in (1..).zip(OPEN_TIMES) {
+            let other = settings.open_times(times);
+            let other = self.by.pair(&self.sum((&other, round), tracks, changes)?);
             pair = (pair.0.max(other.0), pair.1.max(other.1));
         }
         ControlFlow::Continue(Judged { figures, pair })
@@ -103,29 +106,37 @@ impl<W: FnMut(f64) -> ControlFlow<()> + Send> Work<W> {
     /// What one comes to, over all tracks.
     fn sum(
         &self,
-        settings: &Settings,
+        (settings, round): (&Settings, u64),
         tracks: &[Track],
         changes: &mut Changes,
     ) -> ControlFlow<(), Figures> {
-        let config = self.config(settings);
         let mut sum = Figures::default();
-        for track in tracks {
+        for (number, track) in tracks.iter().enumerate() {
+            let config = self.config(settings, round, number);
             sum.add(&replay(track, &config, changes, &mut |events| self.tell(events))?);
         }
         ControlFlow::Continue(sum)
     }
 
-    /// What a breaker does on one track; none if it was stopped.
-    pub(super) fn changes(&self, settings: &Settings, track: &Track) -> Option<Changes> {
+    /// What a breaker does on one track, of that number; none if it was stopped.
+    pub(super) fn changes(
+        &self,
+        settings: &Settings,
+        (track, number): (&Track, usize),
+    ) -> Option<Changes> {
         let mut changes = Changes::new();
-        let config = self.config(settings);
+        let config = self.config(settings, 0, number);
         replay(track, &config, &mut changes, &mut |_| self.tell(0)).continue_value()?;
         Some(changes)
     }
 
     /// All points of the space build, and so do current settings; see [`TuneOptions::current`].
-    fn config(&self, settings: &Settings) -> Config {
-        settings.builder().jitter_seed(self.seed).build().unwrap_or_default()
+    ///
+    /// Each key has its own jitter: with one for all of them a lucky draw would look like a good
+    /// setting.
+    fn config(&self, settings: &Settings, round: u64, number: usize) -> Config {
+        let own = (round << 32 | number as u64).wrapping_mul(0xd134_2543_de82_ef95);
+        settings.builder().jitter_seed(self.seed ^ own).build().unwrap_or_default()
     }
 
     /// Says that so many events have gone by.

@@ -17,7 +17,7 @@ fn tried(pairs: &[Pair]) -> Vec<Tried> {
 }
 
 fn chosen(pairs: &[Pair]) -> usize {
-    choose(&tried(pairs), pairs, &crate::search::front(pairs))
+    choose(Waste::Calls, &tried(pairs), pairs, &crate::search::front(pairs))
 }
 
 #[test]
@@ -33,6 +33,14 @@ fn where_none_is_better_in_both_the_knee_if_less_is_lost_in_all() {
     assert_eq!(chosen(&pairs), 1, "90 calls fewer for 10 more");
     let pairs = [(5, 0), (3, 200), (1, 5_000)];
     assert_eq!(chosen(&pairs), 0, "two calls are not worth two hundred");
+}
+
+#[test]
+fn what_is_worse_with_its_own_open_times_is_not_better() {
+    let pairs = [(100, 50), (10, 40), (60, 30)];
+    let mut tried = tried(&pairs);
+    tried[1].judged.figures.rejected_wrongly = 51;
+    assert_eq!(choose(Waste::Calls, &tried, &pairs, &[1, 2]), 2);
 }
 
 #[test]
