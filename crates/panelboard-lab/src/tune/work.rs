@@ -19,8 +19,8 @@ use crate::{
 /// lasts, and of all settings the best is the one that opens for exactly so long: a search finds
 /// it, and the next outage is another one. So settings are judged by the worst that they do near
 /// their own open times. The mean is not enough: a third of its weight is the exact fit.
-/// The nearest shorter one finds those that open for just as long as an outage lasted: a little less,
-/// and the first probe fails.
+/// The nearest shorter one finds those that open for just as long as an outage lasted: a little
+/// less, and the first probe fails.
 const OPEN_TIMES: [f64; 3] = [0.6, 0.9, 1.4];
 /// Replays of each of the settings.
 pub(super) const REPLAYS: usize = OPEN_TIMES.len() + 1;
