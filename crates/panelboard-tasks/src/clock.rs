@@ -10,11 +10,20 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     origin: tokio::time::Instant,
+    /// What people's clocks showed at the origin, in milliseconds of Unix time.
+    origin_wall_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { origin: tokio::time::Instant::now(), origin_wall_ms: wall_ms() }
+    }
+
+    /// A time of this clock in milliseconds of Unix time, to be written down. It goes on from the
+    /// origin with this clock, so within a process it is never set back.
+    pub(crate) fn wall_ms(self, at: Duration) -> u64 {
+        let since_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        self.origin_wall_ms.saturating_add(since_ms)
     }
 
     pub(crate) fn now(self) -> Duration {
@@ -28,6 +37,13 @@ impl Clock {
         const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
         self.origin.checked_add(at).unwrap_or(self.origin + NEVER)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn wall_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // Before 1970 is as good as then.
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A reading of the machine's clock, for histograms only.

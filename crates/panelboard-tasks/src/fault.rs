@@ -71,4 +71,46 @@ faults! {
     LAG_SILENT = "lag-silent";
     /// H13: an event that comes again is told again.
     DUPLICATES_TOLD = "duplicates-told";
+    /// J1: one permit more than there are is given out.
+    PERMIT_TOO_MANY = "permit-too-many";
+    /// J1, J2: a stop frees the permit of a job whose thread has not ended.
+    PERMIT_FREED_AT_STOP = "permit-freed-at-stop";
+    /// J1: a job that is stuck loses its permit.
+    STUCK_FREES_PERMIT = "stuck-frees-permit";
+    /// J1, L7: a job that is paused keeps its permit unasked.
+    PAUSE_KEEPS_PERMIT = "pause-keeps-permit";
+    /// J1: a resume goes past the queue.
+    RESUME_WITHOUT_PERMIT = "resume-without-permit";
+    /// J2: a thread that panics does not tell its end.
+    PANIC_KEEPS_PERMIT = "panic-keeps-permit";
+    /// J3: what an older attempt says is taken for the newest one's.
+    ZOMBIE_ACCEPTED = "zombie-accepted";
+    /// J4: an output that comes after the stop makes the job completed.
+    LATE_OK_COMPLETES = "late-ok-completes";
+    /// J5: a thread that reports in takes back a stop.
+    START_RESETS_STOP = "start-resets-stop";
+    /// J6: a stop of a job that waits is noted, and the job starts.
+    QUEUED_STOP_LOST = "queued-stop-lost";
+    /// J7: a clean-up removes whatever there is.
+    CLEANS_ACTIVE = "cleans-active";
+    /// J8: what another life of the process had running is left so.
+    RESTORED_AS_LIVE = "restored-as-live";
+    /// J9, L6: who stops or resumes a job does not wake its thread.
+    PARKED_NOT_WOKEN = "parked-not-woken";
+    /// J9, L6: a thread looks for news after it has asked, and so misses what came in between.
+    NEWS_READ_LATE = "news-read-late";
+    /// J11: the end of a program counts as an attempt.
+    DRAIN_BURNS_ATTEMPT = "drain-burns-attempt";
+    /// J11: a crash does not count as an attempt.
+    CRASH_NOT_COUNTED = "crash-not-counted";
+    /// J13: the last progress is not written with the end.
+    PROGRESS_LOST = "progress-lost";
+    /// J-19: a job whose time in the queue is over goes on waiting.
+    EXPIRED_WAITS = "expired-waits";
+    /// J-17: a job's idempotency key is kept and never looked at.
+    JOB_KEY_IGNORED = "job-key-ignored";
+    /// P3: a job's thread starts before its attempt is durable.
+    JOB_STARTS_BEFORE_DURABLE = "job-starts-before-durable";
+    /// J-21: every call of progress is written.
+    PROGRESS_UNBOUNDED = "progress-unbounded";
 }

@@ -1,8 +1,9 @@
-//! Sessions: at most one running task in each, whatever races; one lock for what threads and async
-//! tasks share; and a hub, where each connection is a cursor over its session's log.
+//! Sessions: at most one running task in each, whatever races; jobs: work in the background, on
+//! threads of their own, as many at once as may; one lock for what threads and async tasks share;
+//! and a hub, where each connection is a cursor over its session's log.
 //!
-//! It does not listen, write to sockets, keep files or know what a run does: runs are the bodies
-//! that you give it, records go to a [`Journal`], frames come from and go to whoever has the
+//! It does not listen, write to sockets, keep files or know what a run or a job does: those are the
+//! bodies that you give it, records go to a [`Journal`], frames come from and go to whoever has the
 //! sockets. It knows no breaker.
 //!
 //! ```
@@ -33,6 +34,8 @@
 //! # What is where
 //!
 //! - [`Guarded`]: the lock.
+//! - [`Jobs`]: jobs by number; [`JobContext`]: what a job's body can do; [`JobJournal`]: who keeps
+//!   them.
 //! - [`Sessions`]: sessions by name; [`RunContext`]: what a run's body can do.
 //! - [`Hub`], [`Cursor`]: who hears of it.
 //! - [`Journal`], [`Record`]: what is written down, in its order; [`MemoryJournal`].
@@ -61,8 +64,25 @@
 //!   behind. H6: one that goes takes no other with it. H8: a position of another log is never
 //!   resumed.
 //!
-//! Each is held by a test that is named after it; the step that decides is explored to the end by a
-//! model with two clients, tasks that end late or never, and a journal that crashes.
+//! - J1, J2: no more permits are held than there are. A job that runs has one; one that was told to
+//!   stop keeps it until its thread has ended, also if that is never; one that is paused has given
+//!   it back, unless it was to keep it. One that was paused and is stopped unwinds without.
+//! - J3, J11: each start of a job has a number of its own, and what comes from an older one is
+//!   dropped. A job is started again only if it may be, and a bounded number of times; a start that
+//!   the end of a program has cut short does not count.
+//! - J4, J5: a job ends once, and a stop is never taken back. J6: one that is stopped while it
+//!   waits is never entered.
+//! - J7: only what has ended, durably, is removed.
+//! - J8: what an earlier life of the process left running is ended, or queued again, before
+//!   anything can be asked.
+//! - J9: a job that is shown as paused has its thread parked at a checkpoint.
+//! - J12: whatever shows a job's state shows the same. J13: progress does not fall within an
+//!   attempt, and its last is written with the end.
+//! - L5 to L7: a permit that is free goes to whoever waits, in their order; who does not stop is
+//!   told stuck; who is paused keeps nobody from running.
+//!
+//! Each is held by a test that is named after it; the steps that decide are explored to the end by
+//! models with clients, tasks and threads that end late or never, and a journal that crashes.
 //!
 //! # Bounds
 //!
@@ -82,6 +102,16 @@
 //! | a connection that is behind | `max_lag`, 10,000 events for 30 s | ended, with its position |
 //! | wait for a session's lock | `lock_deadline`, 1 s | an error, never past the lock |
 //! | a session's name | 256 bytes | refused |
+//! | jobs that run | `permits`, 10 | they wait |
+//! | jobs that wait | `queue`, 10,000 | refused |
+//! | jobs that are known | `records`, 20,000, for 24 h | the oldest end goes; refused |
+//! | threads of jobs that are paused | `paused`, 64 | a pause is refused |
+//! | bytes of a job's arguments, what it saves | `args_bytes`, 1 MiB | refused |
+//! | bytes of a job's answer | `output_bytes`, 16 MiB | the job has failed |
+//! | from a stop to being stuck | `grace`, 5 s | its permit stays held |
+//! | starts of a job that may be run again | `max_attempts`, 3 | it is lost |
+//! | a job's log | `log_lines`, 1,000 of 4 KiB | the oldest goes; cut |
+//! | what is told and written of progress | ten a second of a job | the latest is kept |
 //! | [`MemoryJournal`] | 10,000 records of a session; 100,000 sessions | the oldest goes; full |
 //!
 //! # Cost
@@ -91,7 +121,9 @@
 //! threads with sessions of their own none writes a line that another reads. An idle session is
 //! about 1.7 KB, its log in the hub with one connection 1.1 KB, each further connection about 300
 //! bytes; to wait for the next event allocates nothing. A run is one task of the runtime, and one
-//! more for each deadline that is set for it.
+//! more for each deadline that is set for it. A job that waits or has ended is its row and no
+//! thread; one that runs is one thread, and a checkpoint of it is two loads while nobody asks for
+//! anything.
 //!
 //! # Features
 //!
@@ -102,6 +134,9 @@ mod fault;
 mod guarded;
 mod histogram;
 mod hub;
+mod job;
+mod job_journal;
+mod jobs;
 mod journal;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
 mod models;
@@ -117,6 +152,16 @@ pub use histogram::Histogram;
 pub use hub::{
     AttachRefused, Cursor, CursorError, Delivery, DeltaRefused, Ended, Epoch, Event, History,
     HistoryError, Hub, HubLimits, Mode, Offset, Position, Welcome,
+};
+pub use job::{
+    BadJobId, Cleanup, Desired, JobDeleteRefused, JobEvent, JobId, JobLimits, JobMoveRefused,
+    JobMoved, JobOptions, JobRecord, JobRefused, JobRow, JobState, JobSubmitted, JobView, JobWhy,
+    JobWrite, NewJob, OnShutdown, Progress,
+};
+pub use job_journal::{FaultyJobJournal, JobJournal, MemoryJobJournal};
+pub use jobs::{
+    Checkpoint, JobBody, JobContext, JobFilter, JobLine, JobPage, JobReporter, Jobs, JobsBuilder,
+    JobsStats, JobsUnavailable, NoJobs,
 };
 pub use journal::{BoxFuture, Journal, Lsn, MemoryJournal, NotKept, Unreadable};
 pub use session::{

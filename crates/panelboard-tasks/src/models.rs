@@ -3,11 +3,14 @@
 //!
 //! Each model is named for the claim that it checks and states the set of outcomes that must be
 //! reached, no more and no less (`panelboard-explore`). Loom takes what has no runtime in it: the
-//! lock, the map of sessions, and the wake-up of a cursor. Shuttle takes these too, and whole
-//! sessions with their tasks.
+//! lock, the map of sessions, the wake-up of a cursor, and that of a job that is paused. Shuttle
+//! takes these too, and whole sessions and jobs with their tasks and threads.
 
 mod cursor;
+mod jobs;
 mod lock;
 mod registry;
 #[cfg(panelboard_shuttle)]
 mod sessions;
+#[cfg(panelboard_shuttle)]
+mod threads;

@@ -1,4 +1,5 @@
-//! Where do runs and timers run? On tokio, or under the model checker, which has no time.
+//! Where do runs, jobs and timers run? On tokio and on threads, or under the model checker, which
+//! has no time.
 
 use std::time::Duration;
 
@@ -17,6 +18,17 @@ impl Runtime {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // Not joined: what a task has to say is said by its guard.
         drop(self.0.spawn(task));
+    }
+
+    /// A thread of its own, from which the runtime and its clock can be reached. Not joined, as a
+    /// task is not. `false`: there is none to be had, and `work` was dropped.
+    pub(crate) fn thread(&self, name: String, work: impl FnOnce() + Send + 'static) -> bool {
+        let runtime = self.0.clone();
+        let work = move || {
+            let _inside = runtime.enter();
+            work();
+        };
+        std::thread::Builder::new().name(name).spawn(work).is_ok()
     }
 }
 
@@ -38,6 +50,11 @@ impl Runtime {
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(shuttle::future::spawn(task));
+    }
+
+    pub(crate) fn thread(&self, _: String, work: impl FnOnce() + Send + 'static) -> bool {
+        drop(shuttle::thread::spawn(work));
+        true
     }
 }
 

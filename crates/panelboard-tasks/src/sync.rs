@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use real::{AtomicU64, Mutex, MutexGuard, Ordering};
+pub(crate) use real::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{AtomicU64, Mutex, MutexGuard, Ordering};
+pub(crate) use modelled::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 
 /// Counters whose order decides nothing, so that no model takes steps for them.
 pub(crate) use std::sync::atomic::AtomicU64 as QuietU64;
@@ -107,6 +107,22 @@ mod real {
             self.0.try_lock_for(wait)
         }
     }
+
+    /// Where threads wait for a change of what a lock protects.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        /// May come back without a cause.
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
 }
 
 /// The checkers' own with the faces of the real ones. A wait has no deadline there: time stands.
@@ -149,6 +165,25 @@ mod modelled {
     impl<T: Default> Default for Mutex<T> {
         fn default() -> Self {
             Self::new(T::default())
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Condvar(checker::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    impl Default for Condvar {
+        fn default() -> Self {
+            Self(checker::sync::Condvar::new())
         }
     }
 }

@@ -1,0 +1,286 @@
+//! Journals in memory: for programs without a store, and for tests that decide when it is durable.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tokio::sync::watch;
+
+use super::JobJournal;
+use crate::{
+    job::{JobId, JobRow, JobWrite},
+    journal::{BoxFuture, Lsn, NotKept, Unreadable},
+    sync::Mutex,
+};
+
+/// Keeps jobs in memory. "Durable" means here: for as long as the process lives. It holds as many
+/// rows as the jobs' own bound allows.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use panelboard_tasks::{JobJournal, MemoryJobJournal};
+/// let journal = MemoryJobJournal::new();
+/// assert!(journal.has_room() && journal.load().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MemoryJobJournal(FaultyJobJournal);
+
+impl MemoryJobJournal {
+    /// What is taken is durable at once.
+    ///
+    /// ```
+    /// use panelboard_tasks::{JobJournal, MemoryJobJournal};
+    /// let journal = MemoryJobJournal::new();
+    /// let last = journal.append(vec![]);
+    /// assert!(journal.is_durable(last));
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self(FaultyJobJournal::with(false))
+    }
+
+    /// What the next life of the process finds if this one dies now.
+    ///
+    /// ```
+    /// let after = panelboard_tasks::MemoryJobJournal::new().surviving();
+    /// ```
+    #[must_use]
+    pub fn surviving(&self) -> Self {
+        Self(self.0.surviving())
+    }
+}
+
+impl Default for MemoryJobJournal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl JobJournal for MemoryJobJournal {
+    fn append(&self, writes: Vec<JobWrite>) -> Lsn {
+        self.0.append(writes)
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.has_room()
+    }
+
+    fn is_durable(&self, at: Lsn) -> bool {
+        self.0.is_durable(at)
+    }
+
+    fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
+        self.0.durable(at)
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Vec<JobRow>, Unreadable>> {
+        self.0.load()
+    }
+}
+
+/// Injects faults, for tests: nothing becomes durable until it is told to, one transaction after
+/// the other, so that a test can look at what a crash at each write leaves; or it fails for good.
+///
+/// ```
+/// use panelboard_tasks::{FaultyJobJournal, JobJournal};
+/// let journal = FaultyJobJournal::held();
+/// let last = journal.append(vec![]);
+/// assert!(!journal.is_durable(last));
+/// assert!(journal.commit_one() && !journal.commit_one());
+/// assert!(journal.is_durable(last));
+/// ```
+#[derive(Debug)]
+pub struct FaultyJobJournal {
+    /// Taken under the jobs' lock, by design, and nothing is taken under it.
+    rows: Mutex<Rows>,
+    progress: watch::Sender<Progress>,
+    held: bool,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    durable: BTreeMap<JobId, JobRow>,
+    /// Taken and not durable yet, by transaction.
+    pending: VecDeque<Vec<JobWrite>>,
+    /// Writes to rows that became durable.
+    kept: u64,
+    last: u64,
+    unreadable: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    durable: u64,
+    failed: bool,
+}
+
+impl FaultyJobJournal {
+    /// Nothing is durable until [`commit`](Self::commit) or [`commit_one`](Self::commit_one).
+    ///
+    /// ```
+    /// let journal = panelboard_tasks::FaultyJobJournal::held();
+    /// assert_eq!(journal.writes(), 0);
+    /// ```
+    #[must_use]
+    pub fn held() -> Self {
+        Self::with(true)
+    }
+
+    /// What is taken is durable at once, until it is told otherwise.
+    ///
+    /// ```
+    /// use panelboard_tasks::{FaultyJobJournal, JobJournal};
+    /// assert!(FaultyJobJournal::sound().has_room());
+    /// ```
+    #[must_use]
+    pub fn sound() -> Self {
+        Self::with(false)
+    }
+
+    fn with(held: bool) -> Self {
+        let progress = watch::Sender::new(Progress::default());
+        Self { rows: Mutex::default(), progress, held }
+    }
+
+    /// Makes everything durable that was taken.
+    ///
+    /// ```
+    /// panelboard_tasks::FaultyJobJournal::held().commit();
+    /// ```
+    pub fn commit(&self) {
+        while self.commit_one() {}
+    }
+
+    /// Makes the next transaction durable, if there is one.
+    ///
+    /// ```
+    /// assert!(!panelboard_tasks::FaultyJobJournal::held().commit_one());
+    /// ```
+    pub fn commit_one(&self) -> bool {
+        let mut rows = self.rows.lock();
+        let Some(writes) = rows.pending.pop_front() else { return false };
+        for write in writes {
+            rows.kept += 1;
+            match write {
+                JobWrite::Put(record) => drop(rows.durable.insert(record.row.id, record.row)),
+                JobWrite::Remove(id) => drop(rows.durable.remove(&id)),
+            }
+        }
+        let durable = rows.last - rows.pending.len() as u64;
+        drop(rows);
+        // Only ever forward: two commits may come here in either order.
+        self.progress.send_modify(|progress| progress.durable = progress.durable.max(durable));
+        true
+    }
+
+    /// From here on nothing becomes durable, as with a disk that is gone.
+    ///
+    /// ```
+    /// use panelboard_tasks::{FaultyJobJournal, JobJournal};
+    /// let journal = FaultyJobJournal::sound();
+    /// journal.fail();
+    /// assert!(!journal.has_room());
+    /// ```
+    pub fn fail(&self) {
+        self.progress.send_modify(|progress| progress.failed = true);
+    }
+
+    /// From here on the rows can't be read, as with a page that is damaged.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use panelboard_tasks::{FaultyJobJournal, JobJournal};
+    /// let journal = FaultyJobJournal::sound();
+    /// journal.damage();
+    /// assert!(journal.load().await.is_err());
+    /// # }
+    /// ```
+    pub fn damage(&self) {
+        self.rows.lock().unreadable = true;
+    }
+
+    /// What is durable.
+    ///
+    /// ```
+    /// assert!(panelboard_tasks::FaultyJobJournal::sound().rows().is_empty());
+    /// ```
+    #[must_use]
+    pub fn rows(&self) -> Vec<JobRow> {
+        self.rows.lock().durable.values().cloned().collect()
+    }
+
+    /// How many transactions were taken and are not durable.
+    ///
+    /// ```
+    /// assert_eq!(panelboard_tasks::FaultyJobJournal::held().pending(), 0);
+    /// ```
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.rows.lock().pending.len()
+    }
+
+    /// How many rows were written or removed, and became durable.
+    ///
+    /// ```
+    /// assert_eq!(panelboard_tasks::FaultyJobJournal::sound().writes(), 0);
+    /// ```
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.rows.lock().kept
+    }
+
+    /// What the next life of the process finds if this one dies now, in a sound one.
+    ///
+    /// ```
+    /// let after = panelboard_tasks::FaultyJobJournal::held().surviving();
+    /// assert!(after.rows().is_empty());
+    /// ```
+    #[must_use]
+    pub fn surviving(&self) -> Self {
+        let survived = Self::sound();
+        survived.rows.lock().durable = self.rows.lock().durable.clone();
+        survived
+    }
+}
+
+impl JobJournal for FaultyJobJournal {
+    fn append(&self, writes: Vec<JobWrite>) -> Lsn {
+        let mut rows = self.rows.lock();
+        rows.last += 1;
+        rows.pending.push_back(writes);
+        let last = Lsn(rows.last);
+        drop(rows);
+        if !self.held && self.has_room() {
+            self.commit();
+        }
+        last
+    }
+
+    fn has_room(&self) -> bool {
+        !self.progress.borrow().failed
+    }
+
+    fn is_durable(&self, at: Lsn) -> bool {
+        self.progress.borrow().durable >= at.0
+    }
+
+    fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
+        let mut progress = self.progress.subscribe();
+        Box::pin(async move {
+            let ended =
+                progress.wait_for(|progress| progress.durable >= at.0 || progress.failed).await;
+            match ended {
+                Ok(progress) if progress.durable >= at.0 => Ok(()),
+                _ => Err(NotKept),
+            }
+        })
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Vec<JobRow>, Unreadable>> {
+        Box::pin(async move {
+            if self.rows.lock().unreadable { Err(Unreadable) } else { Ok(self.rows()) }
+        })
+    }
+}
