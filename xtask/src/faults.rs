@@ -46,18 +46,20 @@ struct Fault {
 enum Group {
     Breaker,
     Sessions,
+    Jobs,
     Store,
     Server,
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::Breaker, Self::Sessions, Self::Store, Self::Server];
+    const ALL: [Self; 5] = [Self::Breaker, Self::Sessions, Self::Jobs, Self::Store, Self::Server];
 
     /// What it is called on the command line.
     fn name(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Sessions => "sessions",
+            Self::Jobs => "jobs",
             Self::Store => "store",
             Self::Server => "server",
         }
@@ -66,7 +68,7 @@ impl Group {
     fn package(self) -> &'static str {
         match self {
             Self::Breaker => "panelboard",
-            Self::Sessions => "panelboard-tasks",
+            Self::Sessions | Self::Jobs => "panelboard-tasks",
             Self::Store => "panelboard-store",
             Self::Server => "panelboard-server",
         }
@@ -105,7 +107,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | sessions | store | server | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | jobs | store | server | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.
@@ -297,7 +299,8 @@ fn without_a_row(workspace: &Workspace, group: Group) -> Vec<String> {
     let path = format!("crates/{}/src/fault.rs", group.package());
     let source = fs::read_to_string(workspace.root.join(path));
     let rows = |name: &String| {
-        table::rows().any(|fault| fault.group == group && fault.name == name.as_str())
+        let of_it = |fault: &&Fault| fault.group.package() == group.package();
+        table::rows().filter(of_it).any(|fault| fault.name == name.as_str())
     };
     declared(&source.unwrap_or_default()).into_iter().filter(|name| !rows(name)).collect()
 }

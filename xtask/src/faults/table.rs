@@ -3,11 +3,13 @@
 //! To add a fault: declare it in its core's `fault.rs`, plant it (`if fault::NAME { .. }`), write a
 //! row here. A fault may have several rows, one for each test that must find it on its own.
 
+mod jobs;
+
 use super::{Fault, Group, Kind};
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
-    BREAKER.iter().chain(SESSIONS).chain(STORE).chain(SERVER)
+    BREAKER.iter().chain(SESSIONS).chain(jobs::JOBS).chain(STORE).chain(SERVER)
 }
 
 /// The faults of the breakers: name, invariant, what runs the test, the test's whole path.
