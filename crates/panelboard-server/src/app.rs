@@ -14,6 +14,7 @@ use crate::calls::Calls;
 use crate::clock::Calendar;
 use crate::config::Config;
 use crate::events::Events;
+use crate::jobs::Work;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::sessions::Service;
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) isolated: Mutex<HashMap<Arc<str>, IsolateGuard<Handle>>>,
     pub(crate) stop: Stop,
     pub(crate) service: Arc<Service>,
+    pub(crate) work: Arc<Work>,
     /// Sockets that are open, to wait for at the end.
     pub(crate) sockets: TaskTracker,
     /// The configuration that holds, swapped whole. Held to clone or to replace the `Arc`.
@@ -82,7 +84,7 @@ impl App {
         metrics: Arc<Metrics>,
         calls: Arc<Calls>,
         pretend: Pretenders,
-        service: Arc<Service>,
+        (service, work): (Arc<Service>, Arc<Work>),
         config: Config,
         listen: SocketAddr,
     ) -> Self {
@@ -104,6 +106,7 @@ impl App {
             isolated: Mutex::default(),
             stop: Stop::default(),
             service,
+            work,
             sockets: TaskTracker::new(),
             config: RwLock::new(Arc::new(config)),
             reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),

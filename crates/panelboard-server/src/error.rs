@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::jobs::trouble::JobTrouble;
 use crate::sessions::trouble::{Told, Trouble};
 
 /// Why a request was not done. None of them touches a breaker.
@@ -53,6 +54,8 @@ pub(crate) enum Error {
     CallLog { what: String },
     /// A session could not do it.
     Session(Box<Trouble>),
+    /// The jobs could not do it.
+    Job(Box<JobTrouble>),
 }
 
 /// An error's answer, before it has a shape.
@@ -166,6 +169,7 @@ impl Error {
                 (S::SERVICE_UNAVAILABLE, "call_log_unavailable", "no log of calls", what.clone())
             }
             Self::Session(trouble) => return trouble.told().into(),
+            Self::Job(trouble) => return trouble.told().into(),
         };
         let retry_after = matches!(self, Self::TooManyStreams { .. } | Self::Stopping).then_some(1);
         Answer { status, code, title, detail, retry_after, more: Map::new() }
@@ -217,6 +221,12 @@ impl From<Told> for Answer {
 impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         Self::Session(Box::new(trouble))
+    }
+}
+
+impl From<JobTrouble> for Error {
+    fn from(trouble: JobTrouble) -> Self {
+        Self::Job(Box::new(trouble))
     }
 }
 

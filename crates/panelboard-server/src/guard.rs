@@ -87,7 +87,7 @@ pub(crate) async fn guard(
 pub(crate) fn is_gateway(path: &str) -> bool {
     let Some(rest) = path.strip_prefix("/v1/") else { return path == "/v1" };
     let first = rest.split('/').next().unwrap_or_default();
-    !matches!(first, "breakers" | "faults" | "events" | "calls" | "sessions" | "ws")
+    !matches!(first, "breakers" | "faults" | "events" | "calls" | "jobs" | "sessions" | "ws")
 }
 
 /// Whether whoever may use the models may ask for this path.
@@ -273,6 +273,7 @@ mod tests {
             "/",
             "/v1/breakers",
             "/v1/breakers/a/b",
+            "/v1/jobs/1-1/stop",
             "/v1/events",
             "/status",
             "/v10",

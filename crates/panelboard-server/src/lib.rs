@@ -65,6 +65,7 @@ mod error;
 mod events;
 mod fault;
 mod guard;
+mod jobs;
 mod metrics;
 mod pointer;
 mod pretend;

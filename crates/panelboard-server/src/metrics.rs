@@ -90,6 +90,11 @@ impl Metrics {
         registry.register_collector(Box::new(OfCalls(calls)));
     }
 
+    /// What there is of jobs now.
+    pub(crate) fn jobs(&self, stats: &panelboard_tasks::JobsStats) {
+        self.gauges.jobs(stats);
+    }
+
     pub(crate) fn count(&self, transition: &Transition) {
         let labels = TransitionLabels {
             from: transition.from.as_str(),

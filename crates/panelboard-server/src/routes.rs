@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod faults;
 mod gateway;
+mod jobs;
 mod openapi;
 mod process;
 mod sessions;
@@ -40,6 +41,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/events", get(events::events))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/log", get(calls::log))
+        .route("/v1/jobs", get(jobs::list).post(jobs::submit))
+        .route("/v1/jobs/stats", get(jobs::stats))
+        .route("/v1/jobs/cleanup", post(jobs::cleanup))
+        .route("/v1/jobs/{job}", get(jobs::one).delete(jobs::delete))
+        .route("/v1/jobs/{job}/pause", post(jobs::pause))
+        .route("/v1/jobs/{job}/resume", post(jobs::resume))
+        .route("/v1/jobs/{job}/stop", post(jobs::stop))
+        .route("/v1/jobs/{job}/args", get(jobs::args))
+        .route("/v1/jobs/{job}/result", get(jobs::result))
+        .route("/v1/jobs/{job}/logs", get(jobs::logs))
+        .route("/v1/jobs/{job}/events", get(jobs::events::events))
         .route("/v1/sessions", get(sessions::list).post(sessions::make))
         .route("/v1/sessions/{session}", get(sessions::one).delete(sessions::delete))
         .route("/v1/sessions/{session}/runs", get(runs::list).post(runs::submit))

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use panelboard::Clock;
 use panelboard_llm::{Gateway, SettingsError};
 use panelboard_store::OpenError;
+use panelboard_tasks::NoJobs;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,12 +22,13 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::calls::{Calls, Told};
 use crate::config::{Config, Server};
+use crate::jobs::journal::StoredJobs;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::reload::Reload;
 use crate::sessions::Service;
 use crate::sessions::start::Started;
-use crate::{reload, routes, sessions};
+use crate::{jobs, reload, routes, sessions};
 
 /// What a server can be given beside its configuration.
 #[derive(Debug, Default)]
@@ -52,6 +54,8 @@ pub enum ServeError {
     Listener(io::Error),
     /// The store of sessions can not be opened.
     Store(OpenError),
+    /// The jobs of an earlier life of the process can not be taken up.
+    Jobs(NoJobs),
 }
 
 impl fmt::Display for ServeError {
@@ -60,6 +64,7 @@ impl fmt::Display for ServeError {
             Self::Pretend(error) => write!(f, "the pretend providers cannot start: {error}"),
             Self::Settings(error) => write!(f, "the engine refused the settings: {error}"),
             Self::Listener(error) => write!(f, "the listener is broken: {error}"),
+            Self::Jobs(error) => write!(f, "the jobs can not be taken up: {error}"),
             Self::Store(error) => {
                 write!(f, "the store of sessions can not be opened: {error}, see store.path")
             }
@@ -106,10 +111,17 @@ pub async fn run(
     let service = Arc::clone(&started.service);
     calls.start().await;
     let of_calls = Arc::clone(&calls);
-    let app = Arc::new(App::new(gateway, metrics, calls, pretend, service, config, listen));
-
     // Aborted when this future ends or is dropped.
     let mut tasks = tokio::task::JoinSet::new();
+    let journal = StoredJobs::new(service.keeper.store.clone());
+    tasks.spawn(Arc::clone(&journal).pump());
+    let kept = (service.keeper.store.term(), journal);
+    let work = jobs::start::start(&config, kept, &calls).await;
+    let work = Arc::new(work.map_err(ServeError::Jobs)?);
+    let of_jobs = Arc::clone(&work);
+    let both = (service, work);
+    let app = Arc::new(App::new(gateway, metrics, calls, pretend, both, config, listen));
+
     tasks.spawn({
         let app = Arc::clone(&app);
         async move { app.events.pump(&app.metrics, app.stop.over.clone()).await }
@@ -122,6 +134,7 @@ pub async fn run(
     if let Some(reload) = options.reload {
         tasks.spawn(reload::watch(reload, options.hangup, Arc::clone(&app)));
     }
+    tasks.spawn(async move { of_jobs.tidy().await });
     serve(listener, &app, &server, &started, shutdown).await;
     app.stop.over.cancel();
     started.end().await;
@@ -170,7 +183,12 @@ async fn serve(
         connections.close();
         app.sockets.close();
         // Runs may be waited for over connections, and write to the store until they end.
-        tokio::join!(connections.wait(), app.sockets.wait(), started.drain(budget));
+        tokio::join!(
+            connections.wait(),
+            app.sockets.wait(),
+            started.drain(budget),
+            app.work.drain(budget),
+        );
     };
     tokio::pin!(ended);
     if tokio::time::timeout(budget, &mut ended).await.is_ok() {

@@ -23,7 +23,7 @@ pub(crate) mod book;
 mod chunks;
 pub(crate) mod commands;
 mod compact;
-mod decided;
+pub(crate) mod decided;
 mod expiry;
 pub(crate) mod feed;
 pub(crate) mod figures;

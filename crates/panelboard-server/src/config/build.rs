@@ -4,6 +4,7 @@
 //! exist, what each kind of provider needs, what listening beyond loopback needs.
 
 mod calls;
+mod jobs;
 mod providers;
 mod sessions;
 
@@ -16,6 +17,7 @@ use panelboard::Policy;
 use panelboard_llm::{Limits, Settings, Timeouts};
 
 pub use calls::Calls;
+pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};
 
 use super::values::Table;
@@ -35,6 +37,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// The log of calls.
     pub calls: Calls,
+    /// Work in the background.
+    pub jobs: Jobs,
     /// What the engine is told. Pretend providers have neither address nor secrets yet: the
     /// server gives them theirs when it starts them.
     pub llm: Settings,
@@ -133,7 +137,8 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     let store = sessions::store(file.table("store").unwrap_or(&nothing));
     let sessions = sessions::sessions(file.table("sessions").unwrap_or(&nothing));
     let calls = calls::calls(file.table("calls").unwrap_or(&nothing));
-    Some(Config { server: server?, store, sessions, calls, llm, source, files })
+    let jobs = jobs::jobs(file.table("jobs").unwrap_or(&nothing));
+    Some(Config { server: server?, store, sessions, calls, jobs, llm, source, files })
 }
 
 struct Builder<'a> {

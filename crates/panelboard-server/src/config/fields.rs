@@ -8,7 +8,7 @@ mod kept;
 
 use std::time::Duration;
 
-use kept::{CALLS, SESSIONS, STORE};
+use kept::{CALLS, JOBS, SESSIONS, STORE};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -123,6 +123,7 @@ pub(super) static FILE: Section = Section {
         field("store", Kind::Table(&STORE), None, "Where sessions are kept."),
         field("sessions", Kind::Table(&SESSIONS), None, "Chats, each with one run at a time."),
         field("calls", Kind::Table(&CALLS), None, "The log of calls to providers."),
+        field("jobs", Kind::Table(&JOBS), None, "Simulations and analyses."),
         field("provider", Kind::Tables(&PROVIDER), None, "The services that answer."),
         field("model", Kind::Tables(&MODEL), None, "The names that clients ask for."),
     ],

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use panelboard::State;
 use panelboard_llm::Gateway;
+use panelboard_tasks::{JobState, JobsStats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -41,6 +42,9 @@ pub(super) struct Gauges {
     pub(super) calls: Gauge,
     pub(super) memory: Gauge,
     pub(super) connections: Gauge,
+    pub(super) jobs: Family<StateLabel, Gauge>,
+    pub(super) jobs_running: Gauge,
+    pub(super) jobs_stuck: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -88,6 +92,11 @@ pub(super) struct KeyLabels {
     pub(super) provider: String,
     /// Empty for the breaker above the provider's keys.
     pub(super) key: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct StateLabel {
+    pub(super) state: &'static str,
 }
 
 /// The buckets that OpenTelemetry advises for the duration of operations, in seconds.
@@ -226,6 +235,28 @@ impl Gauges {
             "Connections of clients",
             self.connections.clone(),
         );
+        registry.register("panelboard_jobs", "Jobs by state", self.jobs.clone());
+        registry.register(
+            "panelboard_jobs_running",
+            "Places of jobs.max_running that are taken",
+            self.jobs_running.clone(),
+        );
+        registry.register(
+            "panelboard_jobs_stuck",
+            "Jobs that were told to stop and have not ended in time",
+            self.jobs_stuck.clone(),
+        );
+    }
+
+    /// Sets the gauges of the jobs.
+    pub(super) fn jobs(&self, stats: &JobsStats) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for state in JobState::ALL {
+            let labels = StateLabel { state: state.name() };
+            self.jobs.get_or_create(&labels).set(number(stats.of(state)));
+        }
+        self.jobs_running.set(number(stats.held));
+        self.jobs_stuck.set(number(stats.stuck));
     }
 
     /// Sets the gauges to what is so now. Keys that are gone disappear.

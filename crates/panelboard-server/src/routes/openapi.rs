@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::sessions::{self, memory, runs};
-use super::{breakers, calls, events, faults, gateway, process, socket};
+use super::{breakers, calls, events, faults, gateway, jobs, process, socket};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,19 @@ use super::{breakers, calls, events, faults, gateway, process, socket};
         events::events,
         calls::list,
         calls::log,
+        jobs::submit,
+        jobs::list,
+        jobs::stats,
+        jobs::cleanup,
+        jobs::one,
+        jobs::delete,
+        jobs::pause,
+        jobs::resume,
+        jobs::stop,
+        jobs::args,
+        jobs::result,
+        jobs::logs,
+        jobs::events::events,
         sessions::make,
         sessions::list,
         sessions::one,
@@ -50,6 +63,7 @@ use super::{breakers, calls, events, faults, gateway, process, socket};
         (name = "gateway", description = "OpenAI's API"),
         (name = "panel", description = "The breakers and what goes through them"),
         (name = "sessions", description = "Chats, each with one run at a time"),
+        (name = "jobs", description = "Simulations and analyses in the background"),
         (name = "process", description = "The process itself"),
     )
 )]

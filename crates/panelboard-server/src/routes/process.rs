@@ -9,11 +9,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::calls::Figures as OfCalls;
 use crate::clock::ms;
+use crate::jobs::shown;
 use crate::metrics::{self, Totals, resident_memory};
 use crate::sessions::figures::Figures;
 
@@ -62,6 +64,9 @@ pub(super) struct Status {
     sessions: Figures,
     /// The log of calls.
     calls: OfCalls,
+    /// As `/v1/jobs/stats`; null if the jobs do not answer.
+    #[schema(value_type = Option<Object>)]
+    jobs: Option<Value>,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,
 }
@@ -96,6 +101,7 @@ struct Model {
 pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     let settings = app.gateway.settings();
     let reloads = app.reloads().clone();
+    let jobs = app.work.jobs.stats().await.ok();
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         uptime_ms: ms(app.calendar.uptime()),
@@ -112,6 +118,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         totals: app.metrics.totals(),
         sessions: app.service.figures(),
         calls: app.calls.figures(),
+        jobs: jobs.map(|stats| shown::stats(&stats)),
         retry_budget_remaining: app.gateway.retry_budget_remaining(),
         memory_bytes: resident_memory(),
     })
@@ -135,6 +142,9 @@ fn model(model: &panelboard_llm::Model) -> Model {
 #[utoipa::path(get, path = "/metrics", tag = "process",
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    if let Ok(stats) = app.work.jobs.stats().await {
+        app.metrics.jobs(&stats);
+    }
     let text = app.metrics.text(&app.gateway);
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-pub(super) use named::{Named, NamedRun, number as run_number};
+pub(super) use named::{Named, NamedRun, number as run_number, segment};
+pub(super) use runs::wait;
 
 use crate::app::App;
 use crate::body;
@@ -155,7 +156,7 @@ pub(super) async fn make(
     let key = idempotency_key(&headers)?;
     let (status, told) = app.service.make_once(id, metadata, key.as_deref()).await?;
     let id = told["id"].as_str().unwrap_or_default();
-    let place = format!("/v1/sessions/{}", named::segment(id));
+    let place = format!("/v1/sessions/{}", segment(id));
     Ok((status, [(LOCATION, place)], Json(told)).into_response())
 }
 

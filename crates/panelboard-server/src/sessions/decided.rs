@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use super::book::locked;
 
 #[derive(Debug, Default)]
-pub(super) struct Decided {
+pub(crate) struct Decided {
     /// Raised under the lock below, read without it.
     upto: AtomicU64,
     /// Who waits. Held for one operation of the map; nothing is woken or dropped under it.
@@ -30,13 +30,13 @@ struct Waiting {
 
 impl Decided {
     /// The last record that is decided.
-    pub(super) fn upto(&self) -> u64 {
+    pub(crate) fn upto(&self) -> u64 {
         // Acquire: with the Release in `raise`. What became of the records is written before it.
         self.upto.load(Ordering::Acquire)
     }
 
     /// All up to this one are decided. Called by one task, and never with less than before.
-    pub(super) fn raise(&self, at: u64) {
+    pub(crate) fn raise(&self, at: u64) {
         let mut waiting = locked(&self.waiting);
         // Release: with the Acquire in `upto`. Under the lock: who registers looks under it once
         // more, so it either sees this or is found here.
@@ -53,14 +53,14 @@ impl Decided {
     }
 
     /// Waits until this one is decided.
-    pub(super) fn reached(&self, at: u64) -> Reached<'_> {
+    pub(crate) fn reached(&self, at: u64) -> Reached<'_> {
         Reached { decided: self, at, number: None }
     }
 }
 
 /// A wait for one record.
 #[derive(Debug)]
-pub(super) struct Reached<'a> {
+pub(crate) struct Reached<'a> {
     decided: &'a Decided,
     at: u64,
     /// Its number, while it is among those who wait.

@@ -532,7 +532,7 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
 }
 
 /// A key as a client may send it.
-pub(super) fn key_rule(key: &str) -> Result<&str, Trouble> {
+pub(crate) fn key_rule(key: &str) -> Result<&str, Trouble> {
     let fits = (1..=255).contains(&key.len()) && !key.chars().any(char::is_control);
     if fits { Ok(key) } else { Err(Trouble::BadKey) }
 }

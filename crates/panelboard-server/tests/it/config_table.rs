@@ -59,12 +59,12 @@ fn unknown_names_say_the_nearest_known_one() {
          total, did you mean `connect`?"],
     );
     let sections = "expected one of server, gateway, breaker, timeouts, store, sessions, \
-                    calls, provider, model";
+                    calls, jobs, provider, model";
     with(
         "[servers]\n",
         &[&format!("f.toml:1:2: servers: unknown section, {sections}, did you mean `server`?")],
     );
-    for later in ["jobs", "vault"] {
+    for later in ["vault", "sink"] {
         with(
             &format!("[{later}]\n"),
             &[&format!("f.toml:1:2: {later}: unknown section, {sections}")],

@@ -279,7 +279,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 35] = [
+const ROUTES: [(&str, &str); 48] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -292,6 +292,19 @@ const ROUTES: [(&str, &str); 35] = [
     ("get", "/v1/events"),
     ("get", "/v1/calls"),
     ("get", "/v1/calls/log"),
+    ("post", "/v1/jobs"),
+    ("get", "/v1/jobs"),
+    ("get", "/v1/jobs/stats"),
+    ("post", "/v1/jobs/cleanup"),
+    ("get", "/v1/jobs/{job}"),
+    ("delete", "/v1/jobs/{job}"),
+    ("post", "/v1/jobs/{job}/pause"),
+    ("post", "/v1/jobs/{job}/resume"),
+    ("post", "/v1/jobs/{job}/stop"),
+    ("get", "/v1/jobs/{job}/args"),
+    ("get", "/v1/jobs/{job}/result"),
+    ("get", "/v1/jobs/{job}/logs"),
+    ("get", "/v1/jobs/{job}/events"),
     ("post", "/v1/sessions"),
     ("get", "/v1/sessions"),
     ("get", "/v1/sessions/{session}"),
@@ -333,8 +346,10 @@ fn the_description_and_the_routes_agree() {
     routes.sort_unstable();
     assert_eq!(described, routes);
     for (method, path) in ROUTES {
-        // A session with a run for each, since one of them deletes it.
+        // A session with a run, and a job, for each, since one of them deletes it.
         post(server.addr, "/v1/sessions/a/runs", r#"{"input":"hi","on_conflict":"enqueue"}"#);
+        let job = post(server.addr, "/v1/jobs", r#"{"kind":"analysis"}"#).json();
+        let path = path.replace("{job}", job["id"].as_str().expect("an id"));
         let path = path.replace("{session}", "a").replace("{run}", "1");
         let path = path.replace("{model}", "fast").replace("{key}", "pretend-a/key-1");
         let path = path.replace("{action}", "reset");

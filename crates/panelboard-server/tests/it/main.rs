@@ -13,6 +13,7 @@ mod events;
 mod first_contact;
 mod guard;
 mod http;
+mod jobs;
 mod limits;
 mod program;
 mod reload;

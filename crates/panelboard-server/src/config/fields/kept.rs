@@ -189,3 +189,52 @@ pub(super) static CALLS: Section = Section {
         ),
     ],
 };
+
+pub(super) static JOBS: Section = Section {
+    about: "Simulations and analyses, each on a thread of its own.",
+    fields: &[
+        field(
+            "max_running",
+            Kind::Count { min: 1, max: 1_000 },
+            Some("10"),
+            "Jobs that run at once, each on one processor. More wait.",
+        ),
+        field(
+            "max_queue",
+            Kind::Count { min: 1, max: 1_000_000 },
+            Some("10000"),
+            "Jobs that wait. One more is answered with 429.",
+        ),
+        field(
+            "max_jobs",
+            Kind::Count { min: 1, max: 1_000_000 },
+            Some("20000"),
+            "Jobs that are known. At the limit the one that ended first goes; if none has, one more \
+             is answered with 429.",
+        ),
+        field(
+            "max_paused",
+            Kind::Count { min: 1, max: 1_000 },
+            Some("64"),
+            "Jobs that are paused while they run: each keeps its thread. One more is not paused.",
+        ),
+        field(
+            "max_args_bytes",
+            Kind::Bytes { min: 1024, max: 256 << 10 },
+            Some("\"256KiB\""),
+            "The longest arguments. Longer ones are answered with 413.",
+        ),
+        field(
+            "grace",
+            Kind::Duration { min: ms(0), max: ms(600_000) },
+            Some("\"5s\""),
+            "From the order to stop until a job that has not ended is shown as stuck.",
+        ),
+        field(
+            "keep",
+            Kind::Duration { min: ms(1_000), max: ms(TEN_YEARS_MS) },
+            Some("\"1day\""),
+            "How long a job that has ended is known. A pinned one stays.",
+        ),
+    ],
+};

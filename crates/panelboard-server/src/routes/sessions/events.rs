@@ -29,20 +29,20 @@ use crate::sessions::told;
 use crate::sessions::trouble::Trouble;
 
 /// A comment goes out this often, so that nobody between takes the connection for dead.
-const PING: Duration = Duration::from_secs(15);
+pub(in crate::routes) const PING: Duration = Duration::from_secs(15);
 
 /// The most events of one JSON answer.
 const MAX_EVENTS: usize = 500;
 
 /// The longest that a request waits for an event.
-const MAX_WAIT: u64 = 30;
+pub(in crate::routes) const MAX_WAIT: u64 = 30;
 
 /// From where on, and how long to wait.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::routes) struct From {
-    after: Option<String>,
-    wait: Option<u64>,
+    pub(in crate::routes) after: Option<String>,
+    pub(in crate::routes) wait: Option<u64>,
 }
 
 /// What happens in a session, from `after` on: as server-sent events, or as one JSON answer.
@@ -77,7 +77,7 @@ pub(in crate::routes) async fn events(
     Ok(Json(page).into_response())
 }
 
-fn position(text: &str) -> Result<Position, Error> {
+pub(in crate::routes) fn position(text: &str) -> Result<Position, Error> {
     feed::position(text).ok_or_else(|| bad("a position is EPOCH-SEQ".to_owned()))
 }
 

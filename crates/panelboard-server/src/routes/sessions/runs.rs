@@ -170,12 +170,12 @@ fn accepts_events(headers: &HeaderMap) -> bool {
         .any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
 }
 
-pub(super) fn wants_events(headers: &HeaderMap) -> bool {
+pub(in crate::routes) fn wants_events(headers: &HeaderMap) -> bool {
     accepts_events(headers)
 }
 
 /// `Prefer: wait=N`.
-fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+pub(in crate::routes) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
     let prefer = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut wishes = prefer.flat_map(|value| value.split(',')).map(str::trim);
     let Some(seconds) = wishes.find_map(|wish| wish.strip_prefix("wait=")) else {

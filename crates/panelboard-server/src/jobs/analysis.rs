@@ -1,0 +1,167 @@
+//! What does an analysis do? It looks for better settings for calls that were recorded, in our own
+//! log or in a CSV file, as `panelboard tune` does.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use panelboard_lab::{CallReader, Ended, RecordedCall, Recorder, Recording, TuneOptions, Waste};
+use panelboard_store::CallQuery;
+use panelboard_tasks::{Checkpoint, Failure, JobContext};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::kinds::{args, is_done, watch};
+use super::trouble::JobTrouble;
+use crate::calls::Calls;
+use crate::clock;
+
+pub(super) const KIND: &str = "analysis";
+
+/// What a mistake in the rows is told to be in.
+const SOURCE: &str = "args.calls_csv";
+
+/// Calls that are read between two looks whether to go on.
+const STRIDE: u64 = 10_000;
+
+/// What the gateway writes down of a target that it went past. Not a call: it was not made.
+const REJECTED: &str = "rejected";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Args {
+    /// Rows as `panelboard calls --csv` prints them, in place of our own log.
+    calls_csv: Option<String>,
+    /// Calls that began then or later.
+    since: Option<String>,
+    /// Calls that began earlier than that.
+    until: Option<String>,
+    /// Of this provider only.
+    provider: Option<String>,
+    /// Of this breaker only: `provider/key`.
+    key: Option<String>,
+    /// What counts as waste: `calls`, or the `time` that they took.
+    by: Option<By>,
+    seed: Option<u64>,
+    /// Settings to try.
+    candidates: Option<usize>,
+}
+
+/// What counts as waste.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    #[default]
+    Calls,
+    Time,
+}
+
+impl From<By> for Waste {
+    fn from(by: By) -> Self {
+        match by {
+            By::Calls => Self::Calls,
+            By::Time => Self::Time,
+        }
+    }
+}
+
+/// Times as they were understood.
+struct Period {
+    since: Option<SystemTime>,
+    until: Option<SystemTime>,
+}
+
+impl Args {
+    fn period(&self) -> Result<Period, JobTrouble> {
+        let date = |name: &str, text: &Option<String>| {
+            let Some(text) = text else { return Ok(None) };
+            let wrong = || JobTrouble::BadArgs {
+                what: format!("`{name}` must be a time such as 2026-01-01T00:00:00Z"),
+            };
+            clock::read(text).map(Some).ok_or_else(wrong)
+        };
+        Ok(Period { since: date("since", &self.since)?, until: date("until", &self.until)? })
+    }
+}
+
+pub(super) fn check(given: &Value) -> Result<(), JobTrouble> {
+    let args: Args = args(given)?;
+    args.period()?;
+    match &args.calls_csv {
+        Some(csv) => read_csv(csv, &args).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn read_csv(csv: &str, args: &Args) -> Result<Recording, JobTrouble> {
+    let mut reader = CallReader::default();
+    if let Some(key) = &args.key {
+        reader = reader.key(key);
+    }
+    let read = reader.csv(SOURCE, csv.as_bytes());
+    let read = read.map_err(|error| JobTrouble::Mistakes { what: error.to_string() })?;
+    Ok(read.recording)
+}
+
+/// Runs it. It writes nothing but its result, so it may be run again.
+pub(super) fn run(mut job: JobContext, given: &Bytes, log: &Calls) -> Result<Bytes, Failure> {
+    let args: Args = serde_json::from_slice(given)?;
+    let recording = match &args.calls_csv {
+        Some(csv) => read_csv(csv, &args)?,
+        None => match read_log(&mut job, &args, log)? {
+            Some(recording) => recording,
+            // Whatever is answered now is late.
+            None => return Ok(Bytes::new()),
+        },
+    };
+    if recording.calls() == 0 {
+        return Err(Failure::new("there are no calls to replay"));
+    }
+    let source = if args.calls_csv.is_some() { SOURCE } else { "the log of calls" };
+    let mut options = TuneOptions::default().threads(1).by(args.by.unwrap_or_default().into());
+    options = args.seed.map_or(options.clone(), |seed| options.seed(seed));
+    options = args.candidates.map_or(options.clone(), |most| options.candidates(most));
+    let reporter = job.reporter();
+    let tuning = panelboard_lab::tune(&recording, &options, watch(job))?;
+    is_done(&reporter);
+    let result = json!({
+        "report": tuning,
+        "table": tuning.table(source),
+        "svg": tuning.svg()?,
+    });
+    Ok(result.to_string().into())
+}
+
+/// The calls of our own log; none if it is to stop.
+fn read_log(job: &mut JobContext, args: &Args, log: &Calls) -> Result<Option<Recording>, Failure> {
+    let log = log.log().ok_or_else(|| Failure::new("calls are not logged here, see calls.log"))?;
+    let Period { since, until } = args.period()?;
+    let mut query = CallQuery::new();
+    query = since.map_or(query.clone(), |since| query.since(since));
+    query = until.map_or(query.clone(), |until| query.until(until));
+    query = args.provider.as_ref().map_or(query.clone(), |provider| query.provider(provider));
+    let mut recorder = Recorder::default();
+    let mut read = 0_u64;
+    for call in log.reader().calls(query) {
+        let call = call?;
+        read += 1;
+        if read.is_multiple_of(STRIDE) {
+            job.progress(0, 0, &format!("{read} calls read"));
+            if job.checkpoint() == Checkpoint::Stop {
+                return Ok(None);
+            }
+        }
+        if &*call.outcome == REJECTED {
+            continue;
+        }
+        let key = format!("{}/{}", call.provider, call.key);
+        if args.key.as_ref().is_some_and(|only| *only != key) {
+            continue;
+        }
+        let ended = Ended::of(&call.outcome).unwrap_or(Ended::Ignored);
+        let at = call.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at_us = i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
+        let took_us = u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX);
+        recorder.push(&RecordedCall::new(at_us, &key, took_us, ended))?;
+    }
+    Ok(Some(recorder.finish()))
+}
