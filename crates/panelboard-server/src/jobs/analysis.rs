@@ -1,7 +1,7 @@
 //! What does an analysis do? It looks for better settings for calls that were recorded, in our own
 //! log or in a CSV file, as `panelboard tune` does.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use panelboard_lab::{CallReader, Ended, RecordedCall, Recorder, Recording, TuneOptions, Waste};
@@ -22,6 +22,9 @@ const SOURCE: &str = "args.calls_csv";
 
 /// Calls that are read between two looks whether to go on.
 const STRIDE: u64 = 10_000;
+
+/// How long the last calls are waited for on their way into the log.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// What the gateway writes down of a target that it went past. Not a call: it was not made.
 const REJECTED: &str = "rejected";
@@ -134,6 +137,8 @@ pub(super) fn run(mut job: JobContext, given: &Bytes, log: &Calls) -> Result<Byt
 /// The calls of our own log; none if it is to stop.
 fn read_log(job: &mut JobContext, args: &Args, log: &Calls) -> Result<Option<Recording>, Failure> {
     let log = log.log().ok_or_else(|| Failure::new("calls are not logged here, see calls.log"))?;
+    // What is logged so far is read too; if the disk is late, what it has.
+    log.flush(FLUSH);
     let Period { since, until } = args.period()?;
     let mut query = CallQuery::new();
     query = since.map_or(query.clone(), |since| query.since(since));

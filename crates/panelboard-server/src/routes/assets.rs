@@ -1,4 +1,4 @@
-//! Which files do the pages load? The dashboard and the chat page, compiled in.
+//! Which files do the pages load? The dashboard, the chat page and the jobs' page, compiled in.
 
 use std::sync::Arc;
 
@@ -28,16 +28,19 @@ macro_rules! file {
     };
 }
 
-/// Every file: two pages and what they load.
-const FILES: [(&str, &str, &str); 13] = [
+/// Every file: three pages and what they load.
+const FILES: [(&str, &str, &str); 16] = [
     file!("/", HTML, "index.html"),
     file!("/chat", HTML, "chat.html"),
+    file!("/jobs", HTML, "jobs.html"),
     file!("/base.css", CSS, "base.css"),
     file!("/chat.css", CSS, "chat.css"),
     file!("/dashboard.css", CSS, "dashboard.css"),
+    file!("/jobs.css", CSS, "jobs.css"),
     file!("/base.js", SCRIPT, "base.js"),
     file!("/chat.js", SCRIPT, "chat.js"),
     file!("/dashboard.js", SCRIPT, "dashboard.js"),
+    file!("/jobs.js", SCRIPT, "jobs.js"),
     file!("/link.mjs", SCRIPT, "link.mjs"),
     file!("/session.mjs", SCRIPT, "session.mjs"),
     file!("/sessions.js", SCRIPT, "sessions.js"),

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { launch } from './browser.mjs';
 import { chatChecks } from './chat-checks.mjs';
 import { chatMockChecks } from './chat-mock-checks.mjs';
+import { jobChecks } from './job-checks.mjs';
 import { mockChecks } from './mock-checks.mjs';
 import { pageChecks } from './page-checks.mjs';
 import { Mock } from './mock.mjs';
@@ -77,7 +78,10 @@ try {
     await run(pageChecks(browser, target, options), about);
     await run(chatChecks(browser, target, options), about);
     await run(sessionChecks(browser, target, options), about);
-    if (options.bin || options.url) await run(toolChecks(browser, target, options), about);
+    if (options.bin || options.url) {
+      await run(toolChecks(browser, target, options), about);
+      await run(jobChecks(browser, target, options), about);
+    }
   } finally {
     await target.remove();
   }

@@ -34,12 +34,7 @@ fn every_command_has_help_with_examples() {
         assert!(out.contains("Examples:\n  panelboard "), "{args:?}: {out}");
     }
     let (_, out, _) = run_to_end(&["--help"]);
-    for line in [
-        "  0  done",
-        "  1  the configuration",
-        "  2  the command",
-        "  3  cannot",
-    ] {
+    for line in ["  0  done", "  1  the configuration", "  2  the command", "  3  cannot"] {
         assert!(out.contains(line), "{out}");
     }
 }

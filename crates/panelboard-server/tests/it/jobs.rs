@@ -316,8 +316,7 @@ fn an_analysis_reads_what_the_gateway_wrote_down() {
     for _ in 0..30 {
         assert_eq!(post(addr, "/v1/chat/completions", &call.to_string()).status, 200);
     }
-    let logged = || get(addr, "/v1/calls/log?limit=1000").json()["items"].as_array().unwrap().len();
-    until("they are logged", || (logged() == 30).then_some(()));
+    // Those that are on their way into the log count as well.
     let asked = json!({ "kind": "analysis", "args": { "candidates": 20, "seed": 3 } });
     let id = start(addr, &asked);
     is(addr, &id, "completed");
