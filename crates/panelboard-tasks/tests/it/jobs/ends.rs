@@ -92,7 +92,7 @@ async fn j16_what_has_ended_is_not_removed_before_that_is_durable() {
     rig.journal.commit();
     assert_eq!(removed.await.expect("no panic"), Ok(0));
     assert!(ended.await.expect("no panic").expect("available").is_some());
-    settle().await;
+    finalised(&rig, 0).await;
     let removed = clean();
     settle().await;
     rig.journal.commit();
