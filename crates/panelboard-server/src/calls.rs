@@ -256,5 +256,8 @@ mod tests {
             assert_eq!(&*words.of(class), class.as_str());
         }
         assert!(CLASSES.iter().all(|class| class.as_str() != &*words.rejected));
+        // And whoever looks for better settings knows what it says.
+        let unknown = |class: &&Class| panelboard_lab::Ended::of(class.as_str()).is_none();
+        assert_eq!(CLASSES.iter().find(unknown), None);
     }
 }

@@ -22,12 +22,21 @@ pub enum Column {
     FirstByte,
     /// What was asked for. Optional.
     Model,
+    /// Whose key it is: then the breaker is `provider/key`, as in a gateway's log. Optional.
+    Provider,
 }
 
 impl Column {
     /// Each of them, the needed ones first.
-    pub const ALL: [Self; 6] =
-        [Self::Time, Self::Key, Self::Duration, Self::Outcome, Self::FirstByte, Self::Model];
+    pub const ALL: [Self; 7] = [
+        Self::Time,
+        Self::Key,
+        Self::Duration,
+        Self::Outcome,
+        Self::FirstByte,
+        Self::Model,
+        Self::Provider,
+    ];
 
     /// The names that it is looked for under, in any case, the first that is there; the times also
     /// with `_s`, `_ms`, `_us` or `_ns` behind them.
@@ -44,11 +53,12 @@ impl Column {
             Self::Outcome => &["outcome", "status", "verdict", "result"],
             Self::FirstByte => &["first_byte", "ttfb", "time_to_first_byte"],
             Self::Model => &["model"],
+            Self::Provider => &["provider"],
         }
     }
 
     pub(super) fn needed(self) -> bool {
-        !matches!(self, Self::FirstByte | Self::Model)
+        !matches!(self, Self::FirstByte | Self::Model | Self::Provider)
     }
 
     fn takes_time(self) -> bool {
@@ -121,6 +131,13 @@ pub(super) fn find(
                  are {there}"
             ));
         }
+    }
+    let [key, provider] = [Column::Key, Column::Provider].map(|column| column as usize);
+    let index = |place: &Option<Found>| place.as_ref().map(|found| found.index);
+    let same = index(&places[key]) == index(&places[provider]);
+    // Who names the column of the breaker means that one alone.
+    if same || wanted[key].is_some() && wanted[provider].is_none() {
+        places[provider] = None;
     }
     Ok(places)
 }

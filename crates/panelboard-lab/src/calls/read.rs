@@ -205,7 +205,8 @@ impl<'r> Reading<'r> {
     /// Takes a row.
     pub(super) fn row(&mut self, cells: &Cells<'_>, line: Option<u64>) -> Result<(), CallsError> {
         self.rows += 1;
-        match self.call(cells) {
+        let joined = joined(cells);
+        match self.call(cells, joined.as_deref()) {
             Ok(None) => Ok(()),
             Ok(Some(call)) => self.take(&call, cells, line),
             Err((column, expected)) => {
@@ -237,10 +238,17 @@ impl<'r> Reading<'r> {
     fn call<'c>(
         &mut self,
         cells: &Cells<'c>,
+        joined: Option<&'c str>,
     ) -> Result<Option<RecordedCall<'c>>, (Column, String)> {
         let cell = |column: Column| cells[column as usize];
-        let key = key(cell(Column::Key))
-            .ok_or_else(|| (Column::Key, "a text of 1 to 200 bytes".to_owned()))?;
+        let Some(key) = key(joined.map_or(cell(Column::Key), Cell::Text)) else {
+            // What was passed by before a key was chosen has none.
+            if let Ok(Told::Rejected) = outcome(cell(Column::Outcome)) {
+                self.rejected += 1;
+                return Ok(None);
+            }
+            return Err((Column::Key, "a text of 1 to 200 bytes".to_owned()));
+        };
         let at_us =
             moment(cell(Column::Time)).map_err(|expected| (Column::Time, expected.to_owned()))?;
         let told = outcome(cell(Column::Outcome))
@@ -337,5 +345,16 @@ fn shown(cell: Cell<'_>) -> String {
             let short: String = text.chars().take(60).collect();
             if short.len() < text.len() { format!("{short:?}...") } else { format!("{short:?}") }
         }
+    }
+}
+
+/// `provider/key`, if a row says both.
+fn joined(cells: &Cells<'_>) -> Option<String> {
+    match [Column::Provider, Column::Key].map(|column| cells[column as usize]) {
+        [Cell::Text(provider), Cell::Text(key)] => {
+            let [provider, key] = [provider.trim(), key.trim()];
+            (!provider.is_empty() && !key.is_empty()).then(|| format!("{provider}/{key}"))
+        }
+        _ => None,
     }
 }

@@ -334,3 +334,24 @@ fn what_is_no_parquet_is_told_as_a_whole() {
     let said = CallReader::default().parquet("c.parquet", file).unwrap_err().to_string();
     assert!(said.starts_with("c.parquet: is no Parquet: "), "{said}");
 }
+
+#[test]
+fn a_key_beside_its_provider_is_the_breaker_of_both() {
+    let text = "time,provider,key,duration_ms,outcome\n\
+                1790000000,openai,team-a,5,ok\n\
+                1790000001,azure,team-a,5,ok\n\
+                1790000002,azure,,0,rejected\n";
+    let read = CallReader::default().csv("c.csv", text.as_bytes()).unwrap();
+    assert_eq!(read.recording.keys().collect::<Vec<_>>(), ["azure/team-a", "openai/team-a"]);
+    // What was passed by before a key was chosen is no bad row.
+    assert_eq!((read.rejected, read.skipped), (1, 0));
+    let one = CallReader::default().key("openai/team-a").csv("c.csv", text.as_bytes()).unwrap();
+    assert_eq!((one.recording.calls(), one.others), (1, 1));
+    // Who names the column means that one alone; a provider alone is the key.
+    let named = CallReader::default().column(Column::Key, "key");
+    let named = named.skip_bad(true).csv("c.csv", text.as_bytes()).unwrap();
+    assert_eq!(named.recording.keys().collect::<Vec<_>>(), ["team-a"]);
+    let alone = text.replace(",key,", ",owner,");
+    let alone = CallReader::default().csv("c.csv", alone.as_bytes()).unwrap();
+    assert_eq!(alone.recording.keys().collect::<Vec<_>>(), ["azure", "openai"]);
+}

@@ -1,6 +1,6 @@
 //! Is what `tune` recommends the same on any number of threads, a front, and better?
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{fs, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use panelboard_lab::{
     CallReader, CallsWriter, Ended, Figures, Measure, Options, PolicyReport, RecordedCall,
@@ -120,6 +120,20 @@ fn settings_that_are_current_are_what_is_compared_with() {
 }
 
 #[test]
+fn settings_are_judged_by_the_worst_near_their_own_open_times() {
+    let twenty = Duration::from_secs(20);
+    let own = Settings { recovery_timeout: twenty, backoff_factor: 1.0, ..Settings::default() };
+    let long = made(|number, half| number == 0 && (400..1_600).contains(&half));
+    let tuning = tuned(&long, &TuneOptions::default().candidates(1).current(own));
+    let (alone, judged) = (tuning.current.all, tuning.current.judged);
+    // Ten minutes: a probe each 19 s or so, and each 11 s where they are open 0.6 times as long.
+    let probes = |wasted: u64| wasted - 5;
+    assert!((30..=36).contains(&probes(alone.wasted_calls)), "{alone:?}");
+    assert!((50..=58).contains(&probes(judged.0)), "{judged:?}");
+    assert!(judged.1 >= alone.rejected_wrongly);
+}
+
+#[test]
 fn slow_calls_are_waste_and_waste_is_time_if_one_says_so() {
     let mut recorder = Recorder::default();
     for tenth in 0..3_000_u64 {
@@ -130,7 +144,7 @@ fn slow_calls_are_waste_and_waste_is_time_if_one_says_so() {
     }
     let recording = recorder.finish();
     assert_eq!(tuned(&recording, &TuneOptions::default().candidates(50)).bad_calls, 0);
-    let slow = std::time::Duration::from_millis(500);
+    let slow = Duration::from_millis(500);
     let options = TuneOptions::default().slow(slow).by(Waste::Time).candidates(250);
     let tuning = tuned(&recording, &options);
     assert_eq!((tuning.bad_calls, tuning.current.all.wasted_us), (1_000, 900_000_000));

@@ -209,8 +209,8 @@ pub(super) static JOBS: Section = Section {
             "max_jobs",
             Kind::Count { min: 1, max: 1_000_000 },
             Some("20000"),
-            "Jobs that are known. At the limit the one that ended first goes; if none has, one more \
-             is answered with 429.",
+            "Jobs that are known. At the limit the one that ended first goes; if none has, one \
+             more is answered with 429.",
         ),
         field(
             "max_paused",
