@@ -15,6 +15,8 @@ pub(crate) mod shown;
 mod simulation;
 pub(crate) mod start;
 mod stored;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trouble;
 
 use panelboard_tasks::{Hub, JobLimits, Jobs};
