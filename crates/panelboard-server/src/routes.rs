@@ -11,6 +11,7 @@ mod openapi;
 mod process;
 mod sessions;
 mod socket;
+mod sse;
 
 use std::sync::Arc;
 

@@ -1,12 +1,10 @@
 //! Every transition, numbered: as a stream, or some at a time.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::HeaderMap;
@@ -14,12 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::sse;
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::events::{News, Shown, Stream};
 
-/// A comment goes out this often, so that nobody between takes the connection for dead.
-const PING: Duration = Duration::from_secs(15);
 /// The most events of one JSON answer.
 const MAX_ITEMS: usize = 256;
 
@@ -77,14 +74,13 @@ fn stream(app: &Arc<App>, after: Option<u64>) -> Result<Response, Error> {
     let limit = app.config().server.max_event_streams;
     let news = app.events.stream(after).ok_or(Error::TooManyStreams { limit })?;
     let events = stream::unfold((news, app.stop.begun.clone()), next);
-    let ping = KeepAlive::new().interval(PING).text("ping");
-    Ok(Sse::new(events).keep_alive(ping).into_response())
+    Ok(sse::answer(events))
 }
 
 /// A stream's next event; none when the server stops.
 async fn next(
     (mut news, stop): (Stream, CancellationToken),
-) -> Option<(Result<Event, Infallible>, (Stream, CancellationToken))> {
+) -> Option<(Event, (Stream, CancellationToken))> {
     let piece = tokio::select! {
         piece = news.next() => piece?,
         () = stop.cancelled() => return None,
@@ -96,7 +92,7 @@ async fn next(
         }
         News::Missed(missed) => Event::default().event("missed").data(json(&Gap { missed })),
     };
-    Some((Ok(event), (news, stop)))
+    Some((event, (news, stop)))
 }
 
 /// The data of `event: missed`.

@@ -4,14 +4,13 @@
 //! or one of which something is gone, begins with the job as it is.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::HeaderMap;
@@ -25,8 +24,9 @@ use super::{bad, id, query, view};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::jobs::shown;
-use crate::routes::sessions::events::{From, MAX_WAIT, PING, position};
+use crate::routes::sessions::events::{From, MAX_WAIT, position};
 use crate::routes::sessions::runs::wants_events;
+use crate::routes::sse;
 use crate::sessions::told;
 use crate::sessions::trouble::Trouble;
 
@@ -192,20 +192,16 @@ impl Stream {
     }
 
     fn answer(self) -> Response {
-        let events = stream::unfold(self, |mut stream| async move {
+        sse::answer(stream::unfold(self, |mut stream| async move {
             let event = stream.next().await?;
-            Some((Ok::<_, Infallible>(event), stream))
-        });
-        let ping = KeepAlive::new().interval(PING).text("ping");
-        Sse::new(events).keep_alive(ping).into_response()
+            Some((event, stream))
+        }))
     }
 
     async fn next(&mut self) -> Option<Event> {
         if !self.begun {
             self.begun = true;
-            // Not all at once, when a server comes back.
-            let retry = Duration::from_millis(fastrand::u64(1_000..3_000));
-            return Some(Event::default().retry(retry).comment("panelboard"));
+            return Some(sse::hello());
         }
         if self.ended {
             return None;
@@ -215,10 +211,7 @@ impl Stream {
             told = self.follow.next() => told,
             () = self.stop.cancelled() => {
                 self.ended = true;
-                let reconnect = fastrand::u64(500..3_000);
-                let data = json!({ "type": "goaway", "reason": "the server stops",
-                    "reconnect_after_ms": reconnect });
-                return Some(Event::default().event("goaway").data(data.to_string()));
+                return Some(sse::goaway());
             }
         };
         let Some(Told { name, seq, json }) = told else {

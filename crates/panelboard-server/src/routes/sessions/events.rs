@@ -1,14 +1,13 @@
 //! The events of a session: as a stream, or some at a time.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::HeaderMap;
@@ -22,14 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Named, bad, query, runs};
 use crate::app::App;
 use crate::error::{Error, Problem};
+use crate::routes::sse;
 use crate::sessions::Service;
 use crate::sessions::feed::{self, Feed, Piece};
 use crate::sessions::service::Counts;
 use crate::sessions::told;
 use crate::sessions::trouble::Trouble;
-
-/// A comment goes out this often, so that nobody between takes the connection for dead.
-pub(in crate::routes) const PING: Duration = Duration::from_secs(15);
 
 /// The most events of one JSON answer.
 const MAX_EVENTS: usize = 500;
@@ -181,20 +178,16 @@ impl Stream {
     }
 
     fn answer(self) -> Response {
-        let events = stream::unfold(self, |mut stream| async move {
+        sse::answer(stream::unfold(self, |mut stream| async move {
             let event = stream.next().await?;
-            Some((Ok::<_, Infallible>(event), stream))
-        });
-        let ping = KeepAlive::new().interval(PING).text("ping");
-        Sse::new(events).keep_alive(ping).into_response()
+            Some((event, stream))
+        }))
     }
 
     async fn next(&mut self) -> Option<Event> {
         if !self.begun {
             self.begun = true;
-            // Not all at once, when a server comes back.
-            let retry = Duration::from_millis(fastrand::u64(1_000..3_000));
-            return Some(Event::default().retry(retry).comment("panelboard"));
+            return Some(sse::hello());
         }
         loop {
             if self.ended {
@@ -208,10 +201,7 @@ impl Stream {
                 piece = self.feed.next() => piece,
                 () = self.stop.cancelled() => {
                     self.ended = true;
-                    let reconnect = fastrand::u64(500..3_000);
-                    let data = json!({ "type": "goaway", "reason": "the server stops",
-                        "reconnect_after_ms": reconnect });
-                    return Some(Event::default().event("goaway").data(data.to_string()));
+                    return Some(sse::goaway());
                 }
             };
             // Who can't be served any more comes again, and is told then.
