@@ -20,6 +20,7 @@ pub(super) fn greeting(config: &Config, listen: SocketAddr) -> String {
     let _ = writeln!(text, "  gateway    {:<33} OpenAI-compatible", format!("{url}/v1"));
     let _ = writeln!(text, "  dashboard  {url}/");
     let _ = writeln!(text, "  chat       {url}/chat");
+    let _ = writeln!(text, "  jobs       {url}/jobs");
     let _ = writeln!(text, "  providers  {}", providers(config));
     let store = config.store.path.as_ref().map(|path| path.display().to_string());
     let store = store.unwrap_or_else(|| "in memory: sessions end with the process".to_owned());

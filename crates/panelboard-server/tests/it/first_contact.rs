@@ -17,6 +17,7 @@ fn the_greeting_says_where_and_what_to_try() {
             &format!("  gateway    {:<33} OpenAI-compatible", format!("{url}/v1")),
             &format!("  dashboard  {url}/"),
             &format!("  chat       {url}/chat"),
+            &format!("  jobs       {url}/jobs"),
             "  providers  pretend-a, pretend-b (no API key found in the environment: these two are \
          built in and make answers up)",
             "  store      panelboard.db",
