@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use panelboard_tasks::{
-    Hub, HubLimits, JobContext, JobLimits, JobRecord, Jobs, JobsUnavailable, NoJobs,
+    Hub, HubLimits, JobContext, JobLimits, JobRecord, Jobs, JobsStats, JobsUnavailable, NoJobs,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::ws;
 const MAX_OUTPUT: usize = 640 << 10;
 
 /// Readers of one job.
-const READERS: usize = 1_000;
+pub(crate) const READERS: usize = 1_000;
 
 /// Events of a job that are in memory. It has about ten in its life.
 const RING: usize = 64;
@@ -83,7 +83,21 @@ fn frame(record: &JobRecord) -> Bytes {
 const TIDY: Duration = Duration::from_secs(60);
 const UNUSED: Duration = Duration::from_secs(300);
 
+/// How long whoever shows the process waits for the jobs' figures: they are told when they would
+/// survive, and a disk that takes nothing must not hide all else.
+const FIGURES: Duration = Duration::from_secs(1);
+
+/// Figures over all jobs; none if they can't be told soon.
+pub(super) async fn figures(jobs: &Jobs) -> Option<JobsStats> {
+    tokio::time::timeout(FIGURES, jobs.stats()).await.ok()?.ok()
+}
+
 impl Work {
+    /// Figures over all jobs; none if they can't be told soon.
+    pub(crate) async fn figures(&self) -> Option<JobsStats> {
+        figures(&self.jobs).await
+    }
+
     /// Gives up the events of jobs that nobody follows. Never ends.
     pub(crate) async fn tidy(&self) {
         loop {

@@ -14,6 +14,7 @@ use panelboard_tasks::{
 use tokio::sync::Notify;
 
 use super::journal::StoredJobs;
+use super::start::figures;
 use super::stored;
 
 fn settings() -> Config {
@@ -90,6 +91,8 @@ async fn what_a_full_disk_did_not_take_is_told_when_it_is_written() {
     // It is not told, and nobody sees it: it may never have been.
     assert!(!waits.is_finished());
     assert!(jobs.list(&JobFilter::default()).now_or_never().is_none());
+    // And who shows the whole process does not wait for it.
+    assert_eq!(figures(&jobs).await, None);
     let kept = store.jobs(&JobQuery::default(), None, 10).expect("read");
     assert_eq!(kept.jobs.len(), 1);
 

@@ -26,8 +26,7 @@ use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::jobs::trouble::JobTrouble;
 use crate::jobs::{Work, kinds, shown};
-use crate::sessions::service::{fingerprint, key_rule};
-use crate::sessions::trouble::Trouble;
+use crate::sessions::service::{fingerprint, in_time, key_rule};
 
 /// The most jobs of one page, and as many as come unasked.
 const MAX_LIMIT: usize = 200;
@@ -137,13 +136,6 @@ pub(in crate::routes) async fn submit(
     let told = json!({ "id": id, "kind": kind, "state": taken.state.name(),
         "replayed": taken.replayed });
     Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(told)).into_response())
-}
-
-/// How long a client waits for the disk. What was asked for is done all the same.
-const DISK: Duration = Duration::from_secs(15);
-
-async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Error> {
-    tokio::time::timeout(DISK, answer).await.map_err(|_| Trouble::StoreSlow.into())
 }
 
 /// Waits for a job's end; the job, if it has ended.

@@ -101,7 +101,7 @@ struct Model {
 pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     let settings = app.gateway.settings();
     let reloads = app.reloads().clone();
-    let jobs = app.work.jobs.stats().await.ok();
+    let jobs = app.work.figures().await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         uptime_ms: ms(app.calendar.uptime()),
@@ -142,7 +142,7 @@ fn model(model: &panelboard_llm::Model) -> Model {
 #[utoipa::path(get, path = "/metrics", tag = "process",
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    if let Ok(stats) = app.work.jobs.stats().await {
+    if let Some(stats) = app.work.figures().await {
         app.metrics.jobs(&stats);
     }
     let text = app.metrics.text(&app.gateway);

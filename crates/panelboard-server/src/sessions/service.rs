@@ -527,7 +527,7 @@ impl Service {
 }
 
 /// Waits for the disk, but not for ever.
-async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
+pub(crate) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Trouble> {
     tokio::time::timeout(DISK, answer).await.map_err(|_| Trouble::StoreSlow)
 }
 

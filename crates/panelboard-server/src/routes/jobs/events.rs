@@ -24,6 +24,7 @@ use super::{bad, id, query, view};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::jobs::shown;
+use crate::jobs::start::READERS;
 use crate::routes::sessions::events::{From, MAX_WAIT, position};
 use crate::routes::sessions::runs::wants_events;
 use crate::routes::sse;
@@ -77,7 +78,7 @@ pub(in crate::routes) async fn events(
 
 fn refused(why: AttachRefused) -> Error {
     match why {
-        AttachRefused::TooManyConnections => Trouble::TooManyConnections { limit: 1_000 }.into(),
+        AttachRefused::TooManyConnections => Trouble::TooManyConnections { limit: READERS }.into(),
         AttachRefused::Lock(_) => Trouble::LockTimeout.into(),
         _ => Trouble::StoreFailed.into(),
     }
