@@ -140,6 +140,7 @@ mod jobs;
 mod journal;
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
 mod models;
+mod panicked;
 mod race;
 mod runtime;
 mod session;

@@ -7,13 +7,11 @@
 //! returns; and nobody who waits for a job, or ceases to, has a part in it.
 
 use std::{
-    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     thread,
 };
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
@@ -25,6 +23,7 @@ use crate::{
     fault,
     guarded::LockError,
     job::{Command, Outcome, Reply, Start},
+    panicked,
 };
 
 /// Starts what is to be started, for as long as there are jobs.
@@ -83,15 +82,8 @@ fn run(kinds: &Kinds, exit: &Exit) -> Outcome {
         Ok(Ok(output)) => Outcome::Ok(output),
         Ok(Err(failure)) => Outcome::Failed(failure.into_bytes()),
         Err(panic) if fault::PANIC_KEEPS_PERMIT.planted() => std::panic::resume_unwind(panic),
-        Err(panic) => Outcome::Panicked(what(&*panic)),
+        Err(panic) => Outcome::Panicked(panicked::what(&*panic)),
     }
-}
-
-/// What a panic said.
-fn what(panic: &(dyn Any + Send)) -> Bytes {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without a text".into()).into()
 }
 
 /// Tells that the thread has ended, once, by being dropped.

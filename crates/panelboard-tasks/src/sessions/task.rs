@@ -5,7 +5,6 @@
 //! polls it. Whichever it is, the session hears of it once.
 
 use std::{
-    any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -13,13 +12,13 @@ use std::{
     task::Poll,
 };
 
-use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::{cell::Cell, context::RunContext, drive::Shared};
 use crate::{
     fault,
     journal::Lsn,
+    panicked,
     session::{Command, Fence, Outcome, Reply, Spawn, StopReason},
 };
 
@@ -154,21 +153,14 @@ async fn until_aborted(work: impl Future<Output = Outcome>, share: &TaskShare) -
         // The state that a panic leaves behind is the future's own, which is polled no more.
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(poll) => poll,
-            Err(panic) => Poll::Ready(Outcome::Panicked(what(&*panic))),
+            Err(panic) => Poll::Ready(Outcome::Panicked(panicked::what(&*panic))),
         }
     });
     let outcome = outcome.await;
     match catch_unwind(AssertUnwindSafe(|| drop(work))) {
         Ok(()) => outcome,
-        Err(panic) => Outcome::Panicked(what(&*panic)),
+        Err(panic) => Outcome::Panicked(panicked::what(&*panic)),
     }
-}
-
-/// What a panic said.
-fn what(panic: &(dyn Any + Send)) -> Bytes {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without a text".into()).into()
 }
 
 /// Tells the session that the task has ended, once, by being dropped.
