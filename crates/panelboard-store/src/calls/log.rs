@@ -24,7 +24,7 @@ use crate::error::{OpenError, OpenFault};
 /// let folder = tempfile::tempdir()?;
 /// let log = CallLog::open(folder.path().join("calls.db"), CallConfig::new())?;
 /// let taken = log.record(Call {
-///     at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000),
+///     at: SystemTime::now(),
 ///     provider: "openai".into(),
 ///     key: "team-a".into(),
 ///     model: "gpt-4o-mini".into(),
