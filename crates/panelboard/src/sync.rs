@@ -175,25 +175,22 @@ mod index {
 const MOST_SLOTS: usize = 64;
 
 /// How many slots to give to threads that contend: a power of two, at most [`MOST_SLOTS`].
-///
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
+pub(crate) fn slots() -> usize {
+    /// Asking reads files: too slow for each breaker.
+    static PROCESSORS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+
+    let ask = || thread::available_parallelism().map_or(8, usize::from);
+    slots_for(*PROCESSORS.get_or_init(ask), index::in_use())
+}
+
 /// Twice the processors, so that few threads that run at once share one; and enough for the threads
 /// that count now: one that is pinned to a processor sees only that one, and may be the first to
 /// ask.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) fn slots() -> usize {
-    use std::sync::atomic::AtomicUsize;
-
-    /// 0: not asked yet. Carries only itself.
-    static KNOWN: AtomicUsize = AtomicUsize::new(0);
-
-    let mut known = KNOWN.load(Ordering::Relaxed);
-    if known == 0 {
-        // Reads files: too slow for each breaker.
-        let processors = thread::available_parallelism().map_or(8, usize::from);
-        known = 2 * processors.next_power_of_two();
-        KNOWN.store(known, Ordering::Relaxed);
-    }
-    known.max(index::in_use().next_power_of_two()).min(MOST_SLOTS)
+fn slots_for(processors: usize, in_use: usize) -> usize {
+    let enough = (2 * processors.next_power_of_two()).max(in_use.next_power_of_two());
+    enough.min(MOST_SLOTS)
 }
 
 /// Gives the lock back, waits for a notification and takes it again.
@@ -370,3 +367,6 @@ mod modelled {
         condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests;

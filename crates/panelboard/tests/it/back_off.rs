@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use panelboard::{Breaker, Cause, ConfigBuilder, OpenFor, State};
 
-use crate::support::{SECOND, breaker, ms, raced, trips_at};
+use crate::support::{SECOND, breaker, built, ms, raced, trips_at};
 
 /// The open times of `n` trips in a row, each by a failed probe.
 fn times(config: ConfigBuilder, n: usize) -> Vec<u128> {
@@ -149,4 +149,16 @@ fn a_trip_by_hand_takes_the_back_offs_time() {
     assert_eq!(breaker.trip(), None);
     assert_eq!((breaker.state(), wait(&breaker)), (State::Open, Some(60 * SECOND)));
     assert_eq!(breaker.snapshot().generation, 1);
+}
+
+/// The time that runs stays as it was given; the next one is of the new settings.
+#[test]
+fn a_reconfigured_back_off_holds_from_the_next_opening_on() {
+    let (breaker, hand) = breaker(trips_at(1).recovery_timeout(10 * SECOND).backoff_factor(1.0));
+    breaker.acquire().unwrap().failure();
+    breaker.reconfigure(&built(trips_at(1).recovery_timeout(7 * SECOND).backoff_factor(1.0)));
+    assert_eq!(breaker.snapshot().retry_after, Some(10 * SECOND));
+    hand.advance(10 * SECOND);
+    breaker.acquire().unwrap().failure();
+    assert_eq!(breaker.snapshot().retry_after, Some(7 * SECOND));
 }

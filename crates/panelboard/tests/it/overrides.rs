@@ -231,3 +231,12 @@ fn only_a_transition_to_open_tells_an_open_time() {
     let panelboard::OpenFor::Tripped(told) = rejected else { panic!("was closed: {rejected:?}") };
     assert_eq!(told.retry_after, Some(ms(5)));
 }
+
+/// The names that stand in JSON, metrics and logs: they never change.
+#[test]
+fn each_state_is_shown_by_its_name() {
+    use State::{Closed, Disabled, ForcedOpen, HalfOpen, MetricsOnly, Open, Recovering};
+    let all = [Closed, Open, HalfOpen, Recovering, ForcedOpen, Disabled, MetricsOnly];
+    let names = all.map(State::as_str).join(" ");
+    assert_eq!(names, "closed open half-open recovering forced-open disabled metrics-only");
+}
