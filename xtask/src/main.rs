@@ -34,7 +34,8 @@ cargo xtask loom [FILTER]       the cores' models under loom
 cargo xtask shuttle [FILTER]    the cores' models under shuttle
 cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breaker`, `store`, ..)
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
-cargo xtask soak --for 2h       searches in turn from fresh seeds, and adds a line to the ledger
+cargo xtask soak --for 2h       searches in turn from fresh seeds (or `--only shuttle`), and adds a
+                                line to the ledger
 cargo xtask bench [core|panel|gateway|sessions|calls]
 cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted
 cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|wire]

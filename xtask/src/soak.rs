@@ -21,6 +21,7 @@ use crate::{
 const TURN: Duration = Duration::from_secs(120);
 
 /// A kind of search, and how it is told how much to do.
+#[derive(Clone, Copy)]
 struct Search {
     name: &'static str,
     /// Of its first turn.
@@ -37,19 +38,27 @@ const SEARCHES: [Search; 6] = [
     Search { name: "fuzz script", amount: 30, run: |w, amount, _, _| fuzz(w, 1, amount) },
 ];
 
-/// `cargo xtask soak --for 2h`.
+/// `cargo xtask soak --for 2h [--only shuttle]`.
 ///
 /// # Errors
-/// No time is stated, or a search cannot be built.
+/// No time is stated, there is no such search, or it cannot be built.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
-    let time = match arguments {
-        [option, time] if option == "--for" => duration(time)?,
-        _ => return Err("`soak` takes `--for TIME`, such as `--for 2h` or `--for 90m`".into()),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (time, only) = match words[..] {
+        ["--for", time] => (duration(time)?, None),
+        ["--for", time, "--only", name] => (duration(time)?, Some(name)),
+        _ => {
+            let how = "`soak` takes `--for TIME`, such as `--for 2h` or `--for 90m`";
+            return Err(format!("{how}, and then `--only NAME`: {}", names(&SEARCHES)));
+        }
     };
+    let searches = chosen(only)?;
     let workspace = Workspace::load()?;
     let mut soak = Soak {
         ledger: Ledger::new(&workspace),
         workspace,
+        searches,
+        what: only.map_or_else(|| "soak".into(), |name| format!("soak {name}")),
         start: clock::now(),
         time,
         figures: Figures::default(),
@@ -70,6 +79,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
 struct Soak {
     workspace: Workspace,
     ledger: Ledger,
+    searches: Vec<Search>,
+    /// As it stands in the ledger.
+    what: String,
     start: Instant,
     time: Duration,
     figures: Figures,
@@ -80,11 +92,11 @@ struct Soak {
 
 impl Soak {
     fn turns(&mut self) -> Result<(), String> {
-        let mut amounts = SEARCHES.map(|search| search.amount);
+        let mut amounts: Vec<u64> = self.searches.iter().map(|search| search.amount).collect();
         let mut turn = 0;
         while let Some(left) = self.left() {
-            let index = turn % SEARCHES.len();
-            let (search, amount) = (&SEARCHES[index], amounts[index]);
+            let index = turn % self.searches.len();
+            let (search, amount) = (self.searches[index], amounts[index]);
             // A wall clock is no generator, but no two turns have the same.
             let seed = clock::wall_ms();
             let began = clock::now();
@@ -109,7 +121,7 @@ impl Soak {
             if !search.name.starts_with("fuzz") {
                 amounts[index] = next_amount(amount, took, self.left().unwrap_or(TURN).min(TURN));
             }
-            if turn == SEARCHES.len() && self.failures == turn as u64 {
+            if turn == self.searches.len() && self.failures == turn as u64 {
                 return Err("nothing could be run".into());
             }
         }
@@ -123,8 +135,23 @@ impl Soak {
 
     fn write(&mut self) -> Result<(), String> {
         let findings = self.findings.len();
-        self.ledger.write("soak", self.start.elapsed(), &self.figures, findings)
+        self.ledger.write(&self.what, self.start.elapsed(), &self.figures, findings)
     }
+}
+
+fn chosen(only: Option<&str>) -> Result<Vec<Search>, String> {
+    let Some(name) = only else {
+        return Ok(SEARCHES.to_vec());
+    };
+    match SEARCHES.iter().find(|search| search.name == name) {
+        Some(search) => Ok(vec![*search]),
+        None => Err(format!("there is no search `{name}`, only {}", names(&SEARCHES))),
+    }
+}
+
+fn names(searches: &[Search]) -> String {
+    let names: Vec<_> = searches.iter().map(|search| format!("`{}`", search.name)).collect();
+    names.join(", ")
 }
 
 /// As much as fits `time`, if the last turn tells how fast it goes; at most ten times as much.
@@ -206,6 +233,15 @@ mod tests {
         for text in ["", "2", "h", "0s", "2d", "1h30", "99999999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn all_searches_or_one_by_its_name() {
+        let told = |only| chosen(only).map(|searches| searches.len());
+        assert_eq!(told(None), Ok(SEARCHES.len()));
+        assert_eq!(told(Some("fuzz config")), Ok(1));
+        let wrong = told(Some("fuzz")).unwrap_err();
+        assert!(wrong.starts_with("there is no search `fuzz`, only `shuttle`, "), "{wrong}");
     }
 
     #[test]
