@@ -17,7 +17,7 @@ use std::{
     thread,
 };
 
-use panelboard::{Breaker, CallError, Outcome, Recorded, Rejected, State};
+use panelboard::{Breaker, CallError, Outcome, Policy, Recorded, Rejected, State, Window};
 
 use self::forms::{FORMS, Slow, poll};
 use crate::{
@@ -355,6 +355,27 @@ fn b15_the_lease_runs_from_the_newest_probe() {
     assert_eq!(breaker.acquire().unwrap_err().retry_after, Some(SECOND));
     hand.advance(SECOND);
     assert_eq!(breaker.acquire().unwrap().generation(), 3);
+}
+
+#[test]
+fn b15_a_probe_that_ends_moves_no_lease() {
+    let minute = 60 * SECOND;
+    // Calls are timed, so that a success is recorded with the time of its end.
+    let policy = Policy::any_of([
+        Policy::consecutive(1),
+        Policy::slow_call_rate(1.0, minute, Window::time(minute), 9),
+    ]);
+    let probes = |n| trips_at(1).policy(policy.clone()).half_open_max_calls(n).success_threshold(3);
+    let (breaker, hand) = breaker(probes(3));
+    breaker.trip();
+    hand.advance(30 * SECOND);
+    mem::forget((breaker.acquire().unwrap(), breaker.acquire().unwrap()));
+    let third = breaker.acquire().unwrap();
+    hand.advance(20 * SECOND);
+    assert_eq!(third.success(), Recorded::Counted);
+    // Full again without another probe.
+    breaker.reconfigure(&built(probes(2)));
+    assert_eq!(breaker.acquire().unwrap_err().retry_after, Some(40 * SECOND));
 }
 
 /// B16 is by type: `end` takes the permit. What is left to show is that a drop after it is none.
