@@ -123,6 +123,20 @@ fn g47_many_distinct_keys_stay_within_the_bound() {
     assert_eq!(panel.evicted() as usize, KEYS - panel.len());
 }
 
+/// Room is made for many at once: each eviction visits the whole map.
+#[test]
+fn g47_at_the_bound_a_sixteenth_goes_at_a_time() {
+    let panel: Panel<usize> = Panel::builder().max_breakers(160).build();
+    let come = |key| panel.with(&key, |breaker| breaker.acquire().is_ok());
+    assert!((0..160).all(|key| come(key) == Ok(true)));
+    assert_eq!((panel.len(), panel.evicted()), (160, 0));
+    for more in 1..=200 {
+        assert_eq!(come(160 + more), Ok(true));
+        let gone = 10 * more.div_ceil(10);
+        assert_eq!((panel.len(), panel.evicted()), (160 + more - gone, gone as u64), "{more} more");
+    }
+}
+
 /// At the bound the least recently used ones go, and those that may not go stay.
 #[test]
 fn g47_at_the_bound_the_least_recently_used_goes() {
