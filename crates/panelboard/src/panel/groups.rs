@@ -282,3 +282,40 @@ impl Drop for Member {
         self.leave_panel();
     }
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn groups() -> Groups<u32> {
+        let rules = Group::new(0.5).expect("in range");
+        Groups::new(rules, Box::new(|key| Some(key.to_string())))
+    }
+
+    #[test]
+    fn groups_without_a_breaker_are_forgotten_and_those_with_one_are_not() {
+        let groups = groups();
+        let first = groups.join(&0).expect("has a name");
+        for key in 1..10_000 {
+            groups.join(&key);
+            let known = groups.known.lock().by_name.len();
+            assert!(known <= 16, "{known} after {key}");
+        }
+        let again = groups.join(&0).expect("has a name");
+        assert!(Arc::ptr_eq(&first.members, &again.members));
+        let live: Vec<_> = (0..1_000).map(|key| groups.join(&key)).collect();
+        assert_eq!((live.len(), groups.known.lock().by_name.len()), (1_000, 1_000));
+    }
+
+    #[test]
+    fn a_breaker_that_is_made_and_not_taken_is_no_member() {
+        let groups = groups();
+        let member = groups.join(&0).expect("has a name");
+        let count = || member.members.count.load(Ordering::Relaxed);
+        groups.join(&0);
+        assert_eq!(count(), 1);
+        member.depart();
+        member.depart();
+        assert_eq!(count(), 0);
+    }
+}

@@ -115,3 +115,57 @@ fn used_in(word: u64, sweep: u32) -> u64 {
         word
     }
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_holds_or_uses_is_retired_and_once() {
+        let life = Life::new();
+        assert!(life.mark(4) && life.hold(5));
+        assert_eq!(life.last_used(), 5);
+        assert!(!life.retire_unused(6), "it is held");
+        life.hold_again();
+        life.release();
+        assert!(!life.retire_unused(6), "it is held once still");
+        life.release();
+        assert!(!life.retire_unused(5), "it is used in this sweep");
+        assert!(life.retire_unused(6));
+        assert!(!life.retire_unused(7) && !life.retire(), "it is retired");
+        assert!(!life.mark(5) && !life.mark(7) && !life.hold(7), "and handed out to nobody");
+        assert_eq!(life.last_used(), 5);
+    }
+
+    #[test]
+    fn it_is_retired_by_hand_whoever_holds_it() {
+        let life = Life::new();
+        assert!(life.hold(1) && life.retire());
+        life.hold_again();
+        assert_eq!(life.0.load(Ordering::Relaxed), 1 << SWEEP_SHIFT | RETIRED | 2);
+        assert!(!life.retire());
+    }
+
+    #[test]
+    fn a_use_raises_the_sweep_across_its_wrap_and_never_lowers_it() {
+        let life = Life::new();
+        let held = Life(AtomicU64::new(3));
+        for (sweep, last) in [(7, 7), (6, 7), (7, 7), (1 << 30, 1 << 30), (1 << 31, 1 << 31)] {
+            assert!(life.mark(sweep) && held.mark(sweep));
+            assert_eq!((life.last_used(), held.last_used()), (last, last), "{sweep}");
+        }
+        for sweep in [3 << 30, u32::MAX, 0, u32::MAX, 1] {
+            assert!(life.mark(sweep) && held.mark(sweep));
+        }
+        assert_eq!(life.last_used(), 1);
+        assert_eq!(held.0.load(Ordering::Relaxed), 1 << SWEEP_SHIFT | 3, "the holders are kept");
+    }
+
+    #[test]
+    fn the_count_of_holders_stops_below_the_other_bits() {
+        let life = Life(AtomicU64::new(HOLDERS - 1));
+        assert!(life.hold(0) && life.hold(0));
+        assert_eq!(life.0.load(Ordering::Relaxed), HOLDERS);
+        assert!(!life.retire_unused(1), "never evicted");
+    }
+}

@@ -139,10 +139,22 @@ fn a_breaker_that_leaves_while_it_is_open_gives_its_place_back_once() {
     // It closes and opens outside: nobody's business.
     hand.advance(30 * SECOND);
     a.acquire().expect("the deadline has passed").success();
+    assert_eq!(fail(&c), Recorded::Held, "that was no place of theirs");
     assert!(opens(&fail(&a)));
     let [e] = breakers(&panel, ["p/e"]);
     assert!(opens(&fail(&c)), "four have room for two");
     assert_eq!([fail(&d), fail(&e)], [Recorded::Held, Recorded::Held]);
+}
+
+#[test]
+fn a_breaker_that_has_closed_holds_no_place_when_it_leaves() {
+    let (panel, hand) = panel(trips_at(1), half());
+    let [a, b, c, d] = breakers(&panel, ["p/a", "p/b", "p/c", "p/d"]);
+    assert!(opens(&fail(&a)) && opens(&fail(&b)));
+    hand.advance(30 * SECOND);
+    a.acquire().expect("the deadline has passed").success();
+    assert!(panel.remove("p/a"));
+    assert_eq!([fail(&c), fail(&d)], [Recorded::Held, Recorded::Held], "room for one of three");
 }
 
 #[test]
@@ -243,6 +255,20 @@ fn a_sibling_without_calls_is_not_compared_with() {
     hand.advance(2 * window);
     fail(&idle);
     assert!(opens(&fail(&idle)));
+}
+
+#[test]
+fn all_siblings_are_compared_with_however_many_come() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let (panel, _) = panel(trips_at(4), rules);
+    let bad = ["p/a", "p/b", "p/c", "p/d", "p/e", "p/f", "p/g", "p/h"];
+    let bad = breakers(&panel, bad);
+    let _good = breakers(&panel, ["p/i"]);
+    for breaker in &bad {
+        (0..3).for_each(|_| assert_eq!(fail(breaker), Recorded::Counted));
+    }
+    // Of its eight siblings only the last does better.
+    assert_eq!(fail(&bad[0]), Recorded::Held);
 }
 
 #[test]
