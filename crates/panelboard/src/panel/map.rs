@@ -1,10 +1,10 @@
 //! The panel's map: papaya, whose reads never wait; under a model checker a plain map in its lock.
 
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
+#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 use crate::breaker::Breaker;
-#[cfg(any(panelboard_loom, panelboard_shuttle))]
-use crate::sync::Mutex;
 
 /// The hash of the panel's maps: seeded at random, and fast.
 pub(crate) type Hasher = foldhash::fast::RandomState;
@@ -65,70 +65,79 @@ impl<K: Hash + Eq> Map<K> {
     }
 }
 
-/// The same face over a lock: a checker sees every step of the entries' protocol, and takes the
-/// map's own operations as single steps.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) struct Map<K>(Mutex<Vec<(K, Arc<Breaker>)>>);
+pub(crate) use modelled::Map;
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-impl<K: Hash + Eq> Map<K> {
-    pub(crate) fn new(_: Hasher) -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
+mod modelled {
+    use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-    pub(crate) fn with<Q, G, R>(
-        &self,
-        key: &Q,
-        given: G,
-        look: impl FnOnce(&Arc<Breaker>, G) -> Result<R, G>,
-    ) -> Result<R, G>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        match self.find(key) {
-            Some(breaker) => look(&breaker, given),
-            None => Err(given),
+    use super::Hasher;
+    use crate::{breaker::Breaker, sync::Mutex};
+
+    /// The same face over a lock: a checker sees every step of the entries' protocol, and takes the
+    /// map's own operations as single steps.
+    pub(crate) struct Map<K>(Mutex<Vec<(K, Arc<Breaker>)>>);
+
+    impl<K: Hash + Eq> Map<K> {
+        pub(crate) fn new(_: Hasher) -> Self {
+            Self(Mutex::new(Vec::new()))
         }
-    }
 
-    fn find<Q>(&self, key: &Q) -> Option<Arc<Breaker>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.0.lock().iter().find(|row| row.0.borrow() == key).map(|row| Arc::clone(&row.1))
-    }
-
-    pub(crate) fn insert(&self, key: K, breaker: Arc<Breaker>) -> bool {
-        let mut rows = self.0.lock();
-        let before = rows.len();
-        rows.retain(|row| row.0 != key);
-        rows.push((key, breaker));
-        rows.len() == before
-    }
-
-    pub(crate) fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let mut rows = self.0.lock();
-        let before = rows.len();
-        let own = |held: &Arc<Breaker>| {
-            Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY.planted()
-        };
-        rows.retain(|row| !(row.0.borrow() == key && own(&row.1)));
-        rows.len() < before
-    }
-
-    pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>)) {
-        for (key, breaker) in self.0.lock().iter() {
-            look(key, breaker);
+        pub(crate) fn with<Q, G, R>(
+            &self,
+            key: &Q,
+            given: G,
+            look: impl FnOnce(&Arc<Breaker>, G) -> Result<R, G>,
+        ) -> Result<R, G>
+        where
+            K: Borrow<Q>,
+            Q: Hash + Eq + ?Sized,
+        {
+            match self.find(key) {
+                Some(breaker) => look(&breaker, given),
+                None => Err(given),
+            }
         }
-    }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().len()
+        fn find<Q>(&self, key: &Q) -> Option<Arc<Breaker>>
+        where
+            K: Borrow<Q>,
+            Q: Hash + Eq + ?Sized,
+        {
+            self.0.lock().iter().find(|row| row.0.borrow() == key).map(|row| Arc::clone(&row.1))
+        }
+
+        pub(crate) fn insert(&self, key: K, breaker: Arc<Breaker>) -> bool {
+            let mut rows = self.0.lock();
+            let before = rows.len();
+            rows.retain(|row| row.0 != key);
+            rows.push((key, breaker));
+            rows.len() == before
+        }
+
+        pub(crate) fn remove<Q>(&self, key: &Q, breaker: &Arc<Breaker>) -> bool
+        where
+            K: Borrow<Q>,
+            Q: Hash + Eq + ?Sized,
+        {
+            let mut rows = self.0.lock();
+            let before = rows.len();
+            let own = |held: &Arc<Breaker>| {
+                Arc::ptr_eq(held, breaker) || crate::fault::REMOVES_BY_KEY.planted()
+            };
+            rows.retain(|row| !(row.0.borrow() == key && own(&row.1)));
+            rows.len() < before
+        }
+
+        pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>)) {
+            for (key, breaker) in self.0.lock().iter() {
+                look(key, breaker);
+            }
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.lock().len()
+        }
     }
 }

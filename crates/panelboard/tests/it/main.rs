@@ -20,6 +20,7 @@ mod pair;
 mod panel;
 mod permits;
 mod policies;
+mod presets;
 mod progress;
 mod publication;
 mod recovering;
