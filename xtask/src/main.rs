@@ -4,8 +4,10 @@
 mod bench;
 mod cache;
 mod chance;
+mod client;
 mod clock;
 mod counts;
+mod extent;
 mod faults;
 mod http;
 mod install;
@@ -16,12 +18,14 @@ mod process;
 mod real_llm;
 mod real_sessions;
 mod report;
+mod scripts;
 mod server;
 mod soak;
 mod story;
 mod test;
 mod tidy;
 mod verify;
+mod watch;
 mod workspace;
 
 use std::process::ExitCode;

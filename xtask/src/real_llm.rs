@@ -8,7 +8,6 @@
 //! closed. Every program is ended by its process id, whatever happened.
 
 mod traffic;
-mod watch;
 
 use std::{
     fs,
@@ -29,10 +28,10 @@ use crate::{
     report::{Outcome, closing_line},
     server,
     story::Story,
+    watch::{self, Watch},
     workspace::Workspace,
 };
 use traffic::Tally;
-use watch::Watch;
 
 const FIRST: &str = "llama-a";
 const SPARE: &str = "spare";

@@ -4,9 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 
-use crate::{chance::Chance, clock, http, process::Running, server, story::Story};
+use crate::{chance::Chance, client::Client, clock, http, process::Running, server, story::Story};
 
-use super::{Scene, client::Client, pretend};
+use super::{Scene, pretend};
 
 /// For what the clients do on their own.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -29,7 +29,7 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
     let server = Server { scene, address, config };
 
     let record = scene.folder.join("kills.jsonl");
-    let mut command = scene.kit.script("kills.py", address);
+    let mut command = scene.kit.scripts.script("kills.py", address);
     command.arg(scene.extent.seed.to_string()).arg(record);
     let mut clients = Client::start("the clients", command)?;
     let (mut early, mut checking) = (0, 0);

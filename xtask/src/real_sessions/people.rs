@@ -5,6 +5,7 @@ use std::{fs, net::SocketAddr, time::Duration};
 use rustix::process::Signal;
 
 use crate::{
+    client::Client,
     clock, http,
     llama::{SERVED, provider},
     process::Running,
@@ -12,7 +13,7 @@ use crate::{
     story::Story,
 };
 
-use super::{Scene, client::Client, history};
+use super::{Scene, history};
 
 const MODEL: &str = "llama-a";
 const SESSIONS: u32 = 20;
@@ -37,7 +38,7 @@ pub(super) fn tell(scene: &Scene<'_>, story: &mut Story) -> Result<(), String> {
     story.say(format!("{panelboard:?} is ready on {address}, its store is a file"));
 
     let record = scene.folder.join("people.jsonl");
-    let mut command = scene.kit.script("traffic.py", address);
+    let mut command = scene.kit.scripts.script("traffic.py", address);
     command.args([SESSIONS.to_string(), extent.seed.to_string()]).arg(&record);
     let mut clients = Client::start("the clients", command)?;
     story.say(format!("{SESSIONS} sessions, up to three people and a follower in each"));

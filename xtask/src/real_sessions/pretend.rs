@@ -3,9 +3,9 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use crate::{http, server, story::Story};
+use crate::{client::Client, http, server, story::Story};
 
-use super::{Scene, client::Client};
+use super::Scene;
 
 /// Writes the part's config, with these lines in `[sessions]`; its store stands beside it.
 ///
@@ -50,7 +50,7 @@ pub(super) fn conclude(
 ) -> Result<(), String> {
     let address = http::local(http::free_port()?);
     let running = server::start(scene.program, address, &config(scene, part, sessions)?)?;
-    let mut command = scene.kit.script(&format!("{part}.py"), address);
+    let mut command = scene.kit.scripts.script(&format!("{part}.py"), address);
     command.arg(running.id().to_string()).args(arguments.iter().map(u32::to_string));
     Client::start("the client", command)?
         .conclude(limit, story)

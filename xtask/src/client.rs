@@ -11,7 +11,7 @@ const SHOWN: usize = 5;
 
 /// A script that runs, and how far its lines have been read.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     running: Running,
     read: usize,
     /// Said and not yet told.
@@ -21,13 +21,13 @@ pub(super) struct Client {
 impl Client {
     /// # Errors
     /// It cannot be started.
-    pub(super) fn start(name: &str, command: Command) -> Result<Self, String> {
+    pub(crate) fn start(name: &str, command: Command) -> Result<Self, String> {
         Ok(Self { running: Running::start(name, command)?, read: 0, said: Vec::new() })
     }
 
     /// # Errors
     /// It does not read any more.
-    pub(super) fn tell(&mut self, line: &str) -> Result<(), String> {
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), String> {
         self.running.tell(line)
     }
 
@@ -35,7 +35,7 @@ impl Client {
     ///
     /// # Errors
     /// It ends, or `limit` is over.
-    pub(super) fn wait<T>(
+    pub(crate) fn wait<T>(
         &mut self,
         limit: Duration,
         what: &str,
@@ -62,7 +62,7 @@ impl Client {
     ///
     /// # Errors
     /// It does not end, or broke.
-    pub(super) fn conclude(mut self, limit: Duration, story: &mut Story) -> Result<(), String> {
+    pub(crate) fn conclude(mut self, limit: Duration, story: &mut Story) -> Result<(), String> {
         let ended = clock::wait_until(limit, || !self.running.alive());
         // Its last lines are on their way through the pipe.
         clock::pause(Duration::from_millis(100));

@@ -8,25 +8,25 @@ use crate::http;
 
 /// A transition, as `GET /v1/events?format=json` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) key: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) reason: String,
+pub(crate) struct Event {
+    pub(crate) key: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) reason: String,
     /// Milliseconds since 1970.
-    pub(super) at: u64,
+    pub(crate) at: u64,
 }
 
 /// Reads transitions in order, each once.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     gateway: SocketAddr,
     after: u64,
-    pub(super) events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Watch {
-    pub(super) fn new(gateway: SocketAddr) -> Self {
+    pub(crate) fn new(gateway: SocketAddr) -> Self {
         Self { gateway, after: 0, events: Vec::new() }
     }
 
@@ -34,7 +34,7 @@ impl Watch {
     ///
     /// # Errors
     /// The gateway does not answer, or has dropped events: nothing can be said then.
-    pub(super) fn look(&mut self) -> Result<(), String> {
+    pub(crate) fn look(&mut self) -> Result<(), String> {
         let path = format!("/v1/events?format=json&after={}", self.after);
         let answer = http::get(self.gateway, &path)?;
         if let Some(missed) = answer["missed"].as_u64().filter(|missed| *missed > 0) {
@@ -48,7 +48,7 @@ impl Watch {
     }
 
     /// Transitions of the breakers of `provider`, its own and its keys', from `first` on.
-    pub(super) fn of(&self, provider: &str, first: usize) -> Vec<&Event> {
+    pub(crate) fn of(&self, provider: &str, first: usize) -> Vec<&Event> {
         let events = self.events.iter().skip(first);
         events.filter(|event| belongs(&event.key, provider)).collect()
     }
@@ -58,7 +58,7 @@ impl Watch {
 ///
 /// # Errors
 /// The gateway does not answer.
-pub(super) fn all_closed(gateway: SocketAddr, provider: &str) -> Result<bool, String> {
+pub(crate) fn all_closed(gateway: SocketAddr, provider: &str) -> Result<bool, String> {
     let states: Vec<bool> = items(gateway, provider)?
         .iter()
         .map(|item| item["state"].as_str() == Some("closed"))
@@ -70,7 +70,7 @@ pub(super) fn all_closed(gateway: SocketAddr, provider: &str) -> Result<bool, St
 ///
 /// # Errors
 /// The gateway does not answer.
-pub(super) fn probes(gateway: SocketAddr, provider: &str) -> Result<u64, String> {
+pub(crate) fn probes(gateway: SocketAddr, provider: &str) -> Result<u64, String> {
     let items = items(gateway, provider)?;
     Ok(items.iter().filter_map(|item| item["probes_in_flight"].as_u64()).max().unwrap_or(0))
 }
@@ -107,7 +107,7 @@ fn read(item: &Value) -> Result<Event, String> {
 ///
 /// # Errors
 /// What is missing, or out of order.
-pub(super) fn one_outage(events: &[&Event]) -> Result<u64, String> {
+pub(crate) fn one_outage(events: &[&Event]) -> Result<u64, String> {
     if !events.iter().any(|event| event.to == "open") {
         return Err("no breaker opened".into());
     }
