@@ -2,12 +2,17 @@
 
     client.py BASE_URL MODEL once            a whole and a streamed answer
     client.py BASE_URL MODEL traffic WORKERS calls in a row until the input ends
+    client.py BASE_URL MODEL paced RATE SECONDS SEED
+                                             says `ready`, waits for a line, then calls RATE times a
+                                             second, whatever becomes of the calls before; the times
+                                             are by chance, and the same for the same SEED
 
 It asserts the shape of answers, never their content: the model is small and says what it likes.
 The SDK's own retries are off, so that nothing is hidden which the gateway should have hidden.
 """
 
 import json
+import random
 import sys
 import threading
 import time
@@ -44,8 +49,9 @@ def streamed(client, model, said):
     assert len(ends) == 1 and ends[0] in ("stop", "length"), ends
 
 
-def call(client, model, kind):
-    start = time.monotonic()
+def call(client, model, kind, start=None):
+    """`start`: when it was due, if it may begin late."""
+    start = start or time.monotonic()
     said = {"kind": kind.__name__, "ok": True}
     try:
         kind(client, model, said)
@@ -66,12 +72,31 @@ def worker(client, model, first, stop):
         turn += 1
 
 
+def paced(client, model, rate, seconds, seed):
+    chance = random.Random(seed)
+    sys.stdout.write(json.dumps({"ready": True}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    begun, at, calls = time.monotonic(), 0.0, []
+    while (at := at + chance.expovariate(rate)) < seconds:
+        time.sleep(max(0.0, begun + at - time.monotonic()))
+        kind = [whole, streamed][len(calls) % 2]
+        calls.append(threading.Thread(target=call, args=(client, model, kind, begun + at)))
+        calls[-1].start()
+    for thread in calls:
+        thread.join()
+
+
 def main():
     base, model, mode = sys.argv[1:4]
     client = OpenAI(base_url=base, api_key="not-needed-on-loopback", max_retries=0, timeout=60)
     if mode == "once":
         results = [call(client, model, kind) for kind in (whole, streamed)]
         sys.exit(0 if all(results) else 1)
+    if mode == "paced":
+        rate, seconds, seed = map(int, sys.argv[4:7])
+        paced(client, model, rate, seconds, seed)
+        return
     stop = threading.Event()
     workers = [
         threading.Thread(target=worker, args=(client, model, index, stop))

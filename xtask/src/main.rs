@@ -11,11 +11,14 @@ mod extent;
 mod faults;
 mod http;
 mod install;
+mod kills;
 mod ledger;
 mod llama;
 mod models;
 mod process;
+mod real_jobs;
 mod real_llm;
+mod real_outage;
 mod real_sessions;
 mod report;
 mod scripts;
@@ -43,7 +46,11 @@ cargo xtask soak --for 2h       searches in turn from fresh seeds (or `--only sh
 cargo xtask bench [core|panel|gateway|sessions|calls]
 cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted
 cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|wire]
-                                people race each other on it; the server is killed; bad input";
+                                people race each other on it; the server is killed; bad input
+cargo xtask real-outage [--passes N]
+                                are the settings that `tune` recommends better on the wire, too?
+cargo xtask real-jobs [--short] [--kills N] [--seed N] [--only kills|queue]
+                                jobs under `kill -9`; ten thousand that wait";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,6 +69,8 @@ fn main() -> ExitCode {
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "real-llm" => real_llm::run(rest),
+        "real-outage" => real_outage::run(rest),
+        "real-jobs" => real_jobs::run(rest),
         "real-sessions" => real_sessions::run(rest),
         // Not for people: the floor of `bench sessions`, in a process of its own.
         "bench-floor" => bench::sessions::floor::run(rest),

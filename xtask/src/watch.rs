@@ -135,7 +135,7 @@ pub(crate) fn one_outage(events: &[&Event]) -> Result<u64, String> {
 }
 
 /// Milliseconds since 1970 of a time such as `2026-11-21T06:52:33.123Z`.
-fn parse_time(text: &str) -> Option<u64> {
+pub(crate) fn parse_time(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);

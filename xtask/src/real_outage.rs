@@ -1,0 +1,243 @@
+//! Are the settings that `panelboard tune` recommends better on the wire, too?
+//! `cargo xtask real-outage [--short] [--passes N] [--rate N] [--seed N] [--program PATH]`.
+//!
+//! Two llama.cpp servers with a small model stand behind the gateway, one as the other's spare, and
+//! the unmodified `openai` SDK calls at a rate, whatever becomes of the calls before. The first
+//! server is killed and restarted, stopped and continued, throttled, by a script. The outage is
+//! played
+//!
+//! 1. with a patient breaker, that never trips: the gateway's log of these calls is what `tune` is
+//!    given. (What a breaker rejects is not made and not in the log, so a log that was written under
+//!    the settings that are to be judged hides their mistakes.) It chooses on the first two episodes
+//!    and checks on the others;
+//! 2. with the defaults;
+//! 3. with what `tune` recommends, pasted into the configuration.
+//!
+//! The last two, `--passes` times each and by turns, are measured and set beside what was promised.
+//! Every program is ended by its process id.
+
+mod measure;
+mod play;
+mod promise;
+mod script;
+
+use std::{fs, path::PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    counts::Counts,
+    http, install,
+    llama::{Llama, SERVED},
+    report::closing_line,
+    server,
+    story::Story,
+    workspace::Workspace,
+};
+use measure::{Measures, RIGHTLY, TO_OPEN, WASTED, WRONGLY, medians};
+use play::{Stage, write};
+use promise::{Compared, Promise, compare, noise};
+use script::Script;
+
+const FIRST: &str = "llama-a";
+const SPARE: &str = "spare";
+
+/// The most failures in a row that a breaker takes: it never trips by them.
+const PATIENT: &str = "[breaker]\nfailure_threshold = 8388607\n";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Extent {
+    short: bool,
+    passes: u32,
+    /// Calls a second.
+    rate: u32,
+    seed: u64,
+    program: Option<PathBuf>,
+}
+
+impl Extent {
+    fn read(arguments: &[String]) -> Result<Self, String> {
+        let short = arguments.iter().any(|argument| argument == "--short");
+        let mut extent = Self { short, passes: 1, rate: 5, seed: 1, program: None };
+        let mut rest = arguments.iter().filter(|argument| *argument != "--short");
+        while let Some(option) = rest.next() {
+            let value = rest.next().ok_or_else(|| format!("`{option}` needs a value"))?;
+            let wrong = |e| format!("{option} {value}: {e}");
+            match option.as_str() {
+                "--passes" => extent.passes = value.parse::<u32>().map_err(wrong)?.clamp(1, 100),
+                "--rate" => extent.rate = value.parse::<u32>().map_err(wrong)?.clamp(1, 100),
+                "--seed" => extent.seed = value.parse().map_err(wrong)?,
+                "--program" => extent.program = Some(PathBuf::from(value)),
+                _ => {
+                    return Err(format!(
+                        "`real-outage` takes --short, --passes N, --rate N, --seed N and \
+                         --program PATH, not `{option}`"
+                    ));
+                }
+            }
+        }
+        Ok(extent)
+    }
+}
+
+/// Runs it, and says what was promised and what came of it.
+///
+/// # Errors
+/// An unknown argument, something that cannot be installed or started.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    let extent = Extent::read(arguments)?;
+    let workspace = Workspace::load()?;
+    let counts = tell(&workspace, &extent)?;
+    println!("{}", closing_line(counts));
+    Ok(counts.failed == 0)
+}
+
+fn tell(workspace: &Workspace, extent: &Extent) -> Result<Counts, String> {
+    let scripts = workspace.root.join("xtask/real-llm");
+    let kit = Llama::install(workspace)?;
+    let sdk = install::environment("openai-sdk", &scripts.join("requirements.txt"))?;
+    let program = match &extent.program {
+        Some(program) => program.clone(),
+        None => server::build(workspace, if extent.short { "debug" } else { "release" })?,
+    };
+    let folder = workspace.target.join("real-outage");
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let script = Script::new(extent.short);
+    let mut story = Story::new();
+    let (first_port, spare_port) = (http::free_port()?, http::free_port()?);
+    let first = kit.start(FIRST, first_port)?;
+    let spare = kit.start(SPARE, spare_port)?;
+    story.say(format!("{first:?} and {spare:?}: llama.cpp servers, {SERVED}, on one thread each"));
+    story.say(format!("{} calls a second by chance of seed {}", extent.rate, extent.seed));
+    story.say(format!("{FIRST} is {}", script.told()));
+    let mut stage = Stage {
+        program: &program,
+        kit: &kit,
+        client: (&sdk, &scripts.join("client.py")),
+        folder: &folder,
+        script: &script,
+        rate: extent.rate,
+        seed: extent.seed,
+        first,
+        first_port,
+        spare_port,
+    };
+
+    story.say("--- the recording: a breaker that never trips");
+    let (record, calls) = stage.play("recorded", PATIENT, &mut story)?;
+    let recorded = record.measures()?;
+    let promise = Promise::of(&program, &calls)?;
+    story.say(format!("tune saw {} bad episodes. {}", promise.episodes, promise.reason));
+    println!("\n{}", promise.toml);
+    story.check(!promise.keeps, "tune recommends other settings than the defaults");
+    story.check(promise.held_out, "and has checked them on episodes that did not choose");
+
+    let (mut before, mut after, mut hindsight) = (Vec::new(), Vec::new(), None);
+    for pass in 1..=extent.passes {
+        story.say(format!("--- pass {pass} of {}: the defaults", extent.passes));
+        let (record, calls) = stage.play(&format!("defaults-{pass}"), "", &mut story)?;
+        before.push(record.measures()?);
+        hindsight.get_or_insert(calls);
+        story.say(format!("--- pass {pass} of {}: what was recommended", extent.passes));
+        let name = format!("recommended-{pass}");
+        let (record, _) = stage.play(&name, &promise.toml, &mut story)?;
+        after.push(record.measures()?);
+    }
+    let (now, then) = (medians(&before), medians(&after));
+    table(&promise, &now, &then);
+    judge(&promise, (&now, &then), &mut story);
+    if let Some(calls) = hindsight {
+        // Not judged: it shows why the recording is one without a breaker.
+        let from_defaults = Promise::of(&program, &calls)?;
+        story.say(format!("tune on the log of the defaults: {}", from_defaults.reason));
+    }
+
+    let all = |passes: &[Measures]| passes.iter().map(Measures::json).collect::<Vec<_>>();
+    let kept = json!({
+        "command": "cargo xtask real-outage",
+        "script": script.told(), "rate": extent.rate, "seed": extent.seed,
+        "recommended": promise.toml, "reason": promise.reason,
+        "promised": { "defaults": promise.now.json(), "recommended": promise.then.json() },
+        "measured": { "defaults": now.json(), "recommended": then.json() },
+        "passes": { "recorded": recorded.json(), "defaults": all(&before),
+            "recommended": all(&after) },
+        "failed": story.counts.failed, "tune": promise.report,
+    });
+    let file = folder.join("result.json");
+    write(&file, &kept.to_string())?;
+    story.say(format!("{}; logs, configurations and charts beside it", file.display()));
+    Ok(story.counts)
+}
+
+/// Promised and measured, side by side.
+fn table(promise: &Promise, now: &Measures, then: &Measures) {
+    println!(
+        "\n| | promised: defaults | promised: recommended | on the wire: defaults | on the wire: \
+         recommended |\n| --- | --: | --: | --: | --: |"
+    );
+    for (name, _) in &now.0 {
+        let cells = [&promise.now, &promise.then, now, then].map(|of| shown(of.get(name)));
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    println!();
+}
+
+fn shown(figure: Option<f64>) -> String {
+    match figure {
+        Some(whole) if whole.fract() == 0.0 => format!("{whole:.0}"),
+        Some(other) => format!("{other:.1}"),
+        None => String::new(),
+    }
+}
+
+/// Whether what was promised to be fewer is fewer, and nothing is more.
+fn judge(promise: &Promise, (now, then): (&Measures, &Measures), story: &mut Story) {
+    let mut better = 0;
+    for name in [WASTED, WRONGLY] {
+        let of = |measures: &Measures| measures.get(name).unwrap_or_default();
+        let (was, is) = (of(now), of(then));
+        let compared = compare(was, is);
+        better += usize::from(compared == Compared::Better && of(&promise.then) < of(&promise.now));
+        let what = format!(
+            "{name}: promised {} instead of {}, on the wire {} instead of {}: {} (noise ±{:.0})",
+            shown(Some(of(&promise.then))),
+            shown(Some(of(&promise.now))),
+            shown(Some(is)),
+            shown(Some(was)),
+            compared.words(),
+            noise(was, is),
+        );
+        story.check(compared != Compared::Worse, what);
+    }
+    story.check(better > 0, format!("{better} of the figures that were promised to be fewer are"));
+    for name in [RIGHTLY, TO_OPEN, "errors at clients"] {
+        let [was, is] = [now, then].map(|of| shown(of.get(name)));
+        story.say(format!("{name}: {is} instead of {was}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Extent, String> {
+        Extent::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_in_any_order() {
+        let plain = Extent { short: false, passes: 1, rate: 5, seed: 1, program: None };
+        assert_eq!(read(""), Ok(plain.clone()));
+        assert_eq!(read("--passes 3 --short"), Ok(Extent { short: true, passes: 3, ..plain }));
+        for line in ["--minutes 3", "--passes", "--passes some", "--seed -1"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn figures_are_shown_as_people_write_them() {
+        assert_eq!(shown(Some(12.0)), "12");
+        assert_eq!(shown(Some(1.25)), "1.2");
+        assert_eq!(shown(None), "");
+    }
+}

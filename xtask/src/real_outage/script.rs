@@ -1,0 +1,101 @@
+//! What goes wrong, and when? The same each time that it is played.
+
+use std::time::Duration;
+
+/// What is done to the provider's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Harm {
+    /// `kill -9`, and started again at the end: connections are refused, and then it loads.
+    Killed,
+    /// SIGSTOP, and SIGCONT at the end: it accepts connections and says nothing.
+    Hung,
+    /// Stopped for most of each half second: it answers late, or too late.
+    Throttled,
+}
+
+impl Harm {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Hung => "hung",
+            Self::Throttled => "throttled",
+        }
+    }
+}
+
+/// One time of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Episode {
+    pub(super) harm: Harm,
+    /// Since the clients' first call.
+    pub(super) from: Duration,
+    pub(super) lasts: Duration,
+}
+
+/// A whole outage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) episodes: Vec<Episode>,
+    /// How long the clients call.
+    pub(super) lasts: Duration,
+}
+
+impl Script {
+    /// Four episodes, so that `tune` chooses on two and checks on two; two in the short form.
+    ///
+    /// Twenty seconds lie between them: `tune` takes what is closer for one.
+    pub(super) fn new(short: bool) -> Self {
+        let episode = |harm, from, lasts| Episode {
+            harm,
+            from: Duration::from_secs(from),
+            lasts: Duration::from_secs(lasts),
+        };
+        let mut episodes = vec![
+            episode(Harm::Killed, 10, 12),
+            episode(Harm::Hung, 48, 14),
+            episode(Harm::Throttled, 86, 16),
+            episode(Harm::Killed, 126, 12),
+        ];
+        let lasts = if short { 80 } else { 160 };
+        if short {
+            episodes.truncate(2);
+        }
+        Self { episodes, lasts: Duration::from_secs(lasts) }
+    }
+
+    /// In a line, for people.
+    pub(super) fn told(&self) -> String {
+        let each = self.episodes.iter().map(|Episode { harm, from, lasts }| {
+            format!("{} at {} s for {} s", harm.name(), from.as_secs(), lasts.as_secs())
+        });
+        let each: Vec<String> = each.collect();
+        format!("{}; {} s in all", each.join(", "), self.lasts.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn episodes_are_far_enough_apart_for_tune_to_tell_them_from_each_other() {
+        for short in [true, false] {
+            let script = Script::new(short);
+            let ends = script.episodes.iter().map(|episode| episode.from + episode.lasts);
+            let next = script.episodes.iter().skip(1).map(|episode| episode.from);
+            for (end, next) in ends.zip(next.chain([script.lasts])) {
+                assert!(next >= end + Duration::from_secs(15), "{end:?} {next:?}");
+            }
+            assert!(script.episodes.len() >= 2, "nothing could be held out");
+        }
+    }
+
+    #[test]
+    fn the_long_form_has_every_harm() {
+        let script = Script::new(false);
+        for harm in [Harm::Killed, Harm::Hung, Harm::Throttled] {
+            assert!(script.episodes.iter().any(|episode| episode.harm == harm), "{harm:?}");
+        }
+        assert!(script.told().starts_with("killed at 10 s for 12 s, hung"), "{}", script.told());
+    }
+}
