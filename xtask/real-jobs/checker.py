@@ -4,9 +4,9 @@ A record is a list of entries, in the order in which they were written; each has
 of the server's life, and `k`, what it is:
 
     sent     key, may_again, shape         a job is about to be submitted
-    acked    key, id, replayed             it was taken
+    acked    sent, key, id, replayed       it was taken; `sent` is the number of that entry
     told     id, op                        a command is about to be sent
-    did      id, op, changed, state, desired
+    did      sent, id, op, changed, state, desired
     seen     since, job                    what a look that began after `since` entries saw
     gone     since, id                     404
     result   id, shape, digest             of a completed job
@@ -135,13 +135,14 @@ def each_key_is_one_job(record):
     """A key is answered with one job however often and in whichever life it is sent, and told as
     replayed if it was answered before."""
     jobs, keys = {}, {}
-    for _, entry in record.of("acked"):
+    for index, entry in record.of("acked"):
         key, id = entry["key"], entry["id"]
-        if key in jobs and jobs[key] != id:
-            yield f"{key} was {jobs[key]} and is {id} in life {entry['life']}"
-        elif key in jobs and not entry["replayed"]:
+        first, since = jobs.setdefault(key, (id, index))
+        if first != id:
+            yield f"{key} was {first} and is {id} in life {entry['life']}"
+        # Of two that are out at the same time the second answer may come first.
+        elif since < entry["sent"] and not entry["replayed"]:
             yield f"{key} was {id}; sent again in life {entry['life']} it is not told as replayed"
-        jobs.setdefault(key, id)
         if keys.setdefault(id, key) != key:
             yield f"{id} is the job of {keys[id]} and of {key}"
 
@@ -162,8 +163,8 @@ def stops_hold(record):
 
 
 def pauses_hold(record):
-    """After an acknowledged pause or resume the job is wanted so until another command is sent, also
-    by the next life of the server; one that is paused is not started."""
+    """After an acknowledged pause or resume the job is wanted so until another command is sent, in
+    the next life of the server, too; one that is paused is not started."""
     # In the order of the record: what was wanted last, since when, and of which attempt.
     wanted, latest = {}, {}
     spans = collections.defaultdict(list)

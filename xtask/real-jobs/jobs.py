@@ -2,9 +2,9 @@
 
     jobs.py BASE_URL SEED RECORD
 
-Reads lines: `up SECONDS` (a server that was started then is there: look at all jobs, send again what
-was not answered, load until it is gone), `end SECONDS` (it is there for the last time: let all end
-and judge the whole record). Says JSON lines: `loading` with a number each time the load begins,
+Reads lines: `up SECONDS` (a server that was started then is there: look at all jobs, send again
+what was not answered, load until it is gone), `end SECONDS` (it is there for the last time: let all
+end and judge the whole record). Says JSON lines: `loading` with a number each time the load begins,
 `down` when the server is gone.
 """
 
@@ -126,7 +126,7 @@ class World:
     # What clients do.
 
     async def submit(self, api, job):
-        self.add("sent", key=job.key, may_again=job.may_again, shape=job.shape)
+        sent = self.add("sent", key=job.key, may_again=job.may_again, shape=job.shape)
         answer = await api.post("/v1/jobs", json=job.body, headers={"idempotency-key": job.key})
         if answer.status_code == 503:
             return
@@ -136,7 +136,7 @@ class World:
             return
         self.done["submissions acknowledged"] += 1
         self.done["of them replayed"] += body["replayed"]
-        self.add("acked", key=job.key, id=body["id"], replayed=body["replayed"])
+        self.add("acked", sent=sent, key=job.key, id=body["id"], replayed=body["replayed"])
         job.id = job.id or body["id"]
         self.by_id[body["id"]] = job
 
@@ -265,7 +265,7 @@ class World:
         say(down=self.life, loaded=loading)
 
     async def after_a_restart(self, api):
-        """What was known is looked at; what was not answered is sent again, and some of what was."""
+        """What was known is looked at; what was not answered is sent again, and some of the rest."""
         await self.figures(api)
         for job in [job for job in self.now if job.id]:
             await self.look(api, job)

@@ -64,6 +64,8 @@ def judged(entries):
             told[entry["id"]] = index
         elif entry["k"] == "did":
             entry.setdefault("sent", told.get(entry["id"]))
+        elif entry["k"] == "acked":
+            entry.setdefault("sent", index)
     return {rule for rule, found in checker.check(entries).items() if found}
 
 
@@ -119,6 +121,11 @@ class Judged(unittest.TestCase):
         self.found(acked(2, "b", "2-1", replayed=True), rule="each_key_is_one_job")
         self.found(acked(2, "b", "1-2"), rule="each_key_is_one_job")
         self.found(acked(2, "z", "1-2", replayed=True), rule="each_key_is_one_job")
+
+    def test_two_of_one_key_at_once_are_answered_in_any_order(self):
+        at = good().index(acked(2, "a", "1-1", replayed=True))
+        late = acked(2, "b", "1-2") | {"sent": 2}
+        self.assertEqual(judged(good()[:at] + [late] + good()[at:]), set())
 
     def test_a_stop_that_is_lost(self):
         self.without("1-4", "stopped", seen(2, "1-4", "running", 1, desired="stop"),

@@ -101,11 +101,10 @@ impl Mortal {
     /// It does not start, or the clients break.
     pub(crate) fn conclude(
         &self,
-        clients: Client,
+        mut clients: Client,
         limit: Duration,
         story: &mut Story,
     ) -> Result<(), String> {
-        let mut clients = clients;
         let (running, started) = self.start()?;
         clients.tell(&format!("end {started}"))?;
         clients.conclude(limit, story).map_err(|why| with_log(why, &running))
