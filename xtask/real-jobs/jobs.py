@@ -265,7 +265,7 @@ class World:
         say(down=self.life, loaded=loading)
 
     async def after_a_restart(self, api):
-        """What was known is looked at; what was not answered is sent again, and some of the rest."""
+        """What was known is looked at; what was not answered is sent again, and some others."""
         await self.figures(api)
         for job in [job for job in self.now if job.id]:
             await self.look(api, job)
