@@ -232,16 +232,20 @@ class World:
                 await self.command(api, self.rng.choice(known), "stop")
             await asyncio.sleep(self.rng.choice([0.005, 0.02, 0.1]))
 
+    async def looks(self, api):
+        while True:
+            for job in [job for job in self.now if job.id and not job.ended]:
+                await self.look(api, job)
+            self.next_round()
+            await asyncio.sleep(0.02)
+
     async def watches(self, api):
         while True:
             await self.pages(api, checker.LIVE)
-            for job in [job for job in self.now if job.id and not job.ended]:
-                await self.look(api, job)
             await self.figures(api)
             for job in [job for job in self.now if job.seen.get("state") == "completed"
                         and not job.read]:
                 await self.read(api, job)
-            self.next_round()
             await asyncio.sleep(0.02)
 
     async def up(self):
@@ -255,10 +259,14 @@ class World:
                 say(loading=self.life, acknowledged=len(self.by_id))
                 loading = True
                 work = [self.submits(api), self.submits(api), self.meddles(api),
-                        self.meddles(api), self.watches(api)]
-                outcomes = await asyncio.gather(*work, return_exceptions=True)
-                for error in outcomes:
-                    if not isinstance(error, GONE):
+                        self.meddles(api), self.watches(api), self.looks(api)]
+                tasks = [asyncio.ensure_future(one) for one in work]
+                # Who has nothing to do asks nothing, and would not see that the server is gone.
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+                for task in tasks:
+                    task.cancel()
+                for error in await asyncio.gather(*tasks, return_exceptions=True):
+                    if not isinstance(error, (*GONE, asyncio.CancelledError)):
                         self.strange.append(f"life {self.life}: {type(error).__name__}: {error}")
             except GONE:
                 pass

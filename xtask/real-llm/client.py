@@ -2,10 +2,11 @@
 
     client.py BASE_URL MODEL once            a whole and a streamed answer
     client.py BASE_URL MODEL traffic WORKERS calls in a row until the input ends
-    client.py BASE_URL MODEL paced RATE SECONDS SEED
+    client.py BASE_URL MODEL paced RATE SECONDS SEED TOKENS
                                              says `ready`, waits for a line, then calls RATE times a
                                              second, whatever becomes of the calls before; the times
-                                             are by chance, and the same for the same SEED
+                                             are by chance, and the same for the same SEED;
+                                             answers have TOKENS tokens at most
 
 It asserts the shape of answers, never their content: the model is small and says what it likes.
 The SDK's own retries are off, so that nothing is hidden which the gateway should have hidden.
@@ -23,8 +24,8 @@ QUESTION = [{"role": "user", "content": "Say hello in one short sentence."}]
 ASK = dict(messages=QUESTION, max_tokens=12, temperature=0)
 
 
-def whole(client, model, said):
-    answer = client.chat.completions.create(model=model, **ASK)
+def whole(client, model, said, ask):
+    answer = client.chat.completions.create(model=model, **ask)
     assert answer.object == "chat.completion", answer.object
     choice = answer.choices[0]
     assert choice.message.role == "assistant", choice.message.role
@@ -33,10 +34,10 @@ def whole(client, model, said):
     assert answer.usage.total_tokens > 0, answer.usage
 
 
-def streamed(client, model, said):
+def streamed(client, model, said, ask):
     identities, ends = set(), []
     said["pieces"] = 0
-    with client.chat.completions.create(model=model, stream=True, **ASK) as stream:
+    with client.chat.completions.create(model=model, stream=True, **ask) as stream:
         for chunk in stream:
             assert chunk.object == "chat.completion.chunk", chunk.object
             identities.add(chunk.id)
@@ -49,12 +50,12 @@ def streamed(client, model, said):
     assert len(ends) == 1 and ends[0] in ("stop", "length"), ends
 
 
-def call(client, model, kind, start=None):
+def call(client, model, kind, start=None, ask=ASK):
     """`start`: when it was due, if it may begin late."""
     start = start or time.monotonic()
     said = {"kind": kind.__name__, "ok": True}
     try:
-        kind(client, model, said)
+        kind(client, model, said, ask)
     except Exception as error:  # What a client sees, whatever it is, is what we report.
         said |= {"ok": False, "error": f"{type(error).__name__}: {error}"[:500]}
     said["ms"] = round((time.monotonic() - start) * 1000)
@@ -72,7 +73,7 @@ def worker(client, model, first, stop):
         turn += 1
 
 
-def paced(client, model, rate, seconds, seed):
+def paced(client, model, rate, seconds, seed, tokens):
     chance = random.Random(seed)
     sys.stdout.write(json.dumps({"ready": True}) + "\n")
     sys.stdout.flush()
@@ -81,7 +82,8 @@ def paced(client, model, rate, seconds, seed):
     while (at := at + chance.expovariate(rate)) < seconds:
         time.sleep(max(0.0, begun + at - time.monotonic()))
         kind = [whole, streamed][len(calls) % 2]
-        calls.append(threading.Thread(target=call, args=(client, model, kind, begun + at)))
+        due = (client, model, kind, begun + at, ASK | {"max_tokens": tokens})
+        calls.append(threading.Thread(target=call, args=due))
         calls[-1].start()
     for thread in calls:
         thread.join()
@@ -94,8 +96,8 @@ def main():
         results = [call(client, model, kind) for kind in (whole, streamed)]
         sys.exit(0 if all(results) else 1)
     if mode == "paced":
-        rate, seconds, seed = map(int, sys.argv[4:7])
-        paced(client, model, rate, seconds, seed)
+        rate, seconds, seed, tokens = map(int, sys.argv[4:8])
+        paced(client, model, rate, seconds, seed, tokens)
         return
     stop = threading.Event()
     workers = [

@@ -48,6 +48,8 @@ pub(super) struct Record {
 pub(super) struct Measures(pub(super) Vec<(&'static str, Option<f64>)>);
 
 pub(super) const WASTED: &str = "wasted calls";
+/// Bad calls that were out at no time at which something was done to the provider.
+pub(super) const STRAY: &str = "of them while well";
 pub(super) const WRONGLY: &str = "wrongly rejected";
 pub(super) const RIGHTLY: &str = "rightly rejected";
 pub(super) const TO_OPEN: &str = "time to open, s";
@@ -110,7 +112,7 @@ impl Record {
         let missing = |of: &[Option<f64>]| Some(count(of.iter().filter(|t| t.is_none()).count()));
         Ok(Measures(vec![
             (WASTED, rows(&Row::is_bad)),
-            ("of them while well", rows(&|row| row.is_bad() && !self.overlaps(row))),
+            (STRAY, rows(&|row| row.is_bad() && !self.overlaps(row))),
             (WRONGLY, rows(&|row| row.is_rejected() && !self.is_sick(row.at))),
             (RIGHTLY, rows(&|row| row.is_rejected() && self.is_sick(row.at))),
             ("calls of clients", Some(count(self.seen.len()))),
@@ -173,8 +175,8 @@ impl Record {
         keys.sort_unstable();
         keys.dedup();
         keys.iter().all(|key| {
-            let of = self.events.iter().filter(|event| event.key == *key && event.at <= at);
-            of.last().is_none_or(|event| event.to == "closed")
+            let mut of = self.events.iter().filter(|event| event.key == *key && event.at <= at);
+            of.next_back().is_none_or(|event| event.to == "closed")
         })
     }
 }
@@ -271,7 +273,7 @@ time,provider,key,model,outcome,duration_ms,first_byte_ms,input_tokens,output_to
         let measures = record().measures().unwrap();
         // One is cut as it begins, one is refused; one times out though nothing was done to it.
         assert_eq!(measures.get(WASTED), Some(3.0));
-        assert_eq!(measures.get("of them while well"), Some(1.0));
+        assert_eq!(measures.get(STRAY), Some(1.0));
         assert_eq!(measures.get(RIGHTLY), Some(1.0));
         assert_eq!(measures.get(WRONGLY), Some(2.0));
         assert_eq!(measures.get("errors at clients"), Some(2.0));

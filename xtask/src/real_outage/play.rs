@@ -39,6 +39,7 @@ pub(super) struct Stage<'a> {
     pub(super) script: &'a Script,
     pub(super) rate: u32,
     pub(super) seed: u64,
+    pub(super) tokens: u32,
     pub(super) first: Running,
     pub(super) first_port: u16,
     pub(super) spare_port: u16,
@@ -89,9 +90,10 @@ impl Stage<'_> {
             return Err(format!("the SDK got no answer:\n{}", once.lines.join("\n")));
         }
         let mut watch = Watch::new(address);
-        let [rate, lasts, seed] =
-            [u64::from(self.rate), self.script.lasts.as_secs(), self.seed].map(|n| n.to_string());
-        let paced = self.call(address, &["paced", &rate, &lasts, &seed]);
+        let lasts = self.script.lasts.as_secs();
+        let numbers = [u64::from(self.rate), lasts, self.seed, u64::from(self.tokens)];
+        let mut paced = self.call(address, &["paced"]);
+        paced.args(numbers.map(|number| number.to_string()));
         let mut clients = Running::start("the clients", paced)?;
         let ready = || clients.lines.all().iter().any(|(_, line)| line.contains("\"ready\""));
         if !clock::wait_until(Duration::from_secs(30), ready) {

@@ -51,10 +51,10 @@ impl Script {
             lasts: Duration::from_secs(lasts),
         };
         let mut episodes = vec![
-            episode(Harm::Killed, 10, 12),
-            episode(Harm::Hung, 48, 14),
-            episode(Harm::Throttled, 86, 16),
-            episode(Harm::Killed, 126, 12),
+            episode(Harm::Hung, 10, 14),
+            episode(Harm::Killed, 48, 12),
+            episode(Harm::Throttled, 88, 16),
+            episode(Harm::Killed, 128, 12),
         ];
         let lasts = if short { 80 } else { 160 };
         if short {
@@ -96,6 +96,6 @@ mod tests {
         for harm in [Harm::Killed, Harm::Hung, Harm::Throttled] {
             assert!(script.episodes.iter().any(|episode| episode.harm == harm), "{harm:?}");
         }
-        assert!(script.told().starts_with("killed at 10 s for 12 s, hung"), "{}", script.told());
+        assert!(script.told().starts_with("hung at 10 s for 14 s, killed"), "{}", script.told());
     }
 }
