@@ -43,7 +43,8 @@ pub(super) struct Script {
 impl Script {
     /// Four episodes, so that `tune` chooses on two and checks on two; two in the short form.
     ///
-    /// Twenty seconds lie between them: `tune` takes what is closer for one.
+    /// Thirty seconds lie between them, of which a start and what has piled up take some: `tune` takes
+    /// what is closer than fifteen for one.
     pub(super) fn new(short: bool) -> Self {
         let episode = |harm, from, lasts| Episode {
             harm,
@@ -51,12 +52,12 @@ impl Script {
             lasts: Duration::from_secs(lasts),
         };
         let mut episodes = vec![
-            episode(Harm::Hung, 10, 14),
-            episode(Harm::Killed, 48, 12),
-            episode(Harm::Throttled, 88, 16),
-            episode(Harm::Killed, 128, 12),
+            episode(Harm::Hung, 10, 12),
+            episode(Harm::Killed, 52, 10),
+            episode(Harm::Throttled, 97, 14),
+            episode(Harm::Killed, 141, 10),
         ];
-        let lasts = if short { 80 } else { 160 };
+        let lasts = if short { 84 } else { 172 };
         if short {
             episodes.truncate(2);
         }
@@ -84,7 +85,7 @@ mod tests {
             let ends = script.episodes.iter().map(|episode| episode.from + episode.lasts);
             let next = script.episodes.iter().skip(1).map(|episode| episode.from);
             for (end, next) in ends.zip(next.chain([script.lasts])) {
-                assert!(next >= end + Duration::from_secs(15), "{end:?} {next:?}");
+                assert!(next >= end + Duration::from_secs(20), "{end:?} {next:?}");
             }
             assert!(script.episodes.len() >= 2, "nothing could be held out");
         }
@@ -96,6 +97,6 @@ mod tests {
         for harm in [Harm::Killed, Harm::Hung, Harm::Throttled] {
             assert!(script.episodes.iter().any(|episode| episode.harm == harm), "{harm:?}");
         }
-        assert!(script.told().starts_with("hung at 10 s for 14 s, killed"), "{}", script.told());
+        assert!(script.told().starts_with("hung at 10 s for 12 s, killed"), "{}", script.told());
     }
 }
