@@ -3,12 +3,12 @@
 //!
 //! `panelboard serve` with a store file, in two parts:
 //!
-//! - `kills`: fifty simulations and analyses at a time, short and long, on four places, from a client
-//!   library that we didn't write (Python's `httpx`). They are paused, resumed and stopped, and the
-//!   server is killed by `kill -9` at random moments until all have ended; then the next fifty come.
-//!   The record of all that clients saw is judged by `checker.py`: none is lost or left running,
-//!   none runs twice unless it may, an end never changes, what was acknowledged holds, a key is one
-//!   job.
+//! - `kills`: fifty simulations and analyses at a time, short and long, on four places, from a
+//!   client library that we didn't write (Python's `httpx`). They are paused, resumed and stopped,
+//!   and the server is killed by `kill -9` at random moments until all have ended; then the next
+//!   fifty come. The record of all that clients saw is judged by `checker.py`: none is lost or left
+//!   running, none runs twice unless it may, an end never changes, what was acknowledged holds, a
+//!   key is one job.
 //! - `queue`: ten thousand jobs wait. How long do figures, lists and the page of the process take,
 //!   and the start of a fresh job that has a free place?
 //!

@@ -8,9 +8,9 @@
 //! played
 //!
 //! 1. with a patient breaker, that never trips: the gateway's log of these calls is what `tune` is
-//!    given. (What a breaker rejects is not made and not in the log, so a log that was written under
-//!    the settings that are to be judged hides their mistakes.) It chooses on the first two episodes
-//!    and checks on the others;
+//!    given. (What a breaker rejects is not made and not in the log, so a log that was written
+//!    under the settings that are to be judged hides their mistakes.) It chooses on the first two
+//!    episodes and checks on the others;
 //! 2. with the defaults;
 //! 3. with what `tune` recommends, pasted into the configuration.
 //!

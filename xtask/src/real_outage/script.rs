@@ -43,8 +43,8 @@ pub(super) struct Script {
 impl Script {
     /// Four episodes, so that `tune` chooses on two and checks on two; two in the short form.
     ///
-    /// Thirty seconds lie between them, of which a start and what has piled up take some: `tune` takes
-    /// what is closer than fifteen for one.
+    /// Thirty seconds lie between them, of which a start and what has piled up take some: `tune`
+    /// takes what is closer than fifteen for one.
     pub(super) fn new(short: bool) -> Self {
         let episode = |harm, from, lasts| Episode {
             harm,
