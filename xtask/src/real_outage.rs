@@ -249,6 +249,36 @@ mod tests {
         }
     }
 
+    fn figures(wasted: f64, wrongly: f64) -> Measures {
+        Measures(vec![(WASTED, Some(wasted)), (WRONGLY, Some(wrongly))])
+    }
+
+    /// How many of the three checks fail, where 40 and 200 were promised to become 60 and 50.
+    fn failed(is: (f64, f64)) -> u64 {
+        let promise = Promise {
+            now: figures(40.0, 200.0),
+            then: figures(60.0, 50.0),
+            toml: String::new(),
+            reason: String::new(),
+            keeps: false,
+            episodes: 4,
+            held_out: true,
+            report: serde_json::Value::Null,
+        };
+        let mut story = Story::new();
+        judge(&promise, (&figures(42.0, 210.0), &figures(is.0, is.1)), &mut story);
+        story.counts.failed
+    }
+
+    #[test]
+    fn a_promise_is_kept_by_what_it_said_would_be_fewer() {
+        assert_eq!(failed((42.0, 60.0)), 0);
+        assert_eq!(failed((75.0, 60.0)), 0, "it was said to cost so much");
+        assert_eq!(failed((120.0, 60.0)), 1, "it was not said to cost so much");
+        assert_eq!(failed((42.0, 200.0)), 1, "nothing is fewer by more than noise");
+        assert_eq!(failed((42.0, 300.0)), 2, "they are more");
+    }
+
     #[test]
     fn figures_are_shown_as_people_write_them() {
         assert_eq!(shown(Some(12.0)), "12");
