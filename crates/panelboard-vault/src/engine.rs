@@ -1,0 +1,191 @@
+//! What is common to the engines: a checked path, one operation, a secret out of its answer, and
+//! the way through the cache.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::{
+    cache::Cached,
+    call::{Answer, Op, Repeat, Sent},
+    error::{Error, ErrorKind, Operation},
+    found::Found,
+    http, keeper,
+    life::Life,
+    path::{check, encode},
+    vault::Vault,
+    wire,
+};
+
+/// A mount, and the client that reaches it.
+#[derive(Clone)]
+pub(crate) struct Mount {
+    pub(crate) vault: Vault,
+    pub(crate) name: Box<str>,
+}
+
+/// What an operation is made of, besides its mount.
+pub(crate) struct What<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) method: Method,
+    /// Between mount and path: `data/`, `metadata/`, ..
+    pub(crate) prefix: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) repeat: Repeat,
+    pub(crate) shape: fn(&[u8]) -> bool,
+}
+
+impl<'a> What<'a> {
+    pub(crate) fn read(operation: Operation, prefix: &'a str, path: &'a str) -> Self {
+        let method = Method::GET;
+        let (query, body, repeat) = ("", None, Repeat::Reads);
+        Self { operation, method, prefix, path, query, body, repeat, shape: any_answer }
+    }
+}
+
+/// An answer whose body does not matter: empty, or JSON.
+pub(crate) fn any_answer(body: &[u8]) -> bool {
+    body.is_empty() || wire::answer(body).is_some()
+}
+
+/// An answer that holds a list of names.
+pub(crate) fn has_keys(body: &[u8]) -> bool {
+    wire::data::<wire::Keys>(body).is_some()
+}
+
+impl Mount {
+    pub(crate) fn op(&self, what: What<'_>) -> Result<Op, Error> {
+        let What { operation, method, prefix, path, query, body, repeat, shape } = what;
+        // The root of a mount is a path for lists only.
+        let well_formed = check("mount", &self.name).and_then(|()| match (path, operation) {
+            ("", Operation::List) => Ok(()),
+            _ => check("path", path),
+        });
+        if let Err(what) = well_formed {
+            return Err(self.vault.unsent(operation, ErrorKind::Malformed(what)));
+        }
+        let longest = self.name.len() + prefix.len() + path.len() + query.len() + 2;
+        let mut url = String::with_capacity(longest);
+        encode(&self.name, &mut url);
+        url.push('/');
+        url.push_str(prefix);
+        encode(path, &mut url);
+        url.push_str(query);
+        let correlation = self.vault.correlation();
+        let mount = self.name.clone();
+        Ok(Op { operation, mount, method, path: url, body, repeat, correlation, shape })
+    }
+
+    pub(crate) async fn call(&self, what: What<'_>) -> Result<Answer, Error> {
+        let op = self.op(what)?;
+        self.vault.life().call(&op).await
+    }
+
+    /// A body, or the error that there can't be one.
+    pub(crate) fn body(
+        &self,
+        operation: Operation,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<Bytes, Error> {
+        let json = keeper::json(value);
+        json.map(http::body).ok_or_else(|| self.vault.unsent(operation, ErrorKind::NotJson))
+    }
+
+    pub(crate) async fn list(&self, prefix: &str, path: &str) -> Result<Vec<String>, Error> {
+        let read = What::read(Operation::List, prefix, path);
+        let answer = self.call(What { query: "?list=true", shape: has_keys, ..read }).await?;
+        match answer.is_missing {
+            true => Ok(Vec::new()),
+            false => Ok(wire::data(&answer.raw.body).map_or_else(Vec::new, |k: wire::Keys| k.keys)),
+        }
+    }
+
+    /// Reads a secret; `found` takes it out of an answer whose shape was judged.
+    pub(crate) async fn read(
+        &self,
+        life: &Arc<Life>,
+        what: What<'_>,
+        found: fn(&[u8]) -> Option<Found>,
+    ) -> Result<Option<Found>, Error> {
+        let op = self.op(what)?;
+        let answer = life.call(&op).await?;
+        if answer.is_missing {
+            return Ok(None);
+        }
+        let sent = Sent::default();
+        found(&answer.raw.body).map(Some).ok_or_else(|| op.error(ErrorKind::Garbage, &sent))
+    }
+
+    /// From the cache while it is fresh; else asks; and if the server can't be asked, from the
+    /// cache though it is stale.
+    pub(crate) async fn read_cached(
+        &self,
+        what: What<'_>,
+        found: fn(&[u8]) -> Option<Found>,
+    ) -> Result<Option<Cached>, Error> {
+        let life = self.vault.life();
+        let key = self.key(what.path);
+        let now = life.now();
+        let ticket = match life.cache.with(|cache| cache.get(&key, now)) {
+            Ok(cached) => return Ok(Some(cached)),
+            Err(ticket) => ticket,
+        };
+        match self.read(&life, what, found).await {
+            Ok(Some(found)) => {
+                let found = Arc::new(found);
+                let age = life.now().saturating_sub(now);
+                life.cache.with(|cache| cache.put(&key, Arc::clone(&found), ticket));
+                Ok(Some(Cached { found, is_stale: false, age }))
+            }
+            Ok(None) => {
+                life.cache.with(|cache| cache.remove(&key));
+                Ok(None)
+            }
+            Err(error) if error.kind.is_servers() => {
+                let now = life.now();
+                life.cache.with(|cache| cache.stale(&key, now)).map(Some).ok_or(error)
+            }
+            Err(error) => {
+                // It is not this caller's to see any more.
+                if error.kind == ErrorKind::Forbidden {
+                    life.cache.with(|cache| cache.remove(&key));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A call that changes a secret; whatever comes of it, the cache forgets what it holds.
+    pub(crate) async fn change(&self, what: What<'_>) -> Result<Answer, Error> {
+        let key = self.key(what.path);
+        let op = self.op(what)?;
+        let life = self.vault.life();
+        let _forgets = Forgets { life: &life, key: &key };
+        life.call(&op).await
+    }
+
+    fn key(&self, path: &str) -> String {
+        // A mount has no control character.
+        let mut key = String::with_capacity(self.name.len() + path.len() + 1);
+        key.push_str(&self.name);
+        key.push('\n');
+        key.push_str(path);
+        key
+    }
+}
+
+/// Forgets a secret when it is dropped: at the end of a write, or when its future is.
+struct Forgets<'a> {
+    life: &'a Life,
+    key: &'a str,
+}
+
+impl Drop for Forgets<'_> {
+    fn drop(&mut self) {
+        self.life.cache.with(|cache| cache.wrote(self.key));
+    }
+}

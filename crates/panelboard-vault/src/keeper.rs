@@ -1,0 +1,286 @@
+//! Who looks after the token? One task that begins what is due, and whoever has none and waits.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use reqwest::Method;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{
+    call::{Op, Repeat, Sent},
+    config::Auth,
+    correlation::CorrelationId,
+    error::{ErrorKind, Operation},
+    fault, http,
+    life::Life,
+    secret::Secret,
+    stop::Stage,
+    token::{Begin, Came, Flight, Granted, TokenState, Work},
+    wire,
+};
+
+impl Life {
+    /// Begins what is due until this life ends. It holds the life only while it does something.
+    pub(crate) async fn keep_token(life: Weak<Self>) {
+        loop {
+            let Some(strong) = life.upgrade() else { return };
+            // Subscribed before the look, so that news in between are not missed.
+            let mut news = strong.token_news.subscribe();
+            strong.tend(false, CorrelationId::new());
+            let due = strong.token.with(|token| token.due(strong.now()));
+            let (time, stop) = (strong.settings().time.clone(), Arc::clone(&strong.stop));
+            drop(strong);
+            let deaf = fault::SHUTDOWN_LEAVES_TASK.planted();
+            tokio::select! {
+                biased;
+                () = stop.reached(Stage::Draining), if !deaf => return,
+                changed = news.changed() => if changed.is_err() { return },
+                () = time.sleep_until(due.unwrap_or(Duration::MAX)), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// Begins what is due, in a task of its own: it goes on if whoever wanted it goes away. None:
+    /// there is something under way now that will tell its news.
+    fn tend(self: &Arc<Self>, early: bool, correlation: CorrelationId) -> Option<Begin> {
+        let now = self.now();
+        match self.token.with(|token| token.begin(now, early)) {
+            Begin::Flight(flight) => {
+                let life = Arc::clone(self);
+                self.spawn(async move { life.fly(flight, correlation).await });
+                None
+            }
+            Begin::UnderWay => None,
+            other => Some(other),
+        }
+    }
+
+    /// The token for one request and its generation; waits for one if that can be had.
+    pub(crate) async fn token_ready(
+        self: &Arc<Self>,
+        correlation: CorrelationId,
+    ) -> Result<(Arc<Secret<String>>, u64), ErrorKind> {
+        let until = self.now() + self.settings().queue_timeout;
+        loop {
+            let now = self.now();
+            if let Some(good) = self.token.with(|token| token.current(now)) {
+                return Ok(good);
+            }
+            let mut news = self.token_news.subscribe();
+            match self.tend(true, correlation) {
+                None => {}
+                Some(Begin::NotYet(kind)) => return Err(kind),
+                // It may have come in between.
+                Some(_) => {
+                    let good = self.token.with(|token| token.current(self.now()));
+                    return good.ok_or_else(|| self.no_token());
+                }
+            }
+            self.wait_for_news(&mut news, until).await?;
+        }
+    }
+
+    fn no_token(&self) -> ErrorKind {
+        match self.stop.stage() {
+            Stage::Serving => ErrorKind::TokenExpired,
+            _ => ErrorKind::ShuttingDown,
+        }
+    }
+
+    async fn wait_for_news(
+        &self,
+        news: &mut tokio::sync::watch::Receiver<u64>,
+        until: Duration,
+    ) -> Result<(), ErrorKind> {
+        tokio::select! {
+            biased;
+            () = self.stop.reached(Stage::Draining) => Err(ErrorKind::ShuttingDown),
+            // The sender is ours.
+            _ = news.changed() => Ok(()),
+            () = self.sleep_until(until) => Err(ErrorKind::QueueTimeout),
+        }
+    }
+
+    /// After a 403: whether there is a newer token than that, once the doubt about it is settled.
+    pub(crate) async fn token_changes(
+        self: &Arc<Self>,
+        generation: u64,
+    ) -> Result<bool, ErrorKind> {
+        let now = self.now();
+        if !self.token.with(|token| token.suspect(generation, now)) {
+            return Ok(false);
+        }
+        let until = now + self.settings().queue_timeout;
+        loop {
+            let mut news = self.token_news.subscribe();
+            let settled = self.token.with(|token| token.is_settled(generation));
+            if settled {
+                let newest = self.token.with(|token| token.generation());
+                return Ok(newest != generation);
+            }
+            match self.tend(true, CorrelationId::new()) {
+                None => self.wait_for_news(&mut news, until).await?,
+                // The look can't be had now: the 403 stands.
+                Some(_) => return Ok(false),
+            }
+        }
+    }
+
+    /// Renews the token now, or waits for the renewal that is under way.
+    pub(crate) async fn renew_now(
+        self: &Arc<Self>,
+        correlation: CorrelationId,
+    ) -> Result<(), ErrorKind> {
+        let _inside = self.stop.enter().ok_or(ErrorKind::ShuttingDown)?;
+        let until = self.now() + self.settings().timeout * 2;
+        let mut news = self.token_news.subscribe();
+        match self.tend(true, correlation) {
+            None => {}
+            Some(Begin::NotYet(kind)) => return Err(kind),
+            Some(_) if self.token.with(|token| token.current(self.now())).is_none() => {
+                return Err(ErrorKind::TokenExpired);
+            }
+            // It can't be renewed, or needs not be.
+            Some(_) => return Ok(()),
+        }
+        loop {
+            self.wait_for_news(&mut news, until).await?;
+            let (under_way, failure) =
+                self.token.with(|token| (token.is_under_way(), token.failure().cloned()));
+            match (under_way, failure) {
+                (true, _) => {}
+                (false, Some(kind)) => return Err(kind),
+                (false, None) => return Ok(()),
+            }
+        }
+    }
+
+    /// One request for the token. It takes no place in the pool: there is one at a time, and the
+    /// operations in the pool may be waiting for it.
+    async fn fly(self: Arc<Self>, flight: Flight, correlation: CorrelationId) {
+        let landing = Landing { life: &self, flight: &flight };
+        let sent_at = self.now();
+        let came = match self.op_for(&flight, correlation) {
+            Some(op) => self.ask(&op, &flight).await,
+            None => Came::Failed(ErrorKind::NotJson),
+        };
+        let now = self.now();
+        self.token.with(|token| token.end(&flight, came, (sent_at, now), fastrand::f64()));
+        drop(landing);
+    }
+
+    async fn ask(&self, op: &Op, flight: &Flight) -> Came {
+        let mut sent = Sent::default();
+        let answer = match self.attempt(op, flight.token.as_deref(), &mut sent).await {
+            Ok(Ok(answer)) if !answer.is_missing => answer,
+            // The server answered, and has no such token, role or mount.
+            Ok(Ok(_)) => return Came::Refused,
+            Ok(Err((ErrorKind::Forbidden | ErrorKind::BadRequest { .. }, _))) => {
+                return Came::Refused;
+            }
+            Ok(Err((kind, _))) | Err(kind) => return Came::Failed(kind),
+        };
+        match read_grant(flight.work, &answer.raw.body) {
+            Some(granted) => Came::Granted(granted),
+            None => Came::Failed(ErrorKind::Garbage),
+        }
+    }
+
+    fn op_for(&self, flight: &Flight, correlation: CorrelationId) -> Option<Op> {
+        let op = |operation, method, path: &str, body, shape| Op {
+            operation,
+            mount: Box::default(),
+            method,
+            path: path.to_owned(),
+            body,
+            repeat: Repeat::Once,
+            correlation,
+            shape,
+        };
+        let auth = |body: &[u8]| read_grant(Work::Renew, body).is_some();
+        match (flight.work, &self.settings().auth) {
+            (Work::LookUp, _) => {
+                let shape = |body: &[u8]| read_grant(Work::LookUp, body).is_some();
+                let path = "auth/token/lookup-self";
+                Some(op(Operation::LookUpToken, Method::GET, path, None, shape))
+            }
+            (Work::Renew, _) => {
+                let body = Some(http::body(Zeroizing::new(b"{}".to_vec())));
+                let path = "auth/token/renew-self";
+                Some(op(Operation::RenewToken, Method::POST, path, body, auth))
+            }
+            (Work::LogIn, Auth::AppRole { mount, role_id, secret_id }) => {
+                let (role_id, secret_id) = (role_id.expose(), secret_id.expose());
+                let body = Some(http::body(json(&LogIn { role_id, secret_id })?));
+                let mut path = String::from("auth/");
+                crate::path::encode(mount, &mut path);
+                path.push_str("/login");
+                Some(op(Operation::LogIn, Method::POST, &path, body, auth))
+            }
+            (Work::LogIn, Auth::Token(_)) => None,
+        }
+    }
+
+    pub(crate) fn has_token_news(&self) {
+        self.token_news.send_modify(|news| *news = news.wrapping_add(1));
+    }
+}
+
+/// Tells the news of a flight, also if its task is dropped.
+struct Landing<'a> {
+    life: &'a Life,
+    flight: &'a Flight,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        // Of one that was ended there is nothing to abandon.
+        if !fault::RENEWS_EACH.planted() {
+            self.life.token.with(|token: &mut TokenState| token.abandon(self.flight));
+        }
+        self.life.has_token_news();
+    }
+}
+
+#[derive(Serialize)]
+struct LogIn<'a> {
+    role_id: &'a str,
+    secret_id: &'a str,
+}
+
+/// Something as JSON, in memory that is wiped and does not grow in between.
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Option<Zeroizing<Vec<u8>>> {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+            self.0 += part.len();
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).ok()?;
+    let mut body = Zeroizing::new(Vec::with_capacity(count.0));
+    serde_json::to_writer(&mut *body, value).ok()?;
+    Some(body)
+}
+
+/// What a log-in, a renewal (`auth`) or a look-up (`data`) gives.
+fn read_grant(work: Work, body: &[u8]) -> Option<Granted> {
+    let seconds = Duration::from_secs;
+    if work == Work::LookUp {
+        let wire::LookedUp { ttl, renewable, .. } = wire::data(body)?;
+        let (ttl, renewable) = (seconds(ttl?), renewable.unwrap_or(false));
+        return Some(Granted { token: None, ttl, renewable });
+    }
+    let wire::Grant { client_token, lease_duration, renewable } = wire::answer(body)?.auth?;
+    let token = Secret::new(client_token?);
+    let fits = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
+    let ttl = seconds(lease_duration?);
+    fits.then(|| Granted { token: Some(token), ttl, renewable: renewable.unwrap_or(false) })
+}

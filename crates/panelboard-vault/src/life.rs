@@ -1,0 +1,156 @@
+//! What belongs to one life of a client, from opening to shutdown? All of it is made anew when the
+//! client is opened again, so nothing of a former life can reach a later one.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    cache::Cache,
+    config::{Auth, Config, Settings},
+    correlation::CorrelationId,
+    fault,
+    gate::{Event, Gate},
+    http::Http,
+    pool::Pool,
+    stop::{Ended, Stage, Stop},
+    sync::{Gauge, Locked},
+    token::TokenState,
+};
+
+/// One life.
+pub(crate) struct Life {
+    pub(crate) config: Config,
+    pub(crate) http: Http,
+    pub(crate) gate: Gate,
+    pub(crate) pool: Pool,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) token: Locked<TokenState>,
+    /// Raised whenever the token's state has changed.
+    pub(crate) token_news: watch::Sender<u64>,
+    pub(crate) cache: Locked<Cache>,
+    pub(crate) watches: Gauge,
+    /// The tasks of this life; none once it ends.
+    tasks: Locked<Option<JoinSet<()>>>,
+}
+
+/// How long cancelled operations have to be polled once more.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Life {
+    /// None: what the settings say can't be made, although each is in its range.
+    pub(crate) fn new(config: &Config, events: broadcast::Sender<Event>) -> Option<Arc<Self>> {
+        let settings = &config.0;
+        let given = match &settings.auth {
+            Auth::Token(token) => Some(Arc::clone(token)),
+            Auth::AppRole { .. } => None,
+        };
+        let Settings { cache_entries, cache_ttl, stale_for, .. } = **settings;
+        Some(Arc::new(Self {
+            http: Http::new(settings)?,
+            gate: Gate::new(settings, events)?,
+            pool: Pool::new(settings.max_concurrent, settings.max_queued()),
+            stop: Stop::new(),
+            token: Locked::new(TokenState::new(given, settings.renew_after)),
+            token_news: watch::Sender::new(0),
+            cache: Locked::new(Cache::new(cache_entries, cache_ttl, stale_for)),
+            watches: Gauge::default(),
+            tasks: Locked::new(Some(JoinSet::new())),
+            config: config.clone(),
+        }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.config.0
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.settings().time.now()
+    }
+
+    pub(crate) async fn sleep_until(&self, at: Duration) {
+        self.settings().time.sleep_until(at).await;
+    }
+
+    /// Runs a task that ends with this life. False: it has ended, and the task was dropped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.tasks.with(|tasks| {
+            let Some(tasks) = tasks else { return false };
+            // Those that have ended make room.
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+            true
+        })
+    }
+
+    /// Tasks that run.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.with(|tasks| {
+            let Some(tasks) = tasks else { return 0 };
+            while tasks.try_join_next().is_some() {}
+            tasks.len()
+        })
+    }
+
+    /// Ends this life; whoever asks first, and all get the same answer.
+    pub(crate) async fn shut_down(self: Arc<Self>, limit: Duration) -> Ended {
+        if self.stop.begin(self.now().saturating_add(limit)) {
+            // A task of its own: who asked may give up waiting, and the end must come all the same.
+            drop(tokio::spawn(Arc::clone(&self).end()));
+        }
+        self.stop.reached(Stage::Stopped).await;
+        self.stop.ended()
+    }
+
+    async fn end(self: Arc<Self>) {
+        loop {
+            let limit = self.stop.limit();
+            tokio::select! {
+                biased;
+                () = self.stop.empty_or_sooner(limit) => if self.stop.inside() == 0 { break },
+                () = self.sleep_until(limit) => break,
+            }
+        }
+        self.stop.cancel();
+        let grace = self.now() + GRACE;
+        tokio::select! {
+            biased;
+            () = self.stop.empty() => {}
+            () = self.sleep_until(grace) => {}
+        }
+        if !fault::SHUTDOWN_LEAVES_TASK.planted()
+            && let Some(mut tasks) = self.tasks.with(Option::take)
+        {
+            tasks.shutdown().await;
+        }
+        self.forget();
+        self.stop.over();
+    }
+
+    fn forget(&self) {
+        self.token.with(TokenState::forget);
+        self.cache.with(Cache::clear);
+        self.gate.reset(CorrelationId::new());
+    }
+
+    /// Nobody can ask for anything any more: the client was dropped.
+    pub(crate) fn abandon(&self) {
+        self.stop.begin(Duration::ZERO);
+        // Dropping the set aborts its tasks.
+        drop(self.tasks.with(Option::take));
+        self.forget();
+        self.stop.cancel();
+        self.stop.over();
+    }
+
+    /// For tasks: they don't keep alive what ends them.
+    pub(crate) fn weak(self: &Arc<Self>) -> Weak<Self> {
+        Arc::downgrade(self)
+    }
+}

@@ -1,0 +1,358 @@
+//! What is a secret's field now, and when does it change? One task a watch, which asks at its
+//! interval and whenever somebody says that the value in hand was refused.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use reqwest::Method;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    call::{Op, Repeat},
+    correlation::CorrelationId,
+    error::{Error, ErrorKind, Operation},
+    found::Found,
+    life::Life,
+    path::{Malformed, SecretRef, encode},
+    secret::Secret,
+    stop::Stage,
+    vault::Vault,
+    wire,
+};
+
+/// Which version of the KV engine a mount has.
+///
+/// ```
+/// assert_eq!(panelboard_vault::KvVersion::default(), panelboard_vault::KvVersion::Ask);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KvVersion {
+    /// The server is asked; where it may not say, version 2.
+    #[default]
+    Ask,
+    /// Version 1.
+    One,
+    /// Version 2.
+    Two,
+}
+
+/// A field of a secret that is kept up to date. Dropping it ends its task.
+///
+/// ```
+/// # async fn example(vault: panelboard_vault::Vault) -> Result<(), Box<dyn std::error::Error>> {
+/// use panelboard_vault::KvVersion;
+/// use std::time::Duration;
+///
+/// let key = "secret/team/openai#api_key".parse()?;
+/// let mut key = vault.watch(key, KvVersion::Ask, Duration::from_secs(30))?;
+/// while let Some(now) = key.changed().await {
+///     match (&now.value, &now.error) {
+///         (Some(value), None) => println!("version {}: {}", now.changes, value.fingerprint()),
+///         (Some(_), Some(error)) => println!("stays in use: {error}"),
+///         (None, error) => println!("not there yet: {error:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SecretWatch {
+    of: SecretRef,
+    state: watch::Receiver<Arc<Watched>>,
+    ask: Arc<Notify>,
+}
+
+/// A watched field, as of its last look.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+#[expect(missing_debug_implementations, reason = "it holds a secret")]
+pub struct Watched {
+    /// The value that was read last. A look that fails leaves it: what is in hand stays in use.
+    pub value: Option<Arc<Secret<String>>>,
+    /// The secret's version, where the engine counts them.
+    pub version: Option<u64>,
+    /// How many times the value has changed, the first one included.
+    pub changes: u64,
+    /// Looks so far.
+    pub looks: u64,
+    /// When it was last read, on the client's clock.
+    pub read_at: Option<Duration>,
+    /// Why the last look did not give a value.
+    pub error: Option<Error>,
+}
+
+/// Watches of one client.
+const WATCHES: usize = 1_000;
+/// The least time between two looks.
+const LEAST: Duration = Duration::from_millis(100);
+
+impl Vault {
+    /// Keeps a field up to date: reads it now, every `interval`, and when
+    /// [`SecretWatch::ask_now`] says so. It does not wait for the first look.
+    ///
+    /// # Errors
+    /// `interval` is not from 100 ms to one day, there are 1,000 watches, or the client is shutting
+    /// down.
+    pub fn watch(
+        &self,
+        of: SecretRef,
+        version: KvVersion,
+        interval: Duration,
+    ) -> Result<SecretWatch, Error> {
+        let life = self.life();
+        let refused = |kind| self.unsent(Operation::Read, kind);
+        if interval < LEAST || interval > Duration::from_secs(86_400) {
+            let why = "is not from 100 ms to one day";
+            return Err(refused(ErrorKind::Malformed(Malformed { part: "interval", why })));
+        }
+        if life.watches.get() >= WATCHES {
+            return Err(refused(ErrorKind::QueueFull));
+        }
+        let (sender, state) = watch::channel(Arc::new(Watched::default()));
+        let ask = Arc::new(Notify::new());
+        let watcher = Watcher {
+            of: of.clone(),
+            version,
+            interval,
+            sender,
+            ask: Arc::clone(&ask),
+            life: life.weak(),
+        };
+        match life.spawn(watcher.run()) {
+            true => Ok(SecretWatch { of, state, ask }),
+            false => Err(refused(ErrorKind::ShuttingDown)),
+        }
+    }
+}
+
+impl SecretWatch {
+    /// Which field it is.
+    #[must_use]
+    pub fn of(&self) -> &SecretRef {
+        &self.of
+    }
+
+    /// As of the last look. Never waits.
+    #[must_use]
+    pub fn current(&self) -> Arc<Watched> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Looks at once: the value in hand was refused, or is waited for.
+    pub fn ask_now(&self) {
+        self.ask.notify_one();
+    }
+
+    /// The next look that found something else: another value, an error, or none any more. None once
+    /// the client has ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn changed(&mut self) -> Option<Arc<Watched>> {
+        self.state.changed().await.ok()?;
+        Some(Arc::clone(&self.state.borrow_and_update()))
+    }
+
+    /// Once the first look has ended, or the client has.
+    pub async fn first_look(&mut self) -> Arc<Watched> {
+        let _ = self.state.wait_for(|state| state.looks > 0).await;
+        self.current()
+    }
+}
+
+impl fmt::Debug for SecretWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let now = self.current();
+        f.debug_struct("SecretWatch")
+            .field("of", &self.of.to_string())
+            .field("version", &now.version)
+            .field("changes", &now.changes)
+            .field("error", &now.error)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The task of one watch.
+struct Watcher {
+    of: SecretRef,
+    version: KvVersion,
+    interval: Duration,
+    sender: watch::Sender<Arc<Watched>>,
+    ask: Arc<Notify>,
+    /// Held only while it looks, so that a client that nobody holds can end.
+    life: Weak<Life>,
+}
+
+impl Watcher {
+    async fn run(self) {
+        let mut version = self.version;
+        let weak = self.life.clone();
+        let Some(life) = weak.upgrade() else { return };
+        let (time, stop) = (life.settings().time.clone(), Arc::clone(&life.stop));
+        drop(life);
+        let _counted = Counted::new(&weak);
+        loop {
+            let Some(life) = weak.upgrade() else { return };
+            tokio::select! {
+                biased;
+                () = stop.reached(Stage::Draining) => return,
+                () = self.sender.closed() => return,
+                () = self.look(&life, &mut version) => {}
+            }
+            drop(life);
+            // Spread, so that watches that began together do not ask together for ever.
+            let spread = 0.9 + 0.1 * fastrand::f64();
+            let next = time.now() + self.interval.mul_f64(spread);
+            tokio::select! {
+                biased;
+                () = stop.reached(Stage::Draining) => return,
+                () = self.sender.closed() => return,
+                () = self.ask.notified() => {}
+                () = time.sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Reads the field once and tells what is new.
+    async fn look(&self, life: &Arc<Life>, version: &mut KvVersion) {
+        let correlation = CorrelationId::new();
+        let read = match self.resolve(life, *version, correlation).await {
+            Err(error) => Err(error),
+            Ok(resolved) => {
+                *version = resolved;
+                self.read(life, resolved, correlation).await
+            }
+        };
+        let now = life.now();
+        self.sender.send_if_modified(|state| {
+            let mut next = Watched { looks: state.looks + 1, ..(**state).clone() };
+            let is_news = next.take(read, now) || state.looks == 0;
+            *state = Arc::new(next);
+            is_news
+        });
+    }
+
+    async fn read(
+        &self,
+        life: &Arc<Life>,
+        version: KvVersion,
+        correlation: CorrelationId,
+    ) -> Result<(Found, Secret<String>), Error> {
+        let vault_op = |kind| Error {
+            kind,
+            operation: Operation::Read,
+            correlation,
+            attempts: 1,
+            maybe_done: false,
+        };
+        let shape: fn(&[u8]) -> bool = match version {
+            KvVersion::One => |body| found(KvVersion::One, body).is_some(),
+            _ => |body| found(KvVersion::Two, body).is_some(),
+        };
+        let mut path = String::new();
+        encode(self.of.mount(), &mut path);
+        path.push_str(if version == KvVersion::One { "/" } else { "/data/" });
+        encode(self.of.path(), &mut path);
+        let op = op(Operation::Read, self.of.mount(), path, correlation, shape);
+        let answer = life.call(&op).await?;
+        let missing = || vault_op(ErrorKind::Field(crate::FieldError::Missing));
+        if answer.is_missing {
+            return Err(missing());
+        }
+        let found = found(version, &answer.raw.body).ok_or_else(missing)?;
+        let value = found.data.field(self.of.field());
+        value.map_err(|why| vault_op(ErrorKind::Field(why))).map(|value| (found, value))
+    }
+
+    /// The engine's version, asked until it is known.
+    async fn resolve(
+        &self,
+        life: &Arc<Life>,
+        version: KvVersion,
+        correlation: CorrelationId,
+    ) -> Result<KvVersion, Error> {
+        if version != KvVersion::Ask {
+            return Ok(version);
+        }
+        let mut path = String::from("sys/internal/ui/mounts/");
+        encode(self.of.mount(), &mut path);
+        let shape = |body: &[u8]| wire::data::<wire::Mount>(body).is_some();
+        let op = op(Operation::Metadata, self.of.mount(), path, correlation, shape);
+        let mount: Option<wire::Mount> = match life.call(&op).await {
+            Ok(answer) if answer.is_missing => return Ok(KvVersion::Two),
+            Ok(answer) => wire::data(&answer.raw.body),
+            Err(Error { kind: ErrorKind::Forbidden, .. }) => return Ok(KvVersion::Two),
+            Err(error) => return Err(error),
+        };
+        // A mount without options is of the first version.
+        let options = mount.and_then(|mount| mount.options);
+        let is_two = options.and_then(|options| options.version).as_deref() == Some("2");
+        Ok(if is_two { KvVersion::Two } else { KvVersion::One })
+    }
+}
+
+impl Watched {
+    /// Whether that is news.
+    fn take(&mut self, read: Result<(Found, Secret<String>), Error>, now: Duration) -> bool {
+        let (found, value) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                let kind = |error: &Error| error.kind.clone();
+                let is_news = self.error.as_ref().map(kind) != Some(kind(&error));
+                self.error = Some(error);
+                return is_news;
+            }
+        };
+        let same = self.value.as_ref().is_some_and(|held| held.expose() == value.expose());
+        let had_error = self.error.take().is_some();
+        self.read_at = Some(now);
+        self.version = found.version;
+        if !same {
+            self.value = Some(Arc::new(value));
+            self.changes += 1;
+        }
+        !same || had_error
+    }
+}
+
+fn op(
+    operation: Operation,
+    mount: &str,
+    path: String,
+    correlation: CorrelationId,
+    shape: fn(&[u8]) -> bool,
+) -> Op {
+    let (method, body, repeat) = (Method::GET, None, Repeat::Reads);
+    Op { operation, mount: mount.into(), method, path, body, repeat, correlation, shape }
+}
+
+fn found(version: KvVersion, body: &[u8]) -> Option<Found> {
+    match version {
+        KvVersion::One => crate::kv1::found(body),
+        KvVersion::Ask | KvVersion::Two => crate::kv2::found(body),
+    }
+}
+
+/// A watch that is there, for the bound and the figures.
+struct Counted<'a>(&'a Weak<Life>);
+
+impl<'a> Counted<'a> {
+    fn new(life: &'a Weak<Life>) -> Self {
+        if let Some(life) = life.upgrade() {
+            life.watches.add();
+        }
+        Self(life)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(life) = self.0.upgrade() {
+            life.watches.sub();
+        }
+    }
+}
