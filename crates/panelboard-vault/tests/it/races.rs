@@ -1,0 +1,177 @@
+//! The eight scenarios of many callers at once, on two threads, with the server's count as judge.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use panelboard_vault::{Cause, ErrorKind, State, Write};
+
+use super::{
+    rig::{S, all, fails, for_secrets, rig, until, usual, within},
+    scripted::{gate, held, say},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c1_twenty_mixed_outcomes_at_once_are_each_counted_once() {
+    let sent = AtomicU64::new(0);
+    let script = for_secrets(move |_| match sent.fetch_add(1, Ordering::Relaxed) % 2 {
+        0 => usual(),
+        _ => fails(),
+    });
+    let rig = rig(script, |b| b.max_attempts(1).failure_threshold(20)).await;
+    let results = all(rig.spawn_reads(20)).await;
+    let good = results.iter().filter(|result| result.is_ok()).count() as u64;
+    let bad = results.iter().filter(|r| r.as_ref().is_err_and(|e| e.attempts == 1)).count() as u64;
+    let counts = rig.vault.health().breakers[0].1.counts;
+    assert_eq!((good, bad, rig.requests()), (10, 10, 20));
+    assert_eq!((counts.failures, counts.late, counts.rejected), (bad, 0, 0));
+    assert!(u64::from(rig.failures()) <= bad);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c2_fifty_successes_at_once_leave_it_closed_with_nothing_counted() {
+    let rig = rig(|_| usual(), |b| b.queue_multiplier(4)).await;
+    let results = all(rig.spawn_reads(50)).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!((rig.state(), rig.failures(), rig.requests()), (State::Closed, 0, 50));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c3_ten_failures_at_once_trip_at_the_fifth_and_once() {
+    let hold = gate();
+    let script = {
+        let hold = hold.clone();
+        for_secrets(move |_| held(&hold, fails()))
+    };
+    let rig = rig(script, |b| b.max_attempts(1).max_concurrent(10)).await;
+    let mut events = rig.vault.events();
+    let reads = rig.spawn_reads(10);
+    rig.server.arrived("/secret/", 10).await;
+    hold.add_permits(4);
+    until(|| reads.iter().filter(|read| read.is_finished()).count() == 4).await;
+    assert_eq!((rig.state(), rig.failures()), (State::Closed, 4));
+    hold.add_permits(6);
+    drop(all(reads).await);
+    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    assert_eq!((rig.state(), told.len()), (State::Open, 1));
+    assert!(told[0].as_ref().is_ok_and(|event| event.cause == Cause::Failures));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c4_thirty_writes_some_of_which_fail_reach_the_server_once_each() {
+    let version = AtomicU64::new(0);
+    let script = for_secrets(move |_| match version.fetch_add(1, Ordering::Relaxed) {
+        n if n % 3 == 2 => fails(),
+        n => say(200, &format!(r#"{{"data":{{"version":{n}}}}}"#)),
+    });
+    let rig = rig(script, |b| b.max_attempts(3).failure_threshold(20)).await;
+    let writes: Vec<_> = (0..30)
+        .map(|n| {
+            let kv = rig.vault.kv2("secret");
+            tokio::spawn(async move {
+                kv.write(&format!("p{n}"), &[("n", n.to_string())], Write::default()).await
+            })
+        })
+        .collect();
+    let results = all(writes).await;
+    let mut versions: Vec<u64> = results.iter().filter_map(|r| r.as_ref().ok().copied()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let unsure = results.iter().filter(|r| r.as_ref().is_err_and(|e| e.maybe_done)).count();
+    assert_eq!((versions.len(), unsure, rig.requests()), (20, 10, 30));
+    let mut paths: Vec<_> = rig.server.seen("/secret/").into_iter().map(|s| s.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), 30, "none was sent for another one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c5_twenty_health_checks_while_it_trips_send_nothing_and_are_each_of_one_moment() {
+    let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(1)).await;
+    let checks: Vec<_> = (0..20)
+        .map(|_| {
+            let vault = rig.vault.clone();
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    let seen = vault.health().breakers[0].1;
+                    // The states that one generation can be in: a mix of two would show here.
+                    let fits = match seen.state {
+                        State::Closed => seen.generation == 0 && seen.consecutive_failures < 5,
+                        State::Open => seen.generation == 1 && seen.retry_after.is_some(),
+                        _ => false,
+                    };
+                    assert!(fits, "{seen:?}");
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    drop(all(rig.spawn_reads(20)).await);
+    drop(all(checks).await);
+    assert_eq!(rig.state(), State::Open);
+    assert!(rig.requests() <= 14 && rig.server.count("health") == 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c6_a_shutdown_with_ten_operations_in_flight_ends_each_of_them_once() {
+    let hold = gate();
+    let script = {
+        let hold = hold.clone();
+        for_secrets(move |_| held(&hold, say(200, super::rig::SECRET)))
+    };
+    let rig = rig(script, |b| b).await;
+    let reads = rig.spawn_reads(10);
+    rig.server.arrived("/secret/", 10).await;
+    let ending = {
+        let vault = rig.vault.clone();
+        tokio::spawn(async move { vault.shutdown(S).await })
+    };
+    hold.add_permits(3);
+    until(|| reads.iter().filter(|read| read.is_finished()).count() == 3).await;
+    rig.hand.advance(2 * S);
+    let ended = within(ending).await.expect("no panic");
+    let results = all(reads).await;
+    let good = results.iter().filter(|result| result.is_ok()).count();
+    let gone =
+        results.iter().filter(|r| r.as_ref().is_err_and(|e| e.kind == ErrorKind::ShuttingDown));
+    assert_eq!((good, gone.count(), ended.cancelled), (3, 7, 7));
+    let health = rig.vault.health();
+    assert_eq!((rig.state(), rig.failures(), health.tasks), (State::Closed, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c7_twenty_five_operations_in_a_pool_of_five_all_end_and_never_more_than_five_run() {
+    let rig = rig(|_| usual(), |b| b.max_concurrent(5).queue_multiplier(4)).await;
+    let results = all(rig.spawn_reads(25)).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!((1..=5).contains(&rig.server.most_at_once()), "{}", rig.server.most_at_once());
+    let queue = rig.vault.health().queue;
+    assert_eq!((queue.running, queue.waiting, queue.refused, rig.requests()), (0, 0, 0, 25));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c8_a_hundred_failures_at_once_again_and_again_open_it_exactly_once_a_time() {
+    let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(1).queue_multiplier(9)).await;
+    let rig = Arc::new(rig);
+    let mut events = rig.vault.events();
+    for round in 0_usize..10 {
+        let sent = rig.requests();
+        drop(all(rig.spawn_reads(100)).await);
+        assert_eq!(rig.state(), State::Open);
+        let told = std::iter::from_fn(|| events.try_next()).map(|event| event.map(|e| e.to));
+        let told: Vec<_> = told.collect();
+        match round {
+            0 => {
+                assert_eq!(told, [Ok(State::Open)]);
+                assert!((5..=14).contains(&rig.requests()));
+            }
+            // Each later round is one probe that fails.
+            _ => {
+                assert_eq!(told, [Ok(State::HalfOpen), Ok(State::Open)]);
+                assert_eq!(rig.requests(), sent + 1);
+            }
+        }
+        rig.hand.advance(70 * S);
+    }
+}
