@@ -49,10 +49,12 @@ enum Group {
     Jobs,
     Store,
     Server,
+    Vault,
 }
 
 impl Group {
-    const ALL: [Self; 5] = [Self::Breaker, Self::Sessions, Self::Jobs, Self::Store, Self::Server];
+    const ALL: [Self; 6] =
+        [Self::Breaker, Self::Sessions, Self::Jobs, Self::Store, Self::Server, Self::Vault];
 
     /// What it is called on the command line.
     fn name(self) -> &'static str {
@@ -62,6 +64,7 @@ impl Group {
             Self::Jobs => "jobs",
             Self::Store => "store",
             Self::Server => "server",
+            Self::Vault => "vault",
         }
     }
 
@@ -71,6 +74,7 @@ impl Group {
             Self::Sessions | Self::Jobs => "panelboard-tasks",
             Self::Store => "panelboard-store",
             Self::Server => "panelboard-server",
+            Self::Vault => "panelboard-vault",
         }
     }
 }
@@ -107,7 +111,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | sessions | jobs | store | server | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | jobs | store | server | vault | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.

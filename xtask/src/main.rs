@@ -20,6 +20,7 @@ mod real_jobs;
 mod real_llm;
 mod real_outage;
 mod real_sessions;
+mod real_vault;
 mod report;
 mod scripts;
 mod server;
@@ -50,7 +51,8 @@ cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|
 cargo xtask real-outage [--passes N]
                                 are the settings that `tune` recommends better on the wire, too?
 cargo xtask real-jobs [--short] [--kills N] [--seed N] [--only kills|queue]
-                                jobs under `kill -9`; ten thousand that wait";
+                                jobs under `kill -9`; ten thousand that wait
+cargo xtask real-vault          a Vault server: sealed, killed, hung, its answers cut";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         "real-outage" => real_outage::run(rest),
         "real-jobs" => real_jobs::run(rest),
         "real-sessions" => real_sessions::run(rest),
+        "real-vault" => real_vault::run(rest),
         // Not for people: the floor of `bench sessions`, in a process of its own.
         "bench-floor" => bench::sessions::floor::run(rest),
         "help" | "--help" | "-h" => {

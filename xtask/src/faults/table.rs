@@ -4,12 +4,13 @@
 //! row here. A fault may have several rows, one for each test that must find it on its own.
 
 mod jobs;
+mod vault;
 
 use super::{Fault, Group, Kind};
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
-    BREAKER.iter().chain(SESSIONS).chain(jobs::JOBS).chain(STORE).chain(SERVER)
+    BREAKER.iter().chain(SESSIONS).chain(jobs::JOBS).chain(STORE).chain(SERVER).chain(vault::VAULT)
 }
 
 /// The faults of the breakers: name, invariant, what runs the test, the test's whole path.

