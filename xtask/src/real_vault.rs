@@ -2,10 +2,10 @@
 //!
 //! An OpenBao server with a store on disk is initialised and unsealed. `panelboard-vault` is driven
 //! by its example `vault_driver`, through a proxy of ours; the unmodified `hvac` client reads what
-//! it wrote, and the other way round. While reads go on, the server is sealed, killed and restarted,
-//! stopped and continued, and its token revoked; answers are cut and delayed. Asserted: nobody reads
-//! anything wrong, errors are those that the design announces, the breaker opens and closes, and no
-//! write is there twice. Every program is ended by its process id.
+//! it wrote, and the other way round. While reads go on, the server is sealed, killed and
+//! restarted, stopped and continued, and its token revoked; answers are cut and delayed. Asserted:
+//! nobody reads anything wrong, errors are those that the design announces, the breaker opens and
+//! closes, and no write is there twice. Every program is ended by its process id.
 
 mod bao;
 mod driver;

@@ -26,7 +26,11 @@ use tokio::{
     net::TcpListener,
 };
 
-const BODY: &str = r#"{"request_id":"0","lease_id":"","renewable":false,"lease_duration":0,"data":{"data":{"api_key":"0123456789abcdef0123456789abcdef"},"metadata":{"created_time":"2026-01-01T00:00:00Z","deletion_time":"","destroyed":false,"version":3}}}"#;
+const BODY: &str = concat!(
+    r#"{"request_id":"0","lease_id":"","renewable":false,"lease_duration":0,"data":{"data":"#,
+    r#"{"api_key":"0123456789abcdef0123456789abcdef"},"metadata":{"created_time":"#,
+    r#""2026-01-01T00:00:00Z","deletion_time":"","destroyed":false,"version":3}}}"#,
+);
 const LOOKED_UP: &str = r#"{"data":{"ttl":0,"renewable":false}}"#;
 
 fn main() {

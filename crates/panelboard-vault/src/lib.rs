@@ -18,7 +18,8 @@
 //! println!("{}", found.data.field("password")?.fingerprint());
 //!
 //! // Kept up to date: a rotated key is there without a restart.
-//! let key = vault.watch("secret/openai#api_key".parse()?, Default::default(), Duration::from_secs(30))?;
+//! let of = "secret/openai#api_key".parse()?;
+//! let key = vault.watch(of, Default::default(), Duration::from_secs(30))?;
 //! println!("{:?}", key.current().version);
 //!
 //! vault.shutdown(Duration::from_secs(5)).await;
@@ -36,30 +37,30 @@
 //! | another 4xx | success | [`ErrorKind::BadRequest`], [`ErrorKind::CasMismatch`] |
 //! | 412 (a replica lags behind) | nothing | it is sent again |
 //! | 429, 5xx, sealed, standby, not initialised | failure | their kinds |
-//! | no connection, cut, time-out, garbage, too long, redirected elsewhere | failure | their kinds |
+//! | no connection, cut, time-out, garbage, too long, redirected | failure | their kinds |
 //! | the caller's future is dropped | nothing | |
 //!
 //! Time in the queue, a full queue and a shutdown are never held against it.
 //!
 //! # What is sent twice
 //!
-//! Reads, after a failure that may pass. A write only if nothing was done (no connection, 429, 412),
-//! or if its caller says that it does no harm ([`Write::if_version`], [`Write::idempotent`]). An
-//! error whose [`maybe_done`](Error::maybe_done) is true leaves open whether it was done. Nothing is
-//! sent while a breaker is open or once a shutdown has begun, whoever is in a back-off.
+//! Reads, after a failure that may pass. A write only if nothing was done (no connection, 429,
+//! 412), or if its caller says that it does no harm ([`Write::if_version`], [`Write::idempotent`]).
+//! An error whose [`maybe_done`](Error::maybe_done) is true leaves open whether it was done.
+//! Nothing is sent while a breaker is open or once a shutdown has begun, whoever is in a back-off.
 //!
 //! # The token
 //!
 //! Each life of a client has one task that renews the token after two thirds of its life, and logs
 //! in anew where that can be done. One request for it is under way at a time; its result is for the
-//! token that it was sent for, and changes no newer one. Calls go on with the token in hand while it
-//! is good. A 403 with an AppRole has the token looked up, at most once in 30 s: if it was revoked,
-//! the call goes on with a new one.
+//! token that it was sent for, and changes no newer one. Calls go on with the token in hand while
+//! it is good. A 403 with an AppRole has the token looked up, at most once in 30 s: if it was
+//! revoked, the call goes on with a new one.
 //!
 //! # The cache
 //!
-//! `read_cached` serves a secret for `cache_ttl` without asking. Then it asks; if the server can't be
-//! asked ([`ErrorKind::is_servers`]), it serves what it has for `stale_for` more, and says so.
+//! `read_cached` serves a secret for `cache_ttl` without asking. Then it asks; if the server can't
+//! be asked ([`ErrorKind::is_servers`]), it serves what it has for `stale_for` more, and says so.
 //! Nothing is served beyond the end of its lease, nor after a 403, a 404 or a write of this client.
 //!
 //! # Bounds
@@ -67,7 +68,7 @@
 //! | what | bound | at the bound |
 //! | --- | --- | --- |
 //! | operations that run | `max_concurrent`, 10 | they wait |
-//! | operations that wait | `max_concurrent` x `queue_multiplier`, 30 | [`ErrorKind::QueueFull`], at once |
+//! | operations that wait | `queue_multiplier` times as many, 30 | [`ErrorKind::QueueFull`] |
 //! | time in the queue | `queue_timeout`, 30 s | [`ErrorKind::QueueTimeout`] |
 //! | one attempt | `timeout`, 10 s | [`ErrorKind::Timeout`] |
 //! | attempts | `max_attempts`, 3 | the last error |
@@ -143,3 +144,8 @@ pub use stop::{Ended, Stage};
 pub use sync::Contention;
 pub use vault::{OpenError, Vault};
 pub use watch::{KvVersion, SecretWatch, Watched};
+
+/// The examples of the page for users are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vault.md")]
+mod page {}

@@ -160,7 +160,8 @@ impl Drop for Inside {
     fn drop(&mut self) {
         self.0.0.send_if_modified(|now| {
             now.inside -= 1;
-            now.inside == 0
+            // While it serves, nobody waits for that.
+            now.inside == 0 && now.stage > Stage::Serving
         });
     }
 }

@@ -137,9 +137,9 @@ impl Vault {
     }
 
     /// Ends the client: takes nothing more, sends those away that wait or are in a back-off, lets
-    /// those that run finish until `limit`, cancels them then, ends the tasks, and forgets the token
-    /// and the cache. Each operation gets its one answer. Asked again, it gives the same answer; a
-    /// nearer limit holds.
+    /// those that run finish until `limit`, cancels them then, ends the tasks, and forgets the
+    /// token and the cache. Each operation gets its one answer. Asked again, it gives the same
+    /// answer; a nearer limit holds.
     ///
     /// # Cancel safety
     /// The end goes on if the future is dropped.

@@ -8,8 +8,8 @@
 //! | 412 (a replica that lags behind) | ignored | yes | yes: nothing was done |
 //! | other 4xx | for it | no | no |
 //! | 429 | against it | yes, not before `retry-after` | yes: nothing was done |
-//! | standby (472, 473, "standby" in a 5xx, a redirect elsewhere) | against it | yes | no |
-//! | sealed, not initialised (503, 501 and their texts) | against it | no: that takes a person | no |
+//! | standby (472, 473, its words in a 5xx, a redirect) | against it | yes | no |
+//! | sealed, not initialised (501, and their words in a 5xx) | against it | no | no |
 //! | other 5xx, cut, time-out | against it | yes | no: it may have been done |
 //! | refused, unknown name, TLS | against it | yes | yes: nothing was sent |
 //! | garbage, too long, redirects in a circle | against it | no | no |

@@ -147,8 +147,8 @@ impl SecretWatch {
         self.ask.notify_one();
     }
 
-    /// The next look that found something else: another value, an error, or none any more. None once
-    /// the client has ended.
+    /// The next look that found something else: another value, an error, or none any more. None
+    /// once the client has ended.
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.

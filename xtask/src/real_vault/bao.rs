@@ -113,7 +113,9 @@ impl Bao {
     fn set_up(&mut self) -> Result<(), String> {
         self.put("sys/mounts/kv1", r#"{"type":"kv","options":{"version":"1"}}"#)?;
         self.put("sys/mounts/kv2", r#"{"type":"kv","options":{"version":"2"}}"#)?;
-        let rules = r#"path \"kv1/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] } path \"kv2/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] } path \"sys/leases/revoke\" { capabilities = [\"update\"] }"#;
+        let all = r#"[\"create\",\"read\",\"update\",\"delete\",\"list\"]"#;
+        let rule = |path: &str| format!(r#"path \"{path}\" {{ capabilities = {all} }} "#);
+        let rules = ["kv1/*", "kv2/*", "sys/leases/revoke"].map(rule).concat();
         self.put("sys/policies/acl/app", &format!(r#"{{"policy":"{rules}"}}"#))?;
         self.put("sys/auth/approle", r#"{"type":"approle"}"#)?;
         let role =
@@ -128,7 +130,10 @@ impl Bao {
         self.put("sys/mounts/pki", r#"{"type":"pki"}"#)?;
         let authority = r#"{"common_name":"test","key_type":"ec","key_bits":256,"ttl":"1h"}"#;
         self.put("pki/root/generate/internal", authority)?;
-        let role = r#"{"allow_any_name":true,"key_type":"ec","key_bits":256,"generate_lease":true,"ttl":"10m"}"#;
+        let role = concat!(
+            r#"{"allow_any_name":true,"key_type":"ec","key_bits":256,"#,
+            r#""generate_lease":true,"ttl":"10m"}"#
+        );
         self.put("pki/roles/leased", role).map(drop)
     }
 
