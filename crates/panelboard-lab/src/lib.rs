@@ -47,6 +47,10 @@
 //! [`Recorder`] takes it from anywhere. [`tune`] replays it with many settings and recommends one.
 //! [`record`] makes one out of a scenario.
 //!
+//! [`Settings`] are those of a breaker, and [`Setting::ALL`] is the one table of their keys: the
+//! server's configuration, the policies of a scenario and what a search tells are read and written
+//! by it.
+//!
 //! # Guarantees
 //!
 //! - The same scenario and seeds, and the same recording and options, give the same result, to the
@@ -107,6 +111,6 @@ pub use report::{
     CallerReport, Estimate, Metastable, PolicyReport, Report, ServiceReport, Timeline,
 };
 pub use scenario::{MAX_SCENARIO_BYTES, Mistake, Mistakes, Scenario};
-pub use settings::Settings;
+pub use settings::{Combine, Setting, SettingKind, SettingValue, Settings, SettingsError};
 pub use simulate::{Options, Stopped, record, simulate};
 pub use tune::{Candidate, KeyTimeline, Pairs, TuneOptions, Tuning, Waste, tune};

@@ -55,7 +55,7 @@ pub struct Figures {
     pub rejected_others: u64,
     /// How often it would have opened: from closed.
     pub trips: u64,
-    /// Microseconds that it would not have been closed; of all keys together.
+    /// Microseconds that it would have been open, half-open or recovering; of all keys together.
     pub not_closed_us: u64,
     /// Bad episodes in which it would have opened, or been open already.
     pub detected: u64,
@@ -120,18 +120,33 @@ pub(crate) fn replay(
                 figures.calls += 1;
                 match breaker.acquire() {
                     Ok(permit) => {
-                        // The first call after the deadline made it half-open, and nobody is told.
-                        if state == State::Open && permit.is_probe() {
-                            state = State::HalfOpen;
+                        // The first call after the deadline made it half-open, and nobody is told;
+                        // nor is anybody when a ramp is over.
+                        let next = match state {
+                            State::Open if permit.is_probe() => State::HalfOpen,
+                            State::Recovering => breaker.state(),
+                            state => state,
+                        };
+                        if next != state {
+                            state = next;
                             changes.push((event.at, state));
                         }
                         *slot = Slot { permit: Some(permit), at: event.at };
                     }
-                    Err(_) => match what {
-                        what if what.is_bad() => figures.rejected_rightly += 1,
-                        what if what.is_ignored() => figures.rejected_others += 1,
-                        _ => figures.rejected_wrongly += 1,
-                    },
+                    Err(rejected) => {
+                        // By calls that are out too long it trips as it is asked.
+                        let closed = matches!(state, State::Closed | State::Recovering);
+                        if closed && rejected.state == State::Open {
+                            figures.trips += u64::from(state == State::Closed);
+                            state = State::Open;
+                            changes.push((event.at, state));
+                        }
+                        match what {
+                            what if what.is_bad() => figures.rejected_rightly += 1,
+                            what if what.is_ignored() => figures.rejected_others += 1,
+                            _ => figures.rejected_wrongly += 1,
+                        }
+                    }
                 }
                 continue;
             }
@@ -140,11 +155,17 @@ pub(crate) fn replay(
                 figures.wasted_calls += 1;
                 figures.wasted_us += event.at - slot.at;
             }
-            if let Some(told) = permit.end(what.outcome()).transition()
-                && told.to != state
-            {
-                figures.trips += u64::from(told.to == State::Open && state == State::Closed);
-                state = told.to;
+            let next = match permit.end(what.outcome()).transition() {
+                Some(told) => {
+                    let from_closed = (told.from, told.to) == (State::Closed, State::Open);
+                    figures.trips += u64::from(from_closed);
+                    told.to
+                }
+                None if state == State::Recovering => breaker.state(),
+                None => state,
+            };
+            if next != state {
+                state = next;
                 changes.push((event.at, state));
             }
         }

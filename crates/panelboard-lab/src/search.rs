@@ -42,7 +42,7 @@ pub(crate) fn search(
     (seed, most): (u64, usize),
     mut evaluate: impl FnMut(&[Settings]) -> Option<Vec<Judged>>,
 ) -> Option<Vec<Tried>> {
-    let space = Space::new(slow);
+    let space = Space::new(current, slow);
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut round = space.grid();
     shuffle(&mut round, &mut chance);

@@ -1,13 +1,23 @@
-//! Which settings of a breaker are tried, and how are they written down?
+//! Which settings may a breaker have, and what do they come to?
+//!
+//! # Where is what
+//!
+//! | question | file |
+//! | --- | --- |
+//! | which keys are there, in which range, and what does each of them set | `table` |
+//! | how are settings written down: as keys, in one line, as JSON | `written` |
 
-use std::{fmt::Write as _, time::Duration};
+mod table;
+mod written;
 
-use panelboard::{Config, ConfigBuilder, ConfigError, Policy};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::{error::Error, fmt, time::Duration};
 
-/// The settings of a breaker that a search varies, under the names that `[breaker]` of the server's
-/// configuration and `[[policy]]` of a scenario have for them. What is not here stays at its
-/// default.
+use panelboard::{Config, ConfigBuilder, ConfigError, Policy, Window};
+
+pub use table::{Setting, SettingKind, SettingValue};
+
+/// The settings of a breaker, under the names that `[breaker]` of the server's configuration and
+/// `[[policy]]` of a scenario have for them: [`Setting::ALL`].
 ///
 /// ```
 /// use panelboard_lab::Settings;
@@ -19,101 +29,201 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Failures in a row that trip. None: they are not counted, if there is a `failure_rate`; or
-    /// else 5.
+    /// Failures in a row that trip. None: they are not counted, if there is a `failure_rate` or
+    /// `adaptive_k`; or else 5.
     pub failure_threshold: Option<u32>,
-    /// Share of failures over `window` that trips.
+    /// Share of failures over the window that trips.
     pub failure_rate: Option<f64>,
-    /// Share of slow calls over `window` that trips.
+    /// Share of slow calls over the window that trips.
     pub slow_call_rate: Option<f64>,
     /// What is slow.
     pub slow_call: Duration,
+    /// Whether calls that are out for so long are slow already. Needs `slow_call_rate`.
+    pub count_slow_in_flight: bool,
     /// The time over which the rates count.
     pub window: Duration,
-    /// Calls within `window` before a rate says anything.
+    /// Over exactly the last so many calls they count instead.
+    pub window_calls: Option<u32>,
+    /// Calls within the window before a rate says anything.
     pub minimum_calls: u32,
+    /// How many of failures in a row and the rates must say so before it trips.
+    pub combine: Combine,
+    /// Client-side throttling over `window`: twice as much is let through as was taken, if it is 2.
+    /// Alone: it never trips, so there is nothing to combine it with.
+    pub adaptive_k: Option<f64>,
     /// The first open time.
     pub recovery_timeout: Duration,
     /// The longest open time.
     pub max_recovery_timeout: Duration,
     /// What each failed probe multiplies the open time by.
     pub backoff_factor: f64,
+    /// After so long closed, the open time starts at its first step again.
+    pub backoff_reset: Duration,
+    /// The share of an open time that chance takes off.
+    pub jitter: f64,
     /// Probes at once while half-open.
     pub half_open_max_calls: u32,
-    /// Probes that must succeed before it closes.
+    /// Probes that must succeed before it closes. Says nothing beside `half_open_failure_rate`.
     pub success_threshold: u32,
+    /// The share of `half_open_max_calls` probes that must fail for it to open again.
+    pub half_open_failure_rate: Option<f64>,
+    /// After so long a probe that has not ended frees its place.
+    pub probe_timeout: Duration,
+    /// For how long a rising share goes through after the probes. None: all at once.
+    pub ramp: Option<Duration>,
+}
+
+/// How many of the parts of a policy must say so before a breaker trips.
+///
+/// ```
+/// use panelboard_lab::{Combine, Settings};
+///
+/// let both = Settings { failure_rate: Some(0.5), combine: Combine::All, ..Settings::default() };
+/// assert!(both.keys_toml().contains("combine = \"all\"\n"));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Combine {
+    /// One of them is enough.
+    #[default]
+    Any,
+    /// All of them.
+    All,
 }
 
 /// What holds where a configuration says nothing.
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            failure_threshold: Some(5),
+            failure_threshold: Some(FAILURES),
             failure_rate: None,
             slow_call_rate: None,
             slow_call: Duration::from_secs(30),
+            count_slow_in_flight: false,
             window: Duration::from_secs(30),
-            minimum_calls: 20,
+            window_calls: None,
+            minimum_calls: MINIMUM_CALLS,
+            combine: Combine::Any,
+            adaptive_k: None,
             recovery_timeout: Duration::from_secs(30),
             max_recovery_timeout: Duration::from_secs(300),
             backoff_factor: 2.0,
+            backoff_reset: Duration::from_secs(60),
+            jitter: 0.1,
             half_open_max_calls: 1,
             success_threshold: 1,
+            half_open_failure_rate: None,
+            // Longer than the ten minutes that a call may take.
+            probe_timeout: Duration::from_secs(660),
+            ramp: None,
         }
     }
 }
 
-/// A value as a configuration writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-enum Value {
-    Count(u32),
-    Share(f64),
-    #[serde(serialize_with = "as_text")]
-    Time(Duration),
-}
-
-fn as_text<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&humantime::format_duration(*time))
-}
+/// Failures in a row that trip where nothing else does.
+const FAILURES: u32 = 5;
+const MINIMUM_CALLS: u32 = 20;
 
 impl Settings {
-    /// What they come to, as a breaker takes it. The rest is as the server has it: a probe's lease
-    /// is 11 minutes.
+    /// Reads them: `written` has what is written under a key, or none. What it has is of the key's
+    /// kind and within its range; else it counts as not written, or [`build`](Self::build) refuses
+    /// it.
     ///
     /// ```
-    /// assert!(panelboard_lab::Settings::default().build().is_ok());
+    /// use panelboard_lab::{Setting, SettingValue, Settings};
+    ///
+    /// let by_share = Settings::read(|setting: &'static Setting| match setting.name {
+    ///     "failure_rate" => Some(SettingValue::Number(0.5)),
+    ///     "window_calls" => Some(SettingValue::Count(10)),
+    ///     _ => None,
+    /// });
+    /// assert_eq!((by_share.failure_threshold, by_share.failure_rate), (None, Some(0.5)));
+    /// assert_eq!(by_share.minimum_calls, 10); // no more than the window has
+    /// ```
+    pub fn read(written: impl Fn(&'static Setting) -> Option<SettingValue>) -> Self {
+        let mut settings = Self { failure_threshold: None, minimum_calls: 0, ..Self::default() };
+        for setting in Setting::ALL {
+            if let Some(value) = written(setting) {
+                setting.set(&mut settings, value);
+            }
+        }
+        settings.failure_threshold = settings.run();
+        if settings.minimum_calls == 0 {
+            settings.minimum_calls =
+                settings.window_calls.map_or(MINIMUM_CALLS, |calls| calls.min(MINIMUM_CALLS));
+        }
+        settings
+    }
+
+    /// What they come to, as a breaker takes it.
+    ///
+    /// ```
+    /// use panelboard_lab::Settings;
+    ///
+    /// assert!(Settings::default().build().is_ok());
+    /// let both = Settings { adaptive_k: Some(2.0), ..Settings::default() };
+    /// assert_eq!(both.build().unwrap_err().key, "adaptive_k");
     /// ```
     ///
     /// # Errors
-    /// The first setting that is out of its range.
-    pub fn build(&self) -> Result<Config, ConfigError> {
-        self.builder().build()
+    /// The first setting that is out of its range, or does not fit beside the others.
+    pub fn build(&self) -> Result<Config, SettingsError> {
+        self.builder().build().map_err(SettingsError::of)
     }
 
     pub(crate) fn builder(&self) -> ConfigBuilder {
-        let mut policies = Vec::new();
-        if let Some(n) = self.failure_threshold {
-            policies.push(Policy::consecutive(n));
-        }
-        if let Some(share) = self.failure_rate {
-            policies.push(Policy::failure_rate(share, self.window, self.minimum_calls));
-        }
-        if policies.is_empty() {
-            policies.push(Policy::consecutive(5));
-        }
-        if let Some(share) = self.slow_call_rate {
-            let (slow, window) = (self.slow_call, self.window);
-            policies.push(Policy::slow_call_rate(share, slow, window, self.minimum_calls));
-        }
-        Config::builder()
-            .policy(Policy::any_of(policies))
+        let mut builder = Config::builder()
+            .policy(self.policy())
+            .count_slow_in_flight(self.count_slow_in_flight)
             .recovery_timeout(self.recovery_timeout)
             .max_recovery_timeout(self.max_recovery_timeout)
             .backoff_factor(self.backoff_factor)
+            .backoff_reset(self.backoff_reset)
+            .jitter(self.jitter)
             .half_open_max_calls(self.half_open_max_calls)
-            .success_threshold(self.success_threshold)
-            .probe_timeout(Duration::from_secs(660))
+            .probe_timeout(self.probe_timeout);
+        builder = match self.half_open_failure_rate {
+            Some(share) => builder.half_open_failure_rate(share, self.half_open_max_calls),
+            None => builder.success_threshold(self.success_threshold),
+        };
+        if let Some(time) = self.ramp {
+            builder = builder.ramp(time);
+        }
+        builder
+    }
+
+    fn policy(&self) -> Policy {
+        let window = self.window_calls.map_or(Window::Time(self.window), Window::Last);
+        let mut parts = Vec::new();
+        parts.extend(self.run().map(Policy::consecutive));
+        if let Some(share) = self.failure_rate {
+            parts.push(Policy::failure_rate(share, window, self.minimum_calls));
+        }
+        if let Some(share) = self.slow_call_rate {
+            parts.push(Policy::slow_call_rate(share, self.slow_call, window, self.minimum_calls));
+        }
+        if let Some(k) = self.adaptive_k {
+            let adaptive = Policy::adaptive(k, self.window);
+            if parts.is_empty() {
+                return adaptive;
+            }
+            // The core refuses it, and says why.
+            parts.push(adaptive);
+        }
+        match self.combine {
+            Combine::Any => Policy::any_of(parts),
+            Combine::All => Policy::all_of(parts),
+        }
+    }
+
+    /// Failures in a row that trip, if they are counted.
+    fn run(&self) -> Option<u32> {
+        let alone = self.failure_rate.is_none() && self.adaptive_k.is_none();
+        self.failure_threshold.or(alone.then_some(FAILURES))
+    }
+
+    /// Whether something is counted over a window.
+    fn rates(&self) -> bool {
+        self.failure_rate.is_some() || self.slow_call_rate.is_some()
     }
 
     /// The same with open times that are so many times as long, in whole milliseconds.
@@ -124,125 +234,58 @@ impl Settings {
         }
         self
     }
+}
 
-    /// The keys that mean something beside the others, with their values.
-    fn fields(&self) -> Vec<(&'static str, Value)> {
-        let mut fields = Vec::new();
-        let mut push = |name, value| fields.push((name, value));
-        match (self.failure_threshold, self.failure_rate) {
-            (Some(n), _) => push("failure_threshold", Value::Count(n)),
-            (None, None) => push("failure_threshold", Value::Count(5)),
-            (None, Some(_)) => {}
-        }
-        if let Some(share) = self.failure_rate {
-            push("failure_rate", Value::Share(share));
-        }
-        if let Some(share) = self.slow_call_rate {
-            push("slow_call_rate", Value::Share(share));
-            push("slow_call", Value::Time(self.slow_call));
-        }
-        if self.failure_rate.is_some() || self.slow_call_rate.is_some() {
-            push("window", Value::Time(self.window));
-            push("minimum_calls", Value::Count(self.minimum_calls));
-        }
-        push("recovery_timeout", Value::Time(self.recovery_timeout));
-        push("max_recovery_timeout", Value::Time(self.max_recovery_timeout));
-        push("backoff_factor", Value::Share(self.backoff_factor));
-        push("half_open_max_calls", Value::Count(self.half_open_max_calls));
-        push("success_threshold", Value::Count(self.success_threshold));
-        fields
-    }
+/// A setting is out of its range, or does not fit beside the others.
+///
+/// ```
+/// use panelboard_lab::Settings;
+/// use std::time::Duration;
+///
+/// let wrong = Settings { max_recovery_timeout: Duration::from_secs(5), ..Settings::default() };
+/// let said = wrong.build().unwrap_err();
+/// assert_eq!(
+///     said.to_string(),
+///     "max_recovery_timeout: 5s is out of range, expected recovery_timeout to 4.3 years"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingsError {
+    /// The key under which it is written.
+    pub key: &'static str,
+    /// What is wrong with its value.
+    pub wrong: String,
+    /// What would be right.
+    pub expected: &'static str,
+}
 
-    /// The fields that must be written, since they are not at their defaults.
-    fn written(&self) -> Vec<(&'static str, Value)> {
-        let usual = Self::default().fields();
-        let mut fields = self.fields();
-        let alone = self.failure_rate.is_none();
-        // Beside a rate failures in a row do not count unless they are written.
-        fields.retain(|field| !usual.contains(field) || field.0 == "failure_threshold" && !alone);
-        fields
-    }
-
-    /// How many keys must be written: the fewer, the simpler.
-    pub(crate) fn keys(&self) -> usize {
-        self.written().len()
-    }
-
-    /// What to paste into the server's configuration. Defaults are left out.
-    ///
-    /// ```
-    /// use panelboard_lab::Settings;
-    ///
-    /// assert_eq!(Settings::default().toml(), "[breaker]\n");
-    /// let by_share =
-    ///     Settings { failure_threshold: None, failure_rate: Some(0.25), ..Settings::default() };
-    /// let text = by_share.toml();
-    /// assert_eq!(text, "[breaker]\nfailure_rate = 0.25\nwindow = \"30s\"\nminimum_calls = 20\n");
-    /// ```
-    #[must_use]
-    pub fn toml(&self) -> String {
-        format!("[breaker]\n{}", self.keys_toml())
-    }
-
-    /// The same keys without the table's name: for a `[[policy]]` of a scenario.
-    ///
-    /// ```
-    /// assert_eq!(panelboard_lab::Settings::default().keys_toml(), "");
-    /// ```
-    #[must_use]
-    pub fn keys_toml(&self) -> String {
-        let mut text = String::new();
-        for (name, value) in self.written() {
-            // Writing to a String does not fail.
-            let _ = match value {
-                Value::Count(n) => writeln!(text, "{name} = {n}"),
-                Value::Share(share) => writeln!(text, "{name} = {share:?}"),
-                Value::Time(time) => {
-                    writeln!(text, "{name} = \"{}\"", humantime::format_duration(time))
-                }
-            };
-        }
-        text
-    }
-
-    /// In one line, for a table.
-    pub(crate) fn line(&self) -> String {
-        let time = |time: Duration| humantime::format_duration(time).to_string().replace(' ', "");
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        let mut trips = Vec::new();
-        match (self.failure_threshold, self.failure_rate) {
-            (Some(n), _) => trips.push(format!("{n} in a row")),
-            (None, None) => trips.push("5 in a row".to_owned()),
-            (None, Some(_)) => {}
-        }
-        let window = format!("of {} calls in {}", self.minimum_calls, time(self.window));
-        if let Some(share) = self.failure_rate {
-            trips.push(format!("{} {window}", percent(share)));
-        }
-        if let Some(share) = self.slow_call_rate {
-            trips.push(format!("{} slow {window}", percent(share)));
-        }
-        let mut open = format!("open {}", time(self.recovery_timeout));
-        if self.backoff_factor > 1.0 && self.max_recovery_timeout > self.recovery_timeout {
-            let longest = time(self.max_recovery_timeout);
-            open = format!("{open} \u{d7}{} to {longest}", self.backoff_factor);
-        }
-        let probes = match self.success_threshold {
-            1 => "1 probe".to_owned(),
-            n => format!("{n} probes"),
+impl SettingsError {
+    /// The core names options of policies, such as `failure_rate.window`.
+    fn of(error: ConfigError) -> Self {
+        let (policy, part) = error.field.split_once('.').unwrap_or((error.field, ""));
+        let key = match (policy, part) {
+            ("policy", _) | ("adaptive", "k") => "adaptive_k",
+            (_, "" | "share") => policy,
+            (_, "duration") => "slow_call",
+            (_, "calls") => "half_open_max_calls",
+            (_, part) => part,
         };
-        format!("{}; {open}; {probes}", trips.join(" or "))
+        let wrong = match policy {
+            "policy" => "stands beside another policy".to_owned(),
+            _ => format!("{} is out of range", error.value),
+        };
+        Self { key, wrong, expected: error.expected }
     }
 }
 
-/// As a configuration has them: the keys that mean something, times as texts.
-impl Serialize for Settings {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.fields();
-        let mut map = serializer.serialize_map(Some(fields.len()))?;
-        for (name, value) in fields {
-            map.serialize_entry(name, &value)?;
-        }
-        map.end()
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}, expected {}", self.key, self.wrong, self.expected)
     }
 }
+
+impl Error for SettingsError {}
+
+#[cfg(test)]
+mod tests;

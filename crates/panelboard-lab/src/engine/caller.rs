@@ -88,6 +88,12 @@ impl<'p> Caller<'p> {
             deadlines: VecDeque::new(),
         }
     }
+
+    /// Which breaker of a group is a node's.
+    #[inline]
+    fn own(&self, node: u32) -> usize {
+        if self.plan.shared_breaker { 0 } else { node as usize }
+    }
 }
 
 impl Engine<'_, '_> {
@@ -159,17 +165,24 @@ impl Engine<'_, '_> {
         }
         for step in 0..services.len() {
             let asked = (turn + step) % services.len();
-            let group = &self.watch.groups[caller.groups + asked];
-            let own = if caller.plan.shared_breaker { 0 } else { request.node as usize };
+            let number = caller.groups + asked;
+            let group = &self.watch.groups[number];
+            let own = caller.own(request.node);
             match self.breakers[group.first + own].acquire() {
                 Ok(permit) => {
                     request.permit = Some(permit);
                     request.asked = asked as u16;
                     return self.send(place);
                 }
-                Err(_) => {
+                Err(rejected) => {
                     let well = u64::from(self.services[group.service].well);
-                    self.tally[self.phase as usize].wrongly_rejected += well;
+                    let counted = &mut self.tally[self.phase as usize];
+                    counted.wrongly_rejected += well;
+                    // One that trips as it is asked, by calls that are out too long, tells it so.
+                    if self.watch.sees(number, own, rejected.state, self.now) {
+                        counted.trips += 1;
+                        counted.false_trips += well;
+                    }
                 }
             }
         }
@@ -272,10 +285,12 @@ impl Engine<'_, '_> {
     fn tell(&mut self, place: u32, end: impl FnOnce(Permit<&Breaker>) -> Option<Transition>) {
         let request = self.requests.at_mut(place);
         let Some(permit) = request.permit.take() else { return };
-        let group = self.callers[usize::from(request.caller)].groups + usize::from(request.asked);
+        let caller = &self.callers[usize::from(request.caller)];
+        let group = caller.groups + usize::from(request.asked);
+        let own = caller.own(request.node);
         self.turn_clock();
         let Some(transition) = end(permit) else { return };
-        if self.watch.changed(group, &transition, self.now) {
+        if self.watch.sees(group, own, transition.to, self.now) {
             let well = self.services[self.watch.groups[group].service].well;
             let counted = self.counted();
             counted.trips += 1;

@@ -1,6 +1,6 @@
 //! In which states are the breakers, and when was a service's trouble noticed?
 
-use panelboard::{Breaker, Config, ConfigBuilder, State, Transition};
+use panelboard::{Breaker, Config, ConfigBuilder, State};
 
 use super::chance::{Question, seed};
 use crate::plan::Plan;
@@ -51,7 +51,8 @@ impl Breakers {
     }
 
     pub(super) fn watch(&self) -> Watch {
-        Watch { groups: self.groups.clone(), noticed: Vec::new(), missed: 0 }
+        let out = vec![false; self.all.len()];
+        Watch { groups: self.groups.clone(), out, noticed: Vec::new(), missed: 0 }
     }
 }
 
@@ -59,6 +60,8 @@ impl Breakers {
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) groups: Vec<Group>,
+    /// Which breakers are open or half-open, as far as it was seen.
+    out: Vec<bool>,
     /// Nanoseconds from the beginning of an episode until half of a group's breakers were open.
     pub(super) noticed: Vec<u64>,
     /// Episodes that ended before that.
@@ -66,21 +69,25 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A breaker of a group has changed. True if it has tripped: it was closed, and is open.
-    pub(super) fn changed(&mut self, group: usize, transition: &Transition, now: u64) -> bool {
-        let is_out = |state| matches!(state, State::Open | State::HalfOpen);
-        let (before, after) = (is_out(transition.from), is_out(transition.to));
+    /// A breaker, the `own`-th of a group, is seen in a state. True if it has tripped: it was
+    /// closed or recovering, and is not.
+    pub(super) fn sees(&mut self, group: usize, own: usize, state: State, now: u64) -> bool {
+        let after = matches!(state, State::Open | State::HalfOpen);
         let group = &mut self.groups[group];
-        match (before, after) {
-            (false, true) => group.out += 1,
-            (true, false) => group.out -= 1,
-            _ => return false,
+        let out = &mut self.out[group.first + own];
+        if std::mem::replace(out, after) == after {
+            return false;
         }
-        if after && let Some(since) = group.unnoticed.filter(|_| group.noticed()) {
+        if !after {
+            group.out -= 1;
+            return false;
+        }
+        group.out += 1;
+        if let Some(since) = group.unnoticed.filter(|_| group.noticed()) {
             group.unnoticed = None;
             self.noticed.push(now - since);
         }
-        after
+        true
     }
 
     /// An episode of a service begins.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     calls::{Call, Ended, RecordedCall, Recorder},
-    settings::Settings,
+    settings::{Combine, Settings},
 };
 
 /// Calls of one key, in milliseconds: when, for how long, how it ended.
@@ -187,35 +187,43 @@ fn by_hand(calls: &[Call], settings: Settings, slow_us: Option<u64>) -> (Figures
     moments.dedup();
     for now in moments {
         hand.set(Duration::from_micros(now));
-        let mut note = |snapshot: panelboard::Snapshot| {
-            let state = snapshot.state;
+        let note = |seen: &mut State, changes: &mut Changes| {
+            let snapshot = breaker.snapshot();
             // An open breaker whose deadline has passed says half-open before its probe comes.
-            if state != seen && !snapshot.ready_to_probe {
-                seen = state;
-                changes.push((now, state));
+            if snapshot.state != *seen && !snapshot.ready_to_probe {
+                *seen = snapshot.state;
+                changes.push((now, *seen));
             }
         };
         for (number, call) in calls.iter().enumerate() {
             let ends = call.at as u64 + call.took() == now;
             if ends && let Some(permit) = out.remove(&number) {
                 end(permit, *call, slow_us, &mut figures);
-                note(breaker.snapshot());
+                note(&mut seen, &mut changes);
             }
         }
         for (number, call) in calls.iter().enumerate().filter(|(_, c)| c.at as u64 == now) {
             figures.calls += 1;
             match breaker.acquire() {
                 Ok(permit) => {
-                    note(breaker.snapshot());
+                    note(&mut seen, &mut changes);
                     match call.took() {
                         0 => end(permit, *call, slow_us, &mut figures),
                         _ => drop(out.insert(number, permit)),
                     }
-                    note(breaker.snapshot());
+                    note(&mut seen, &mut changes);
                 }
-                Err(_) if is_bad(*call, slow_us) => figures.rejected_rightly += 1,
-                Err(_) if call.ended() == Ended::Ignored => figures.rejected_others += 1,
-                Err(_) => figures.rejected_wrongly += 1,
+                Err(rejected) => {
+                    if rejected.state == State::Open {
+                        figures.trips += u64::from(seen == State::Closed);
+                        note(&mut seen, &mut changes);
+                    }
+                    match call.ended() {
+                        _ if is_bad(*call, slow_us) => figures.rejected_rightly += 1,
+                        Ended::Ignored => figures.rejected_others += 1,
+                        _ => figures.rejected_wrongly += 1,
+                    }
+                }
             }
         }
     }
@@ -239,11 +247,13 @@ fn end(permit: Permit<&Breaker>, call: Call, slow_us: Option<u64>, figures: &mut
 
 fn some_settings() -> impl Strategy<Value = Settings> {
     let share = prop::option::of(prop::sample::select(vec![0.2, 0.5]));
-    (prop::option::of(1_u32..4), share.clone(), share, 1_u32..4, 1_u64..4).prop_map(
-        |(failure_threshold, failure_rate, slow_call_rate, probes, recovery)| Settings {
-            failure_threshold,
-            failure_rate,
-            slow_call_rate,
+    let trips = (prop::option::of(1_u32..4), share.clone(), share.clone(), any::<[bool; 2]>());
+    let counts = (prop::option::of(3_u32..9), prop::option::weighted(0.2, 1.0_f64..3.0));
+    let recovers = (1_u32..4, 1_u64..4, share, prop::option::of(20_u64..200));
+    (trips, counts, recovers).prop_map(|(trips, (window_calls, adaptive_k), recovers)| {
+        let (failure_threshold, failure_rate, slow_call_rate, [all, in_flight]) = trips;
+        let (probes, recovery, half_open_failure_rate, ramp) = recovers;
+        let settings = Settings {
             slow_call: Duration::from_millis(40),
             window: Duration::from_millis(300),
             minimum_calls: 3,
@@ -251,9 +261,23 @@ fn some_settings() -> impl Strategy<Value = Settings> {
             max_recovery_timeout: Duration::from_millis(400),
             half_open_max_calls: probes,
             success_threshold: probes,
+            half_open_failure_rate,
+            ramp: ramp.map(Duration::from_millis),
             ..Settings::default()
-        },
-    )
+        };
+        if adaptive_k.is_some() {
+            return Settings { failure_threshold: None, adaptive_k, ..settings };
+        }
+        Settings {
+            failure_threshold,
+            failure_rate,
+            slow_call_rate,
+            window_calls,
+            combine: if all { Combine::All } else { Combine::Any },
+            count_slow_in_flight: in_flight && slow_call_rate.is_some(),
+            ..settings
+        }
+    })
 }
 
 fn some_calls() -> impl Strategy<Value = Vec<(u64, u64, Ended)>> {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::settings::{Setting, SettingKind};
+
 /// A table of the text.
 #[derive(Debug)]
 pub(super) struct Section {
@@ -12,7 +14,7 @@ pub(super) struct Section {
 }
 
 /// One key of a table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
@@ -25,7 +27,7 @@ pub(super) struct Field {
 }
 
 /// What a value must be.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// What others refer to, and what stands in tables.
     Name,
@@ -316,86 +318,25 @@ pub(super) static SURGE: Section = Section {
 };
 
 /// The keys beside the name are those of `[breaker]` in the server's configuration.
-pub(super) static POLICY: Section = Section {
-    fields: &[
-        required("name", Kind::Name, "Its name. `none` is taken: no breaker."),
-        field(
-            "failure_threshold",
-            Kind::Count { min: 1, max: 8_388_607 },
-            None,
-            "Failures in a row that trip (5, where there is no `failure_rate`).",
-        ),
-        field(
-            "failure_rate",
-            share(0.000_001),
-            None,
-            "Share of failures over `window` that trips. Alone it stands instead of failures in a \
-             row; beside `failure_threshold` whichever comes first trips.",
-        ),
-        field(
-            "slow_call_rate",
-            share(0.000_001),
-            None,
-            "Share of calls over `window` that took `slow_call` or longer, and trips, beside the \
-             others.",
-        ),
-        field("slow_call", ms(1, DAY), Some("\"30s\""), "What `slow_call_rate` calls slow."),
-        field("window", ms(10, DAY), Some("\"30s\""), "The time over which the rates count."),
-        field(
-            "minimum_calls",
-            Kind::Count { min: 1, max: 1_000_000 },
-            Some("20"),
-            "Calls within `window` before a rate says anything.",
-        ),
-        field("recovery_timeout", ms(1, DAY), Some("\"30s\""), "The first open time."),
-        field(
-            "max_recovery_timeout",
-            ms(1, DAY),
-            Some("\"5m\""),
-            "The longest open time; it grows by `backoff_factor` on each failed probe.",
-        ),
-        field(
-            "backoff_factor",
-            Kind::Number { min: 1.0, max: 10.0 },
-            Some("2"),
-            "What each failed probe multiplies the open time by.",
-        ),
-        field(
-            "backoff_reset",
-            ms(1, DAY),
-            Some("\"1m\""),
-            "After so long closed, the open time starts at its first step again.",
-        ),
-        field(
-            "jitter",
-            Kind::Number { min: 0.0, max: 0.5 },
-            Some("0.1"),
-            "The share of an open time that chance takes off.",
-        ),
-        field(
-            "half_open_max_calls",
-            Kind::Count { min: 1, max: 127 },
-            Some("1"),
-            "Probes at once while half-open.",
-        ),
-        field(
-            "success_threshold",
-            Kind::Count { min: 1, max: 127 },
-            Some("1"),
-            "Probes that must succeed before it closes.",
-        ),
-        field(
-            "probe_timeout",
-            ms(1, DAY),
-            Some("\"11m\""),
-            "A probe that has not ended by then frees its place.",
-        ),
-        field(
-            "ramp",
-            ms(1, DAY),
-            None,
-            "After the probes a rising share of the calls goes through for so long. None: all at \
-             once.",
-        ),
-    ],
-};
+pub(super) static POLICY: Section = Section { fields: &POLICY_FIELDS };
+
+static POLICY_FIELDS: [Field; Setting::ALL.len() + 1] = policy();
+
+const fn policy() -> [Field; Setting::ALL.len() + 1] {
+    let name = required("name", Kind::Name, "Its name. `none` is taken: no breaker.");
+    let mut fields = [name; Setting::ALL.len() + 1];
+    let mut i = 0;
+    while i < Setting::ALL.len() {
+        let setting = &Setting::ALL[i];
+        let kind = match setting.kind {
+            SettingKind::Count { min, max } => Kind::Count { min, max },
+            SettingKind::Number { min, max } => Kind::Number { min, max },
+            SettingKind::Time { min, max } => Kind::Duration { min, max },
+            SettingKind::Flag => Kind::Flag,
+            SettingKind::OneOf(words) => Kind::OneOf(words),
+        };
+        i += 1;
+        fields[i] = field(setting.name, kind, setting.default, setting.about);
+    }
+    fields
+}

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::settings::{Setting, SettingValue};
+
 /// A checked value and where it stands.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -99,6 +101,24 @@ impl Table {
             Value::Flag(flag) => Some(*flag),
             _ => None,
         }
+    }
+
+    /// What is written under a breaker's key.
+    pub(crate) fn setting(&self, setting: &Setting) -> Option<SettingValue> {
+        match &self.entries.get(setting.name)?.value {
+            // The table of fields keeps it within `u32`.
+            Value::Count(n) => u32::try_from(*n).ok().map(SettingValue::Count),
+            Value::Number(n) => Some(SettingValue::Number(*n)),
+            Value::Duration(time) => Some(SettingValue::Time(*time)),
+            Value::Flag(yes) => Some(SettingValue::Flag(*yes)),
+            Value::Text(text) => setting.word(text),
+            _ => None,
+        }
+    }
+
+    /// Whether something in it is wrong, and has been told.
+    pub(crate) fn has_wrong(&self) -> bool {
+        self.entries.values().any(|checked| matches!(checked.value, Value::Wrong))
     }
 
     pub(crate) fn table(&self, field: &str) -> Option<&Table> {

@@ -14,12 +14,17 @@ const RECOVERIES_S: [u64; 10] = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120];
 const FACTORS: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
 const LONGEST_S: [u64; 7] = [5, 10, 20, 30, 60, 120, 300];
 const PROBES: [u32; 5] = [1, 2, 3, 5, 10];
+/// Calls of a window by count; 0 counts by time.
+const LASTS: [u32; 8] = [0, 10, 20, 30, 50, 100, 200, 500];
+/// What throttles let through, as a multiple of what succeeded; 0 throttles nothing, and of the
+/// others the laxest stands next to it.
+const KS: [f64; 7] = [0.0, 5.0, 3.0, 2.0, 1.5, 1.25, 1.1];
 
 /// A setting's place in its list, in the order of the lists above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Point([u8; DIMENSIONS]);
 
-const DIMENSIONS: usize = 9;
+const DIMENSIONS: usize = 11;
 const RUN: usize = 0;
 const FAILED: usize = 1;
 const SLOW: usize = 2;
@@ -29,19 +34,26 @@ const RECOVERY: usize = 5;
 const FACTOR: usize = 6;
 const LONGEST: usize = 7;
 const PROBE: usize = 8;
+const LAST: usize = 9;
+const K: usize = 10;
 
 /// The defaults' places.
-const USUAL: [u8; DIMENSIONS] = [4, 0, 0, 5, 3, 7, 2, 6, 0];
+const USUAL: [u8; DIMENSIONS] = [4, 0, 0, 5, 3, 7, 2, 6, 0, 0, 0];
 
 /// All points: those with slow calls only if something is said to be slow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
     slow: Option<Duration>,
+    /// What stays as it is.
+    rest: Settings,
 }
 
 impl Space {
-    pub(super) fn new(slow: Option<Duration>) -> Self {
-        Self { slow }
+    /// What it does not vary is as in `current`, but for what changes the meaning of what it does.
+    pub(super) fn new(current: Settings, slow: Option<Duration>) -> Self {
+        let Settings { backoff_reset, jitter, probe_timeout, ramp, .. } = current;
+        let usual = Settings::default();
+        Self { slow, rest: Settings { backoff_reset, jitter, probe_timeout, ramp, ..usual } }
     }
 
     fn lengths(self) -> [usize; DIMENSIONS] {
@@ -56,25 +68,34 @@ impl Space {
             FACTORS.len(),
             LONGEST_S.len(),
             PROBES.len(),
+            LASTS.len(),
+            KS.len(),
         ]
     }
 
     /// Where the search begins: ways to trip, times ways to recover.
     pub(super) fn grid(self) -> Vec<Point> {
-        // Run, failed, slow, window, minimum.
-        let mut trips: Vec<[u8; 5]> = vec![
-            [1, 0, 0, 5, 3],
-            [2, 0, 0, 5, 3],
-            [4, 0, 0, 5, 3],
-            [7, 0, 0, 5, 3],
-            [0, 2, 0, 3, 2],
-            [0, 5, 0, 3, 2],
-            [0, 8, 0, 3, 2],
-            [0, 5, 0, 6, 3],
-            [4, 8, 0, 5, 3],
+        // Run, failed, slow, window, minimum, last.
+        let mut trips: Vec<[u8; 6]> = vec![
+            [1, 0, 0, 5, 3, 0],
+            [2, 0, 0, 5, 3, 0],
+            [4, 0, 0, 5, 3, 0],
+            [7, 0, 0, 5, 3, 0],
+            [0, 2, 0, 3, 2, 0],
+            [0, 5, 0, 3, 2, 0],
+            [0, 8, 0, 3, 2, 0],
+            [0, 5, 0, 6, 3, 0],
+            [4, 8, 0, 5, 3, 0],
+            [0, 5, 0, 5, 2, 2],
+            [0, 8, 0, 5, 3, 4],
         ];
         if self.slow.is_some() {
-            trips.extend([[4, 0, 5, 3, 2], [4, 0, 8, 3, 2], [0, 5, 5, 3, 2], [0, 8, 8, 5, 3]]);
+            trips.extend([
+                [4, 0, 5, 3, 2, 0],
+                [4, 0, 8, 3, 2, 0],
+                [0, 5, 5, 3, 2, 0],
+                [0, 8, 8, 5, 3, 0],
+            ]);
         }
         // Recovery, factor, longest, probes.
         let recoveries: [[u8; 4]; 12] = [
@@ -92,18 +113,33 @@ impl Space {
             [3, 0, 6, 3],
         ];
         let mut grid = Vec::new();
-        for [run, failed, slow, window, minimum] in trips {
+        for [run, failed, slow, window, minimum, last] in trips {
             for [recovery, factor, longest, probes] in recoveries {
-                let point = [run, failed, slow, window, minimum, recovery, factor, longest, probes];
-                grid.push(self.plain(point));
+                grid.push(self.plain([
+                    run, failed, slow, window, minimum, recovery, factor, longest, probes, last, 0,
+                ]));
             }
+        }
+        // What is throttled never opens: windows alone.
+        for (k, window) in [(3, 5), (3, 7), (5, 3)] {
+            let mut point = USUAL;
+            (point[K], point[WINDOW]) = (k, window);
+            grid.push(self.plain(point));
         }
         grid
     }
 
     /// A point by chance: `below` has a number below the one it is given.
     pub(super) fn any(self, mut below: impl FnMut(usize) -> usize) -> Point {
-        self.plain(self.lengths().map(|length| below(length) as u8))
+        let mut point = self.lengths().map(|length| below(length) as u8);
+        // As if they were one value among some: else most points would throttle.
+        if below(8) > 0 {
+            point[K] = 0;
+        }
+        if below(3) > 0 {
+            point[LAST] = 0;
+        }
+        self.plain(point)
     }
 
     /// Those one step away in one setting.
@@ -125,6 +161,12 @@ impl Space {
 
     /// One point for all those that come to the same settings.
     fn plain(self, mut point: [u8; DIMENSIONS]) -> Point {
+        if point[K] > 0 {
+            let (k, window) = (point[K], point[WINDOW]);
+            point = USUAL;
+            (point[K], point[WINDOW]) = (k, window);
+            return Point(point);
+        }
         if self.slow.is_none() {
             point[SLOW] = 0;
         }
@@ -134,6 +176,14 @@ impl Space {
             }
             if point[SLOW] == 0 {
                 (point[WINDOW], point[MINIMUM]) = (USUAL[WINDOW], USUAL[MINIMUM]);
+                point[LAST] = 0;
+            }
+        }
+        if point[LAST] > 0 {
+            point[WINDOW] = USUAL[WINDOW];
+            let most = LASTS[usize::from(point[LAST])];
+            while MINIMUM_CALLS[usize::from(point[MINIMUM])] > most {
+                point[MINIMUM] -= 1;
             }
         }
         let recovery = RECOVERIES_S[usize::from(point[RECOVERY])];
@@ -152,21 +202,27 @@ impl Space {
 
     pub(super) fn settings(self, point: Point) -> Settings {
         let at = |dimension: usize| usize::from(point.0[dimension]);
-        let usual = Settings::default();
         let share = |at: usize| (at > 0).then(|| SHARES[at]);
         let seconds = Duration::from_secs;
+        if at(K) > 0 {
+            let window = seconds(WINDOWS_S[at(WINDOW)]);
+            let adaptive_k = Some(KS[at(K)]);
+            return Settings { failure_threshold: None, adaptive_k, window, ..self.rest };
+        }
         Settings {
             failure_threshold: (at(RUN) > 0).then(|| RUNS[at(RUN)]),
             failure_rate: share(at(FAILED)),
             slow_call_rate: share(at(SLOW)),
-            slow_call: self.slow.unwrap_or(usual.slow_call),
+            slow_call: self.slow.unwrap_or(self.rest.slow_call),
             window: seconds(WINDOWS_S[at(WINDOW)]),
+            window_calls: (at(LAST) > 0).then(|| LASTS[at(LAST)]),
             minimum_calls: MINIMUM_CALLS[at(MINIMUM)],
             recovery_timeout: seconds(RECOVERIES_S[at(RECOVERY)]),
             max_recovery_timeout: seconds(LONGEST_S[at(LONGEST)]),
             backoff_factor: FACTORS[at(FACTOR)],
             half_open_max_calls: PROBES[at(PROBE)],
             success_threshold: PROBES[at(PROBE)],
+            ..self.rest
         }
     }
 }
@@ -176,11 +232,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::settings::Combine;
 
     #[test]
     fn every_point_builds_and_its_settings_are_its_own() {
         for slow in [None, Some(Duration::from_secs(2))] {
-            let space = Space::new(slow);
+            let space = Space::new(Settings::default(), slow);
             let mut state = 1_u64;
             let mut seen = BTreeSet::new();
             for _ in 0..3_000 {
@@ -203,15 +260,65 @@ mod tests {
 
     #[test]
     fn the_defaults_are_a_point() {
-        let space = Space::new(None);
+        let space = Space::new(Settings::default(), None);
         assert_eq!(space.plain(USUAL), Point(USUAL));
         assert_eq!(space.settings(Point(USUAL)), Settings::default());
     }
 
     #[test]
     fn the_grid_has_no_point_twice() {
-        let grid = Space::new(Some(Duration::from_secs(1))).grid();
+        let grid = Space::new(Settings::default(), Some(Duration::from_secs(1))).grid();
         let set: BTreeSet<Point> = grid.iter().copied().collect();
-        assert_eq!((grid.len(), set.len()), (13 * 12, 13 * 12));
+        assert_eq!((grid.len(), set.len()), (15 * 12 + 3, 15 * 12 + 3));
+    }
+
+    #[test]
+    fn what_is_not_varied_stays_as_it_is_now() {
+        let now = Settings {
+            failure_threshold: None,
+            failure_rate: Some(0.5),
+            combine: Combine::All,
+            half_open_failure_rate: Some(0.4),
+            jitter: 0.3,
+            probe_timeout: Duration::from_secs(7),
+            backoff_reset: Duration::from_secs(8),
+            ramp: Some(Duration::from_secs(9)),
+            ..Settings::default()
+        };
+        let space = Space::new(now, None);
+        for point in space.grid() {
+            let settings = space.settings(point);
+            let kept = (settings.jitter, settings.probe_timeout);
+            assert_eq!(kept, (now.jitter, now.probe_timeout));
+            assert_eq!((settings.backoff_reset, settings.ramp), (now.backoff_reset, now.ramp));
+            assert_eq!((settings.combine, settings.half_open_failure_rate), (Combine::Any, None));
+            assert!(settings.build().is_ok());
+        }
+    }
+
+    #[test]
+    fn every_way_to_trip_is_tried_and_no_way_crowds_out_the_others() {
+        let space = Space::new(Settings::default(), None);
+        let mut state = 1_u64;
+        let mut points = Vec::new();
+        for _ in 0..1_000 {
+            points.push(space.any(|most| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as usize % most
+            }));
+        }
+        let share = |has: fn(&Settings) -> bool| {
+            points.iter().filter(|point| has(&space.settings(**point))).count()
+        };
+        let ways: [(&str, fn(&Settings) -> bool); 4] = [
+            ("in a row", |s| s.failure_threshold.is_some()),
+            ("by time", |s| s.failure_rate.is_some() && s.window_calls.is_none()),
+            ("by count", |s| s.window_calls.is_some()),
+            ("throttled", |s| s.adaptive_k.is_some()),
+        ];
+        for (way, has) in ways {
+            let share = share(has);
+            assert!((60..960).contains(&share), "{way}: {share} of 1,000");
+        }
     }
 }

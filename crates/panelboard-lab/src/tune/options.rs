@@ -119,8 +119,9 @@ impl TuneOptions {
         self
     }
 
-    /// The settings that are compared with. Settings that no breaker takes are taken as the
-    /// defaults.
+    /// The settings that are compared with; what the search does not vary (jitter, the back-off's
+    /// reset, the probes' lease, the ramp) is as in them. Settings that no breaker takes are taken
+    /// as the defaults.
     ///
     /// ```
     /// use panelboard_lab::{Settings, TuneOptions};

@@ -41,7 +41,8 @@ impl Tuning {
         for (line, settings) in aligned.lines().zip(settings) {
             let _ = writeln!(text, "{line:<width$}   {settings}");
         }
-        let _ = writeln!(text, "\nrecommended: {}", self.recommended.settings.line());
+        let [now, then] = [&self.current, &self.recommended].map(|c| c.settings.line());
+        let _ = writeln!(text, "\ncurrent:     {now}\nrecommended: {then}");
         push_wrapped(&mut text, &self.reason);
         let _ = write!(text, "\n{}", self.toml.trim_end());
         text

@@ -4,6 +4,7 @@
 mod calls;
 mod closed_forms;
 mod mistakes;
+mod policies;
 mod scenarios;
 mod stopping;
 mod threads;

@@ -58,8 +58,9 @@ fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
             "failure_treshold",
             "18:1: policy[0].failure_treshold: unknown field, \
           expected one of name, failure_threshold, failure_rate, slow_call_rate, slow_call, \
-          window, minimum_calls, recovery_timeout, max_recovery_timeout, backoff_factor, \
-          backoff_reset, jitter, half_open_max_calls, success_threshold, probe_timeout, ramp, did \
+          count_slow_in_flight, window, window_calls, minimum_calls, combine, adaptive_k, \
+          recovery_timeout, max_recovery_timeout, backoff_factor, backoff_reset, jitter, \
+          half_open_max_calls, success_threshold, half_open_failure_rate, probe_timeout, ramp, did \
           you mean `failure_threshold`?",
         ),
         (
@@ -261,6 +262,19 @@ fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
             "18:24: \
           policy[0].max_recovery_timeout: 1s is out of range, expected recovery_timeout to 4.3 \
           years",
+        ),
+        (
+            "failure_threshold = 3",
+            "failure_threshold = 3\nadaptive_k = 2",
+            "19:14: \
+          policy[0].adaptive_k: stands beside another policy, expected adaptive alone: it never \
+          trips, so there is nothing to combine",
+        ),
+        (
+            "failure_threshold = 3",
+            "failure_rate = 0.5\nwindow_calls = 9\nminimum_calls = 10",
+            "20:17: \
+          policy[0].minimum_calls: 10 is out of range, expected at most the window's calls",
         ),
         (
             "rate = 20",

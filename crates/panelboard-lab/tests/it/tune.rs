@@ -120,6 +120,38 @@ fn settings_that_are_current_are_what_is_compared_with() {
 }
 
 #[test]
+fn what_the_search_does_not_vary_stays_as_it_is_now() {
+    let own = Settings {
+        failure_threshold: None,
+        failure_rate: Some(0.9),
+        window_calls: Some(100),
+        jitter: 0.2,
+        ramp: Some(Duration::from_secs(3)),
+        ..Settings::default()
+    };
+    let options = TuneOptions::default().candidates(160).current(own);
+    let tuning = tuned(&made(outages), &options);
+    assert_eq!(tuning.current.settings, own);
+    let recommended = tuning.recommended.settings;
+    assert_ne!(recommended, own, "{}", tuning.reason);
+    assert_eq!((recommended.jitter, recommended.ramp), (own.jitter, own.ramp));
+    assert!(tuning.toml.contains("ramp = \"3s\"\n"), "{}", tuning.toml);
+    let table = tuning.table("c.csv");
+    let now = "current:     90 % of the last 100 calls, 20 at least; open 30s";
+    assert!(table.contains(now), "{table}");
+}
+
+#[test]
+fn what_throttles_rejects_and_is_never_open() {
+    let own = Settings { failure_threshold: None, adaptive_k: Some(2.0), ..Settings::default() };
+    let options = TuneOptions::default().candidates(1).current(own);
+    let now = tuned(&made(outages), &options).current.all;
+    let bad = now.wasted_calls + now.rejected_rightly;
+    assert!(now.rejected_rightly > bad / 2, "{now:?}");
+    assert_eq!((now.trips, now.not_closed_us, now.detected, now.missed), (0, 0, 0, 3));
+}
+
+#[test]
 fn settings_are_judged_by_the_worst_near_their_own_open_times() {
     let twenty = Duration::from_secs(20);
     let own = Settings { recovery_timeout: twenty, backoff_factor: 1.0, ..Settings::default() };
