@@ -29,6 +29,9 @@ pub struct CallReader {
     skip_bad: bool,
     key: Option<String>,
     model: Option<String>,
+    provider: Option<String>,
+    since_us: Option<i64>,
+    until_us: Option<i64>,
 }
 
 /// What was read.
@@ -52,7 +55,7 @@ pub struct CallsRead {
     pub skipped: u64,
     /// Rows of calls that a breaker had rejected: they were never made, and say nothing.
     pub rejected: u64,
-    /// Rows of other keys or models than the one asked for.
+    /// Rows of other keys, models, providers or times than asked for.
     pub others: u64,
 }
 
@@ -117,6 +120,68 @@ impl CallReader {
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
         self
+    }
+
+    /// Takes the calls to this provider only: those whose key is the provider's name, or begins with
+    /// it and a slash.
+    ///
+    /// ```
+    /// use panelboard_lab::CallReader;
+    ///
+    /// let text = "time,key,duration,outcome\n1790000000,a/k,20,ok\n1790000001,ab/k,20,ok\n";
+    /// let read = CallReader::default().provider("a").csv("c.csv", text.as_bytes())?;
+    /// assert_eq!((read.recording.calls(), read.others), (1, 1));
+    /// # Ok::<(), panelboard_lab::CallsError>(())
+    /// ```
+    #[must_use]
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = Some(name.into());
+        self
+    }
+
+    /// Takes the calls only that began then or later, in microseconds since the epoch.
+    ///
+    /// ```
+    /// use panelboard_lab::CallReader;
+    ///
+    /// let text = "time,key,duration,outcome\n1790000000,a,20,ok\n1790000001,a,20,ok\n";
+    /// let reader = CallReader::default().since_us(1_790_000_001_000_000);
+    /// assert_eq!(reader.csv("c.csv", text.as_bytes())?.recording.calls(), 1);
+    /// # Ok::<(), panelboard_lab::CallsError>(())
+    /// ```
+    #[must_use]
+    pub fn since_us(mut self, at: i64) -> Self {
+        self.since_us = Some(at);
+        self
+    }
+
+    /// Takes the calls only that began earlier than that, in microseconds since the epoch.
+    ///
+    /// ```
+    /// use panelboard_lab::CallReader;
+    ///
+    /// let text = "time,key,duration,outcome\n1790000000,a,20,ok\n1790000001,a,20,ok\n";
+    /// let reader = CallReader::default().until_us(1_790_000_001_000_000);
+    /// assert_eq!(reader.csv("c.csv", text.as_bytes())?.recording.calls(), 1);
+    /// # Ok::<(), panelboard_lab::CallsError>(())
+    /// ```
+    #[must_use]
+    pub fn until_us(mut self, at: i64) -> Self {
+        self.until_us = Some(at);
+        self
+    }
+
+    /// Whether a call is one of those that are asked for.
+    fn takes(&self, at_us: i64, key: &str, model: Option<&str>) -> bool {
+        let wanted = |is: Option<&str>, wanted: &Option<String>| {
+            wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
+        };
+        let provider = key.split_once('/').map_or(key, |(provider, _)| provider);
+        wanted(Some(key), &self.key)
+            && wanted(model, &self.model)
+            && wanted(Some(provider), &self.provider)
+            && self.since_us.is_none_or(|since| at_us >= since)
+            && self.until_us.is_none_or(|until| at_us < until)
     }
 
     /// Reads CSV: comma, double quotes, a header. `source` stands before each mistake: a file's
@@ -267,10 +332,7 @@ impl<'r> Reading<'r> {
             Cell::Text(text) => Some(text.trim()),
             _ => None,
         };
-        let wanted = |is: Option<&str>, wanted: &Option<String>| {
-            wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
-        };
-        if !wanted(Some(key), &self.reader.key) || !wanted(model, &self.reader.model) {
+        if !self.reader.takes(at_us, key, model) {
             self.others += 1;
             return Ok(None);
         }
