@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use build::LISTEN;
 use build::Origin;
-pub use build::{Calls, Config, Jobs, Seen, Server, Sessions, Store};
+pub use build::{Breakers, Calls, Config, Jobs, Seen, Server, Sessions, Store};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;

@@ -3,6 +3,7 @@
 //! Here stand the rules that need more than one value: names that must differ, targets that must
 //! exist, what each kind of provider needs, what listening beyond loopback needs.
 
+mod breakers;
 mod calls;
 mod jobs;
 mod providers;
@@ -13,9 +14,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use panelboard::Policy;
 use panelboard_llm::{Limits, Settings, Timeouts};
 
+pub use breakers::Breakers;
 pub use calls::Calls;
 pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};
@@ -39,6 +40,8 @@ pub struct Config {
     pub calls: Calls,
     /// Work in the background.
     pub jobs: Jobs,
+    /// The settings of breakers, as they were written: what they come to is in `llm`.
+    pub breakers: Breakers,
     /// What the engine is told. Pretend providers have neither address nor secrets yet: the
     /// server gives them theirs when it starts them.
     pub llm: Settings,
@@ -121,10 +124,17 @@ pub(super) struct Origin<'a> {
 /// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
 pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) -> Option<Config> {
     let Origin { source, seen, listen, env, folder } = origin;
-    let mut builder = Builder { env, folder, found, files: seen.into_iter().collect() };
+    let mut builder = Builder {
+        env,
+        folder,
+        found,
+        files: seen.into_iter().collect(),
+        breakers: Breakers::default(),
+    };
     let nothing = Table::default();
     let server = builder.server(file.table("server").unwrap_or(&nothing), listen);
-    let breaker = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
+    let (common, breaker) = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
+    builder.breakers.common = common;
     let mut llm = Settings::new(breaker);
     llm.timeouts = timeouts(Timeouts::default(), file.table("timeouts"));
     let gateway = file.table("gateway").unwrap_or(&nothing);
@@ -133,12 +143,12 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     llm.providers = builder.providers(file, &llm);
     llm.models = builder.models(file);
     builder.check(&llm);
-    let files = builder.files;
+    let Builder { files, breakers, .. } = builder;
     let store = sessions::store(file.table("store").unwrap_or(&nothing));
     let sessions = sessions::sessions(file.table("sessions").unwrap_or(&nothing));
     let calls = calls::calls(file.table("calls").unwrap_or(&nothing));
     let jobs = jobs::jobs(file.table("jobs").unwrap_or(&nothing));
-    Some(Config { server: server?, store, sessions, calls, jobs, llm, source, files })
+    Some(Config { server: server?, store, sessions, calls, jobs, breakers, llm, source, files })
 }
 
 struct Builder<'a> {
@@ -146,6 +156,7 @@ struct Builder<'a> {
     folder: &'a Path,
     found: &'a mut Vec<Found>,
     files: Vec<Seen>,
+    breakers: Breakers,
 }
 
 impl Builder<'_> {
@@ -230,80 +241,6 @@ impl Builder<'_> {
             Ok(secret) => Some(secret),
             Err(wrong) => {
                 self.found.push(Found::new(table.place(field), table.key(field), wrong));
-                None
-            }
-        }
-    }
-
-    /// A breaker's configuration from tables of which the first that has a field says it.
-    fn breaker(&mut self, tables: &[Option<&Table>]) -> Option<panelboard::Config> {
-        let tables: Vec<&Table> = tables.iter().flatten().copied().collect();
-        let of = |field| tables.iter().copied().find(|table| table.has(field));
-        let duration = |field| of(field).and_then(|t| t.duration(field));
-        let count = |field| of(field).and_then(|t| t.count32(field));
-        let share = |field| of(field).and_then(|t| t.share(field));
-
-        let window = duration("window").unwrap_or(Duration::from_secs(30));
-        let minimum_calls = count("minimum_calls").unwrap_or(20);
-        let mut policies = Vec::new();
-        if let Some(n) = count("failure_threshold") {
-            policies.push(Policy::consecutive(n));
-        }
-        if let Some(rate) = share("failure_rate") {
-            policies.push(Policy::failure_rate(rate, window, minimum_calls));
-        }
-        if policies.is_empty() {
-            policies.push(Policy::consecutive(5));
-        }
-        if let Some(rate) = share("slow_call_rate") {
-            let slow = duration("slow_call").unwrap_or(Duration::from_secs(30));
-            policies.push(Policy::slow_call_rate(rate, slow, window, minimum_calls));
-        }
-        let mut builder = panelboard::Config::builder()
-            .policy(Policy::any_of(policies))
-            // Longer than the ten minutes that a call may take.
-            .probe_timeout(Duration::from_secs(660));
-        if let Some(time) = duration("ramp") {
-            builder = builder.ramp(time);
-        }
-        if let Some(time) = duration("recovery_timeout") {
-            builder = builder.recovery_timeout(time);
-        }
-        if let Some(time) = duration("max_recovery_timeout") {
-            builder = builder.max_recovery_timeout(time);
-        }
-        if let Some(factor) = share("backoff_factor") {
-            builder = builder.backoff_factor(factor);
-        }
-        if let Some(time) = duration("backoff_reset") {
-            builder = builder.backoff_reset(time);
-        }
-        if let Some(jitter) = share("jitter") {
-            builder = builder.jitter(jitter);
-        }
-        if let Some(n) = count("half_open_max_calls") {
-            builder = builder.half_open_max_calls(n);
-        }
-        if let Some(n) = count("success_threshold") {
-            builder = builder.success_threshold(n);
-        }
-        if let Some(time) = duration("probe_timeout") {
-            builder = builder.probe_timeout(time);
-        }
-        match builder.build() {
-            Ok(config) => Some(config),
-            Err(error) => {
-                // `failure_rate.window` stands there as `window`, `failure_rate.share` as the rate.
-                let (rate, part) = error.field.split_once('.').unwrap_or((error.field, ""));
-                let field = match part {
-                    "" | "share" => rate,
-                    "duration" => "slow_call",
-                    part => part,
-                };
-                let table = of(field).or_else(|| tables.first().copied())?;
-                let wrong = format!("{} is out of range", error.value);
-                let mistake = Found::new(table.place(field), table.key(field), wrong);
-                self.found.push(mistake.expected(error.expected));
                 None
             }
         }

@@ -9,6 +9,7 @@ mod kept;
 use std::time::Duration;
 
 use kept::{CALLS, JOBS, SESSIONS, STORE};
+use panelboard_lab::{Setting, SettingKind};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Section {
 }
 
 /// One key of a table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
@@ -29,7 +30,7 @@ pub(super) struct Field {
 }
 
 /// What a value must be.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// A string of a shape.
     Text(Shape),
@@ -267,104 +268,29 @@ static GATEWAY: Section = Section {
     ],
 };
 
-static BREAKER: Section = Section {
-    about: "When a breaker trips, and how it recovers.",
-    fields: &[
-        field(
-            "failure_threshold",
-            Kind::Count { min: 1, max: 8_388_607 },
-            Some("5"),
-            "Failures in a row that trip.",
-        ),
-        field(
-            "failure_rate",
-            Kind::Share { min: 0.000_001, max: 1.0 },
-            None,
-            "Share of failures over `window` that trips. Alone it stands instead of failures in a \
-             row; beside `failure_threshold` whichever comes first trips.",
-        ),
-        field(
-            "slow_call_rate",
-            Kind::Share { min: 0.000_001, max: 1.0 },
-            None,
-            "Share of calls over `window` that took `slow_call` or longer, and trips, beside the \
-             others.",
-        ),
-        field(
-            "slow_call",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"30s\""),
-            "What `slow_call_rate` calls slow.",
-        ),
-        field(
-            "window",
-            Kind::Duration { min: ms(10), max: DAY },
-            Some("\"30s\""),
-            "The time over which `failure_rate` and `slow_call_rate` count.",
-        ),
-        field(
-            "minimum_calls",
-            Kind::Count { min: 1, max: 1_000_000 },
-            Some("20"),
-            "Calls within `window` before a rate says anything.",
-        ),
-        field(
-            "recovery_timeout",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"30s\""),
-            "The first open time.",
-        ),
-        field(
-            "max_recovery_timeout",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"5m\""),
-            "The longest open time; it grows by `backoff_factor` on each failed probe.",
-        ),
-        field(
-            "backoff_factor",
-            Kind::Share { min: 1.0, max: 10.0 },
-            Some("2.0"),
-            "What each failed probe multiplies the open time by.",
-        ),
-        field(
-            "backoff_reset",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"1m\""),
-            "After so long closed, the open time starts at its first step again.",
-        ),
-        field(
-            "jitter",
-            Kind::Share { min: 0.0, max: 0.5 },
-            Some("0.1"),
-            "The share of an open time that chance takes off.",
-        ),
-        field(
-            "half_open_max_calls",
-            Kind::Count { min: 1, max: 127 },
-            Some("1"),
-            "Probes at once while half-open.",
-        ),
-        field(
-            "success_threshold",
-            Kind::Count { min: 1, max: 127 },
-            Some("1"),
-            "Probes that must succeed before it closes.",
-        ),
-        field(
-            "probe_timeout",
-            Kind::Duration { min: ms(1), max: DAY },
-            Some("\"11m\""),
-            "A probe that has not ended by then frees its place. Longer than a call may take.",
-        ),
-        field(
-            "ramp",
-            Kind::Duration { min: ms(1), max: DAY },
-            None,
-            "After the probes a rising share of the calls goes through for so long. None: all at \
-             once.",
-        ),
-    ],
-};
+static BREAKER: Section =
+    Section { about: "When a breaker trips, and how it recovers.", fields: &BREAKER_FIELDS };
+
+static BREAKER_FIELDS: [Field; Setting::ALL.len()] = breaker();
+
+/// The lab's table: what it says of a breaker's keys, a scenario says as well.
+const fn breaker() -> [Field; Setting::ALL.len()] {
+    let mut fields = [field("", Kind::Switch, None, ""); Setting::ALL.len()];
+    let mut i = 0;
+    while i < fields.len() {
+        let setting = &Setting::ALL[i];
+        let kind = match setting.kind {
+            SettingKind::Count { min, max } => Kind::Count { min, max },
+            SettingKind::Number { min, max } => Kind::Share { min, max },
+            SettingKind::Time { min, max } => Kind::Duration { min, max },
+            SettingKind::Flag => Kind::Switch,
+            SettingKind::OneOf(words) => Kind::OneOf(words),
+        };
+        fields[i] = field(setting.name, kind, setting.default, setting.about);
+        i += 1;
+    }
+    fields
+}
 
 static TIMEOUTS: Section = Section {
     about: "How long each part of a call may take.",

@@ -48,9 +48,10 @@ fn unknown_names_say_the_nearest_known_one() {
         "[breaker]\nfailure_treshold = 3\n",
         &["f.toml:2:1: breaker.failure_treshold: unknown field, expected one of \
             failure_threshold, \
-         failure_rate, slow_call_rate, slow_call, window, minimum_calls, recovery_timeout, \
-         max_recovery_timeout, backoff_factor, backoff_reset, jitter, half_open_max_calls, \
-         success_threshold, probe_timeout, ramp, did you mean `failure_threshold`?"],
+         failure_rate, slow_call_rate, slow_call, count_slow_in_flight, window, window_calls, \
+         minimum_calls, combine, adaptive_k, recovery_timeout, max_recovery_timeout, \
+         backoff_factor, backoff_reset, jitter, half_open_max_calls, success_threshold, \
+         half_open_failure_rate, probe_timeout, ramp, did you mean `failure_threshold`?"],
     );
     with(
         "[timeouts]\n  conect = \"1s\"\n",
@@ -194,6 +195,30 @@ fn values_that_contradict_each_other_are_found() {
         &["f.toml:3:24: breaker.max_recovery_timeout: 5s is out of range, expected \
             recovery_timeout \
          to 4.3 years"],
+    );
+    with(
+        "[breaker]\nadaptive_k = 2\nfailure_rate = 0.5\n",
+        &[
+            "f.toml:2:14: breaker.adaptive_k: stands beside another policy, expected adaptive alone: \
+         it never trips, so there is nothing to combine",
+        ],
+    );
+    with(
+        "[breaker]\nfailure_rate = 0.5\nwindow_calls = 10\nminimum_calls = 11\n",
+        &["f.toml:4:17: breaker.minimum_calls: 11 is out of range, expected at most the window's \
+         calls"],
+    );
+    with(
+        "[breaker]\ncount_slow_in_flight = true\n",
+        &["f.toml:2:24: breaker.count_slow_in_flight: true is out of range, expected false, or a \
+         policy with a slow_call_rate"],
+    );
+    with(
+        "[breaker]\ncombine = \"al\"\n",
+        &[
+            "f.toml:2:11: breaker.combine: \"al\" is unknown, expected one of any, all, did you mean \
+         `all`?",
+        ],
     );
 }
 

@@ -38,6 +38,9 @@ impl Builder<'_> {
             None => None,
             own => self.breaker(&[own, common_breaker]),
         };
+        let settings = breaker.as_ref().map_or(self.breakers.common, |(settings, _)| *settings);
+        self.breakers.providers.insert(name.clone(), settings);
+        let breaker = breaker.map(|(_, config)| config);
         let own = table.table("timeouts");
         let timeouts = own.map(|own| timeouts(common.timeouts, Some(own)));
         Some(Provider { name, kind, base_url, keys, breaker, timeouts })
