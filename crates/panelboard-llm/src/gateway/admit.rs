@@ -140,7 +140,7 @@ impl Shared {
     }
 
     fn admit_at(&self, route: &Route, target: usize, tried: &mut Tried) -> Option<Admitted> {
-        while route.provider.breaker.would_admit() {
+        while is_to_ask(&route.provider.breaker) {
             let key = self.choose(route, target, tried)?;
             tried.pairs.push(Pair::new(target, key));
             // Each of the three may have changed since it was looked at: then the next key.
@@ -166,7 +166,10 @@ impl Shared {
         tried: &Tried,
     ) -> Option<&'a Arc<KeyState>> {
         let now = self.clock.now();
-        let free = |key: &&Arc<KeyState>| !tried.has(target, key) && key.would_admit(route, now);
+        let free = |key: &&Arc<KeyState>| {
+            let is_out = key.live.benches.is_out(&route.model, now);
+            !tried.has(target, key) && is_to_ask(&key.breaker) && !is_out
+        };
         let keys: Vec<&Arc<KeyState>> = route.provider.keys.iter().filter(free).collect();
         // One call finds out whether a key is back. If it is not, the call goes on to the next key.
         if let Some(probe) = keys.iter().find(|key| key.breaker.state() == State::HalfOpen) {
@@ -204,6 +207,12 @@ impl Shared {
             Some(Admitted::early(route, key, early, self.with()))
         })
     }
+}
+
+/// Whether a call is to ask this breaker. One that chance rejects is asked as well: only by that the
+/// next call has another chance, and a throttle counts what it sheds.
+fn is_to_ask(breaker: &panelboard::Breaker) -> bool {
+    matches!(breaker.state(), State::Closed | State::Recovering) || breaker.would_admit()
 }
 
 impl KeyState {
@@ -273,6 +282,7 @@ impl Blocked {
         let (why, reason) = match (seen.state, cause) {
             (State::HalfOpen, _) => (Why::Open, PROBE),
             (State::ForcedOpen, _) => (Why::Open, "isolated"),
+            (State::Closed | State::Recovering, _) => (Why::Open, "throttled"),
             (_, Some(Cause::OpenFor(reason))) => (why(reason), reason),
             (_, cause) => (Why::Open, cause.map_or("open", Cause::as_str)),
         };

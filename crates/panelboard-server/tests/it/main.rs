@@ -29,4 +29,5 @@ mod sessions_store;
 mod sessions_tools;
 mod simulate;
 mod stop;
+mod throttling;
 mod tune;
