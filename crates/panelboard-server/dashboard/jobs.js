@@ -227,7 +227,9 @@ function args() {
     return { scenario_toml: $('scenario').value, seed: number($('seed').value) };
   }
   const since = number($('since').value);
-  return { by: $('by').value, key: $('key').value.trim() || undefined,
+  const only = $('key').value.trim() || undefined;
+  return { by: $('by').value, [only?.includes('/') ? 'key' : 'provider']: only,
+    slow: $('slow').value.trim() || undefined,
     since: since && new Date(Date.now() - since * 1000).toISOString() };
 }
 

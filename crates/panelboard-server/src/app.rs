@@ -38,10 +38,24 @@ pub(crate) struct App {
     pub(crate) work: Arc<Work>,
     /// Sockets that are open, to wait for at the end.
     pub(crate) sockets: TaskTracker,
-    /// The configuration that holds, swapped whole. Held to clone or to replace the `Arc`.
-    config: RwLock<Arc<Config>>,
+    config: Arc<Holds>,
     /// What came of reloads. Held for one field operation.
     reloads: Mutex<Reloads>,
+}
+
+/// The configuration that holds, swapped whole. Held to clone or to replace the `Arc`.
+#[derive(Debug)]
+pub(crate) struct Holds(RwLock<Arc<Config>>);
+
+impl Holds {
+    pub(crate) fn new(config: Config) -> Self {
+        Self(RwLock::new(Arc::new(config)))
+    }
+
+    /// The one that holds now.
+    pub(crate) fn now(&self) -> Arc<Config> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The two steps of a stop.
@@ -85,11 +99,11 @@ impl App {
         calls: Arc<Calls>,
         pretend: Pretenders,
         (service, work): (Arc<Service>, Arc<Work>),
-        config: Config,
+        config: Arc<Holds>,
         listen: SocketAddr,
     ) -> Self {
         let calendar = Calendar::new(gateway.panel().clock().clone());
-        let streams = config.server.max_event_streams;
+        let streams = config.now().server.max_event_streams;
         let events = Events::new(gateway.panel().clone(), calendar.clone(), streams);
         metrics.stirs(events.stir());
         metrics.of_sessions(Arc::clone(&service));
@@ -108,20 +122,20 @@ impl App {
             service,
             work,
             sockets: TaskTracker::new(),
-            config: RwLock::new(Arc::new(config)),
+            config,
             reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),
         }
     }
 
     /// The configuration that holds now.
     pub(crate) fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        self.config.now()
     }
 
     /// Makes `config` the one that holds.
     pub(crate) fn swap(&self, config: Config) {
         let config = Arc::new(config);
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.config.0.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     pub(crate) fn reloads(&self) -> MutexGuard<'_, Reloads> {

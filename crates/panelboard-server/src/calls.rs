@@ -4,6 +4,7 @@
 //! copied, and put into a bounded line; a thread of the store writes it down. A log that is full,
 //! stuck or broken costs its own records, which are counted, and no call.
 
+mod recorded;
 mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+pub(crate) use recorded::Recorded;
 pub(crate) use told::Told;
 
 use crate::clock::wall;

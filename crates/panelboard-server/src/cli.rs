@@ -118,18 +118,20 @@ Examples:
     Calls(Calls),
     /// Search for breaker settings that would have been better for calls that were recorded.
     #[command(after_help = "\
-CALLS is CSV, or Parquet if its name ends in .parquet, with a row for each call that was made: time
-(RFC 3339, or a number since 1970), key, duration (milliseconds, or by the unit at the end of its
-name: _s, _us, _ns) and outcome (ok, failure, timeout, cancelled, .. or an HTTP status). docs/lab.md
-describes each column, each figure and what a replay cannot know.
+CALLS is a gateway's log of calls, also while the gateway writes it; or CSV, or Parquet if its name
+ends in .parquet, with a row for each call that was made: time (RFC 3339, or a number since 1970),
+key, duration (milliseconds, or by the unit at the end of its name: _s, _us, _ns) and outcome (ok,
+failure, timeout, cancelled, .. or an HTTP status). docs/lab.md describes each column, each figure
+and what a replay cannot know.
 The same file and seed give the same output, whatever the number of threads.
 
 Examples:
+  panelboard tune panelboard-calls.db --config panelboard.toml --provider openai --since 7d
   panelboard tune calls.csv
   panelboard tune calls.parquet --key openai/team-a --slow 5s --png chart.png
   panelboard tune log.csv --time began --key-column backend --outcome status --skip-bad
   panelboard simulate scenarios/fails-hard.toml --calls calls.csv && panelboard tune calls.csv")]
-    Tune(Tune),
+    Tune(Box<Tune>),
 }
 
 /// `panelboard serve`
@@ -254,9 +256,25 @@ pub struct Simulate {
 /// `panelboard tune`
 #[derive(Args, Debug)]
 pub struct Tune {
-    /// The recorded calls: CSV, or Parquet if the name ends in .parquet.
+    /// The recorded calls: a gateway's log of them; CSV, or Parquet if the name ends in .parquet.
     #[arg(value_name = "CALLS")]
     pub file: PathBuf,
+    /// The gateway's configuration: what it says of breakers is what is compared with, instead of
+    /// the defaults, and what the search does not vary stays as it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Which provider's breakers of --config these are; without it by the calls' keys.
+    #[arg(long, value_name = "PROVIDER", requires = "config")]
+    pub breaker: Option<String>,
+    /// Take the calls to this provider only: those whose key is PROVIDER/KEY.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Take the calls only that began so long ago or later, such as 1h.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Take the calls only that began longer ago than that.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub until: Option<Duration>,
     /// Take the calls of this key only.
     #[arg(long, value_name = "K")]
     pub key: Option<String>,
@@ -320,6 +338,9 @@ pub struct Calls {
     /// Only calls that began so long ago or later, such as 1h.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub since: Option<Duration>,
+    /// Only calls that began longer ago than that.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub until: Option<Duration>,
     /// Only calls to this provider.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,

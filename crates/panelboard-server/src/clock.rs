@@ -58,6 +58,12 @@ pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A date in microseconds since 1970; what is before is taken as its beginning.
+pub(crate) fn micros(date: SystemTime) -> i64 {
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// A date as RFC 3339 in UTC with microseconds.
 pub(crate) fn rfc3339_micros(date: SystemTime) -> String {
     Timestamp::try_from(date).map_or_else(|_| "unknown".to_owned(), |date| format!("{date:.6}"))

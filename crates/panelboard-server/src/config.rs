@@ -75,6 +75,20 @@ pub fn load(path: &Path, listen: Option<&str>, env: &Environment) -> Result<Conf
     understand(&text, Origin { source, seen: Some(seen), listen, env, folder })
 }
 
+/// Reads the settings of breakers out of the file at `path`, and checks every value in it. Secrets
+/// are not looked up: whoever replays calls need not have them.
+///
+/// # Errors
+///
+/// Every mistake that takes one value to see, and those of breakers, in the order of the file's
+/// lines; or the one that it can not be read.
+pub fn load_breakers(path: &Path) -> Result<Breakers, Mistakes> {
+    let text = read(path).map_err(|wrong| Mistakes::unreadable(path.display(), wrong))?;
+    let (values, mut found) = check::check(&text);
+    let breakers = build::breakers(&values, &mut found);
+    if found.is_empty() { Ok(breakers) } else { Err(Mistakes::new(path.display(), &text, found)) }
+}
+
 /// Checks and builds `text`, which came from `source`. See [`load`].
 ///
 /// # Errors

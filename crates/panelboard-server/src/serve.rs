@@ -19,7 +19,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use crate::app::{App, Holds};
 use crate::calls::{Calls, Told};
 use crate::config::{Config, Server};
 use crate::jobs::journal::StoredJobs;
@@ -116,6 +116,7 @@ pub async fn run(
     let journal = StoredJobs::new(service.keeper.store.clone());
     tasks.spawn(Arc::clone(&journal).pump());
     let kept = (service.keeper.store.term(), journal);
+    let config = Arc::new(Holds::new(config));
     let work = jobs::start::start(&config, kept, &calls).await;
     let work = Arc::new(work.map_err(ServeError::Jobs)?);
     let of_jobs = Arc::clone(&work);

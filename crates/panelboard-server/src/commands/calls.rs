@@ -33,9 +33,13 @@ pub(super) fn calls(args: &cli::Calls) -> u8 {
         }
     };
     let mut query = CallQuery::new();
+    // Longer ago than there are dates is the beginning.
+    let before = |ago| wall().checked_sub(ago).unwrap_or(std::time::UNIX_EPOCH);
     if let Some(ago) = args.since {
-        // Longer ago than there are dates is from the beginning.
-        query = query.since(wall().checked_sub(ago).unwrap_or(std::time::UNIX_EPOCH));
+        query = query.since(before(ago));
+    }
+    if let Some(ago) = args.until {
+        query = query.until(before(ago));
     }
     if let Some(provider) = &args.provider {
         query = query.provider(provider);

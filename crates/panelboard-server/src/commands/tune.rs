@@ -1,19 +1,23 @@
 //! `panelboard tune`: better settings for calls that were recorded, as a table, a chart or JSON.
 
-use std::fs::File;
-use std::ops::ControlFlow;
+mod read;
 
-use panelboard_lab::{CallReader, CallsRead, Column, TuneOptions, Tuning, Waste};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use panelboard_lab::{Settings, TuneOptions, Tuning, Waste};
 use serde::Serialize;
 
+use self::read::Read;
 use super::bar::Bar;
 use super::simulate::{draw, refused};
 use super::{complain, say};
 use crate::cli::{self, exit};
+use crate::config;
 
 /// Reads calls, searches, and shows what came of it.
 pub(super) fn tune(args: &cli::Tune) -> u8 {
-    let read = match read(args) {
+    let read = match read::read(args) {
         Ok(read) => read,
         Err(code) => return code,
     };
@@ -21,7 +25,17 @@ pub(super) fn tune(args: &cli::Tune) -> u8 {
         .seed(args.seed)
         .candidates(args.candidates as usize)
         .by(if args.by == "time" { Waste::Time } else { Waste::Calls });
-    if let Some(slow) = args.slow {
+    let mut slow = args.slow;
+    if let Some(file) = &args.config {
+        let current = match current(file, args, &read) {
+            Ok(current) => current,
+            Err(code) => return code,
+        };
+        // What a breaker is told is slow is not good.
+        slow = slow.or(current.slow_call_rate.map(|_| current.slow_call));
+        options = options.current(current);
+    }
+    if let Some(slow) = slow {
         options = options.slow(slow);
     }
     if let Some(threads) = args.threads {
@@ -39,49 +53,28 @@ pub(super) fn tune(args: &cli::Tune) -> u8 {
     }
 }
 
-/// What the file says. An error has been told, and is the exit code.
-fn read(args: &cli::Tune) -> Result<CallsRead, u8> {
-    let source = args.file.display().to_string();
-    let file = File::open(&args.file)
-        .map_err(|error| refused(format_args!("{source}: cannot be read: {error}")))?;
-    let mut reader = CallReader::default().skip_bad(args.skip_bad);
-    let columns = [
-        (Column::Time, &args.time),
-        (Column::Key, &args.key_column),
-        (Column::Duration, &args.duration),
-        (Column::Outcome, &args.outcome),
-        (Column::FirstByte, &args.first_byte),
-        (Column::Model, &args.model_column),
-    ];
-    for (column, name) in columns {
-        if let Some(name) = name {
-            reader = reader.column(column, name);
-        }
+/// The settings that the calls' breakers have in this file. An error has been told.
+fn current(file: &Path, args: &cli::Tune, read: &Read) -> Result<Settings, u8> {
+    let breakers = config::load_breakers(file).map_err(refused)?;
+    let found = match &args.breaker {
+        Some(name) => breakers.named(name),
+        None => breakers
+            .shared_by(read.recording.keys())
+            .map_err(|wrong| format!("{wrong}: say which with --breaker, or take --provider's")),
+    };
+    let settings = found.map_err(|wrong| refused(format_args!("{}: {wrong}", file.display())))?;
+    if settings != breakers.common {
+        complain(format_args!(
+            "{}: these settings are a provider's own: what is recommended goes into its \
+             [provider.breaker], where what is not written is as in [breaker]",
+            file.display()
+        ));
     }
-    if let Some(key) = &args.key {
-        reader = reader.key(key);
-    }
-    if let Some(model) = &args.model {
-        reader = reader.model(model);
-    }
-    let is_parquet = args.file.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
-    let read = if is_parquet { reader.parquet(&source, file) } else { reader.csv(&source, file) };
-    let read = read.map_err(|error| {
-        let code = refused(&error);
-        if !error.rows().is_empty() {
-            complain("--skip-bad leaves bad rows out");
-        }
-        code
-    })?;
-    if read.recording.calls() == 0 {
-        let rows = read.rows;
-        return Err(refused(format_args!("{source}: no call is left of {rows} rows")));
-    }
-    Ok(read)
+    Ok(settings)
 }
 
 /// Writes the charts, then prints: so that who sees a table has the files as well.
-fn show(args: &cli::Tune, read: &CallsRead, tuning: &Tuning) -> u8 {
+fn show(args: &cli::Tune, read: &Read, tuning: &Tuning) -> u8 {
     if let Err(code) = draw(&args.svg, &args.png, || tuning.svg(), || tuning.png()) {
         return code;
     }
@@ -89,7 +82,7 @@ fn show(args: &cli::Tune, read: &CallsRead, tuning: &Tuning) -> u8 {
         let left_out = [
             (read.skipped, "bad rows were skipped"),
             (read.rejected, "calls that a breaker had rejected were left out"),
-            (read.others, "calls of other keys or models were left out"),
+            (read.others, "calls of other keys, models, providers or times were left out"),
         ];
         for (n, what) in left_out.into_iter().filter(|(n, _)| *n > 0) {
             complain(format_args!("{}: {n} {what}", args.file.display()));

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use panelboard_llm::{Limits, Settings, Timeouts};
 
 pub use breakers::Breakers;
+pub(super) use breakers::breakers;
 pub use calls::Calls;
 pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};

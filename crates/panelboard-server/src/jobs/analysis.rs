@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use panelboard_lab::{CallReader, Ended, RecordedCall, Recorder, Recording, TuneOptions, Waste};
+use panelboard_lab::{CallReader, Recording, Settings, TuneOptions, Waste};
 use panelboard_store::CallQuery;
 use panelboard_tasks::{Checkpoint, Failure, JobContext};
 use serde::Deserialize;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::kinds::{args, is_done, watch};
 use super::trouble::JobTrouble;
-use crate::calls::Calls;
+use crate::app::Holds;
+use crate::calls::{Calls, Recorded};
 use crate::clock;
 
 pub(super) const KIND: &str = "analysis";
@@ -25,9 +26,6 @@ const STRIDE: u64 = 10_000;
 
 /// How long the last calls are waited for on their way into the log.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// What the gateway writes down of a target that it went past. Not a call: it was not made.
-const REJECTED: &str = "rejected";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +40,10 @@ struct Args {
     provider: Option<String>,
     /// Of this breaker only: `provider/key`.
     key: Option<String>,
+    /// To this model only.
+    model: Option<String>,
+    /// A call that took so long is bad, also if it succeeded: such as `5s`.
+    slow: Option<String>,
     /// What counts as waste: `calls`, or the `time` that they took.
     by: Option<By>,
     seed: Option<u64>,
@@ -68,13 +70,14 @@ impl From<By> for Waste {
 }
 
 /// Times as they were understood.
-struct Period {
+struct Times {
     since: Option<SystemTime>,
     until: Option<SystemTime>,
+    slow: Option<Duration>,
 }
 
 impl Args {
-    fn period(&self) -> Result<Period, JobTrouble> {
+    fn times(&self) -> Result<Times, JobTrouble> {
         let date = |name: &str, text: &Option<String>| {
             let Some(text) = text else { return Ok(None) };
             let wrong = || JobTrouble::BadArgs {
@@ -82,23 +85,44 @@ impl Args {
             };
             clock::read(text).map(Some).ok_or_else(wrong)
         };
-        Ok(Period { since: date("since", &self.since)?, until: date("until", &self.until)? })
+        let slow = |text: &String| {
+            let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+            let what = "`slow` must be a duration such as 5s".to_owned();
+            time.ok_or(JobTrouble::BadArgs { what })
+        };
+        Ok(Times {
+            since: date("since", &self.since)?,
+            until: date("until", &self.until)?,
+            slow: self.slow.as_ref().map(slow).transpose()?,
+        })
     }
 }
 
 pub(super) fn check(given: &Value) -> Result<(), JobTrouble> {
     let args: Args = args(given)?;
-    args.period()?;
+    let times = args.times()?;
     match &args.calls_csv {
-        Some(csv) => read_csv(csv, &args).map(drop),
+        Some(csv) => read_csv(csv, &args, &times).map(drop),
         None => Ok(()),
     }
 }
 
-fn read_csv(csv: &str, args: &Args) -> Result<Recording, JobTrouble> {
+fn read_csv(csv: &str, args: &Args, times: &Times) -> Result<Recording, JobTrouble> {
     let mut reader = CallReader::default();
     if let Some(key) = &args.key {
         reader = reader.key(key);
+    }
+    if let Some(model) = &args.model {
+        reader = reader.model(model);
+    }
+    if let Some(provider) = &args.provider {
+        reader = reader.provider(provider);
+    }
+    if let Some(since) = times.since {
+        reader = reader.since_us(clock::micros(since));
+    }
+    if let Some(until) = times.until {
+        reader = reader.until_us(clock::micros(until));
     }
     let read = reader.csv(SOURCE, csv.as_bytes());
     let read = read.map_err(|error| JobTrouble::Mistakes { what: error.to_string() })?;
@@ -106,11 +130,16 @@ fn read_csv(csv: &str, args: &Args) -> Result<Recording, JobTrouble> {
 }
 
 /// Runs it. It writes nothing but its result, so it may be run again.
-pub(super) fn run(mut job: JobContext, given: &Bytes, log: &Calls) -> Result<Bytes, Failure> {
+pub(super) fn run(
+    mut job: JobContext,
+    given: &Bytes,
+    (log, config): (&Calls, &Holds),
+) -> Result<Bytes, Failure> {
     let args: Args = serde_json::from_slice(given)?;
+    let times = args.times()?;
     let recording = match &args.calls_csv {
-        Some(csv) => read_csv(csv, &args)?,
-        None => match read_log(&mut job, &args, log)? {
+        Some(csv) => read_csv(csv, &args, &times)?,
+        None => match read_log(&mut job, (&args, &times), log)? {
             Some(recording) => recording,
             // Whatever is answered now is late.
             None => return Ok(Bytes::new()),
@@ -120,7 +149,12 @@ pub(super) fn run(mut job: JobContext, given: &Bytes, log: &Calls) -> Result<Byt
         return Err(Failure::new("there are no calls to replay"));
     }
     let source = if args.calls_csv.is_some() { SOURCE } else { "the log of calls" };
-    let mut options = TuneOptions::default().threads(1).by(args.by.unwrap_or_default().into());
+    let current = current(config, &recording)?;
+    let mut options =
+        TuneOptions::default().threads(1).by(args.by.unwrap_or_default().into()).current(current);
+    // What a breaker is told is slow is not good.
+    let slow = times.slow.or(current.slow_call_rate.map(|_| current.slow_call));
+    options = slow.map_or(options.clone(), |slow| options.slow(slow));
     options = args.seed.map_or(options.clone(), |seed| options.seed(seed));
     options = args.candidates.map_or(options.clone(), |most| options.candidates(most));
     let reporter = job.reporter();
@@ -134,39 +168,35 @@ pub(super) fn run(mut job: JobContext, given: &Bytes, log: &Calls) -> Result<Byt
     Ok(result.to_string().into())
 }
 
+/// What holds now for the breakers of these calls.
+fn current(config: &Holds, recording: &Recording) -> Result<Settings, Failure> {
+    let shared = config.now().breakers.shared_by(recording.keys());
+    shared.map_err(|wrong| Failure::new(format!("{wrong}: say which with `provider`")))
+}
+
 /// The calls of our own log; none if it is to stop.
-fn read_log(job: &mut JobContext, args: &Args, log: &Calls) -> Result<Option<Recording>, Failure> {
+fn read_log(
+    job: &mut JobContext,
+    (args, times): (&Args, &Times),
+    log: &Calls,
+) -> Result<Option<Recording>, Failure> {
     let log = log.log().ok_or_else(|| Failure::new("calls are not logged here, see calls.log"))?;
     // What is logged so far is read too; if the disk is late, what it has.
     log.flush(FLUSH);
-    let Period { since, until } = args.period()?;
     let mut query = CallQuery::new();
-    query = since.map_or(query.clone(), |since| query.since(since));
-    query = until.map_or(query.clone(), |until| query.until(until));
+    query = times.since.map_or(query.clone(), |since| query.since(since));
+    query = times.until.map_or(query.clone(), |until| query.until(until));
     query = args.provider.as_ref().map_or(query.clone(), |provider| query.provider(provider));
-    let mut recorder = Recorder::default();
-    let mut read = 0_u64;
+    let mut recorded = Recorded::of(args.key.clone(), args.model.clone());
     for call in log.reader().calls(query) {
-        let call = call?;
-        read += 1;
+        recorded.take(&call?)?;
+        let read = recorded.rows;
         if read.is_multiple_of(STRIDE) {
             job.progress(0, 0, &format!("{read} calls read"));
             if job.checkpoint() == Checkpoint::Stop {
                 return Ok(None);
             }
         }
-        if &*call.outcome == REJECTED {
-            continue;
-        }
-        let key = format!("{}/{}", call.provider, call.key);
-        if args.key.as_ref().is_some_and(|only| *only != key) {
-            continue;
-        }
-        let ended = Ended::of(&call.outcome).unwrap_or(Ended::Ignored);
-        let at = call.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let at_us = i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
-        let took_us = u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX);
-        recorder.push(&RecordedCall::new(at_us, &key, took_us, ended))?;
     }
-    Ok(Some(recorder.finish()))
+    Ok(Some(recorded.finish()))
 }

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::journal::StoredJobs;
 use super::{Work, analysis, shown, simulation};
+use crate::app::Holds;
 use crate::calls::Calls;
-use crate::config::{self, Config};
+use crate::config;
 use crate::ws;
 
 /// The longest result. In the store it stands in one row with the arguments.
@@ -27,22 +28,24 @@ const RING: usize = 64;
 /// Takes up the jobs that there are, before any other is taken. `boot` is the number of this life
 /// of the process; somebody must see what becomes of what the journal is given.
 pub(crate) async fn start(
-    config: &Config,
+    config: &Arc<Holds>,
     (boot, journal): (u64, Arc<StoredJobs>),
     calls: &Arc<Calls>,
 ) -> Result<Work, NoJobs> {
-    let settings = &config.jobs;
+    let held = config.now();
+    let settings = &held.jobs;
     // Of this life of the process: nobody takes a place in an earlier one for one in this.
     let epoch = format!("{:016x}", fastrand::u64(..));
     let hub = Hub::in_memory_with(&epoch, hub_limits(settings));
-    let calls = Arc::clone(calls);
+    let (calls, config) = (Arc::clone(calls), Arc::clone(config));
+    let analysis = move |job: JobContext, args: Bytes| analysis::run(job, &args, (&calls, &config));
     let jobs = Jobs::builder()
         .limits(limits(settings))
         .boot(boot)
         .journal(journal)
         .hub(hub.clone(), frame)
         .kind(simulation::KIND, |job: JobContext, args: Bytes| simulation::run(job, &args))
-        .kind(analysis::KIND, move |job: JobContext, args: Bytes| analysis::run(job, &args, &calls))
+        .kind(analysis::KIND, analysis)
         .build()
         .await?;
     Ok(Work { jobs, hub, limits: limits(settings) })

@@ -39,7 +39,8 @@ pub(in crate::routes) struct AskedJob {
     /// `simulation` or `analysis`.
     kind: String,
     /// Of a simulation `{"scenario_toml", "seed"?, "seeds"?}`; of an analysis all optional:
-    /// `calls_csv`, `since`, `until`, `provider`, `key`, `by`, `seed`, `candidates`.
+    /// `calls_csv`, `since`, `until`, `provider`, `key`, `model`, `slow`, `by`, `seed`,
+    /// `candidates`.
     #[serde(default = "nothing")]
     #[schema(value_type = Object)]
     args: Value,

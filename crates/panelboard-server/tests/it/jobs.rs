@@ -118,6 +118,8 @@ fn what_can_not_be_is_told_before_there_is_a_job() {
     refused(simulation(&wrong), 422, "bad-args", "args.scenario_toml:12");
     let since = json!({ "since": "yesterday" });
     refused(kind("analysis", since), 422, "bad-args", "`since` must be a time");
+    let slow = json!({ "slow": "often" });
+    refused(kind("analysis", slow), 422, "bad-args", "`slow` must be a duration such as 5s");
     let csv = "time,key,duration_ms,outcome\n2026-01-01T00:00:00Z,a,fast,ok\n";
     refused(kind("analysis", json!({ "calls_csv": csv })), 422, "bad-args", "fast");
     let mut asked = simulation(SHORT);
@@ -310,7 +312,7 @@ fn j_01_ids_are_distinct_and_each_job_is_reachable() {
 
 #[test]
 fn an_analysis_reads_what_the_gateway_wrote_down() {
-    let server = serve("");
+    let server = serve("[breaker]\nfailure_threshold = 9\n");
     let addr = server.addr;
     let call = json!({ "model": "fast", "messages": [{ "role": "user", "content": "x" }] });
     for _ in 0..30 {
@@ -322,11 +324,49 @@ fn an_analysis_reads_what_the_gateway_wrote_down() {
     is(addr, &id, "completed");
     let report = get(addr, &format!("/v1/jobs/{id}/result")).json();
     assert_eq!(report["calls"], 30, "{report}");
+    // What is compared with is what holds here.
+    assert_eq!(report["current"]["settings"]["failure_threshold"], 9, "{report}");
     assert!(report["toml"].as_str().is_some_and(|toml| toml.contains("[breaker]")), "{report}");
     let table = get(addr, &format!("/v1/jobs/{id}/result?format=table")).body;
     assert!(table.contains("the log of calls"), "{table}");
-    let none = json!({ "kind": "analysis", "args": { "key": "nobody/nothing" } });
-    let id = start(addr, &none);
-    let failed = is(addr, &id, "failed");
-    assert_eq!(failed["error"], "there are no calls to replay");
+    let args = json!({ "candidates": 1, "slow": "1us", "model": "pretend-1" });
+    let id = start(addr, &json!({ "kind": "analysis", "args": args }));
+    is(addr, &id, "completed");
+    let report = get(addr, &format!("/v1/jobs/{id}/result")).json();
+    // The least that a breaker can look at is a millisecond.
+    assert_eq!((&report["calls"], &report["slow_us"]), (&json!(30), &json!(1_000)), "{report}");
+    for only in [json!({ "key": "nobody/nothing" }), json!({ "model": "nobodys" })] {
+        let id = start(addr, &json!({ "kind": "analysis", "args": only }));
+        let failed = is(addr, &id, "failed");
+        assert_eq!(failed["error"], "there are no calls to replay");
+    }
+}
+
+#[test]
+fn an_analysis_of_breakers_that_differ_asks_for_a_choice() {
+    let own = pretend("").replacen(
+        "kind = \"pretend\"\n",
+        "kind = \"pretend\"\nbreaker = { failure_threshold = 3 }\n",
+        1,
+    );
+    assert_ne!(own, pretend(""));
+    let server = InProcess::serve(&own, &Environment::empty());
+    let addr = server.addr;
+    let csv = "time,key,duration_ms,outcome\n2026-01-01T00:00:00Z,pretend-a/k,9,ok\n\
+               2026-01-01T00:00:01Z,pretend-b/k,9,ok\n";
+    let ask = |args: Value| start(addr, &json!({ "kind": "analysis", "args": args }));
+    let failed = is(addr, &ask(json!({ "calls_csv": csv })), "failed");
+    assert_eq!(
+        failed["error"],
+        "the calls are to breakers with different settings (pretend-a; pretend-b): say which with \
+         `provider`"
+    );
+    for (provider, failures) in [("pretend-a", 3), ("pretend-b", 5)] {
+        let args = json!({ "calls_csv": csv, "provider": provider, "candidates": 1 });
+        let id = ask(args);
+        is(addr, &id, "completed");
+        let report = get(addr, &format!("/v1/jobs/{id}/result")).json();
+        assert_eq!(report["calls"], 1);
+        assert_eq!(report["current"]["settings"]["failure_threshold"], failures);
+    }
 }

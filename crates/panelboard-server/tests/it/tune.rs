@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::program::run_to_end;
+use panelboard_server::config::Environment;
+use serde_json::Value;
+
+use crate::http::{chat, get, until};
+use crate::program::{InProcess, pretend, run_to_end};
 
 /// Ten minutes of a key, with a minute in which every call fails, and after it another one.
 fn calls() -> String {
@@ -80,7 +84,7 @@ fn json_and_charts_are_the_same_bytes_on_any_number_of_threads() {
     }
     assert!(seen[0] == seen[1] && seen[1] == seen[2]);
     let (json, png, svg) = &seen[0];
-    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    let json: Value = serde_json::from_str(json).unwrap();
     assert_eq!((&json["rows"], &json["skipped_rows"]), (&2_400.into(), &0.into()));
     assert_eq!((&json["calls"], &json["bad_calls"]), (&2_400.into(), &480.into()));
     assert_eq!(json["episodes_s"].as_array().map(Vec::len), Some(2));
@@ -167,4 +171,167 @@ fn what_simulate_writes_is_read() {
     let nowhere = folder.text("nowhere/calls.csv");
     let (code, _, err) = run_to_end(&["simulate", &file, "--calls", &nowhere]);
     assert!(code == 1 && err.starts_with(&format!("{nowhere}: cannot be written: ")), "{err}");
+}
+
+/// What `tune` says in JSON with these arguments.
+fn told(args: &[&str]) -> Value {
+    let (code, out, err) = run_to_end(&[&["tune", "--json", "--candidates", "5"], args].concat());
+    assert_eq!(code, 0, "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn the_gateways_own_log_is_read_while_the_gateway_writes_it() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    // What it is does not depend on its name.
+    let log = folder.text("log.csv");
+    let server = InProcess::serve(&pretend(&format!("[calls]\npath = {log:?}\n")), &empty());
+    let addr = server.addr;
+    let logged = |n: u64| {
+        until(&format!("{n} calls are logged"), || {
+            (get(addr, "/status").json()["calls"]["rows"] == n).then_some(())
+        });
+    };
+    for _ in 0..20 {
+        assert_eq!(chat(addr).status, 200);
+    }
+    logged(20);
+    let own = told(&[&log]);
+    assert_eq!((&own["calls"], &own["rows"]), (&20.into(), &20.into()));
+    // The same as by way of CSV.
+    let (code, csv, _) = run_to_end(&["calls", &log, "--csv"]);
+    assert_eq!(code, 0);
+    std::fs::write(folder.path("calls.csv"), csv).unwrap();
+    assert_eq!(told(&[&folder.text("calls.csv")]), own);
+    // Nobody was in the way, and what has come since is there as well.
+    assert_eq!(chat(addr).status, 200);
+    logged(21);
+    assert_eq!(told(&[&log])["calls"], 21);
+    drop(server);
+    assert_eq!(told(&[&log])["calls"], 21);
+
+    let provider = own["timeline"]["key"].as_str().unwrap().split('/').next().unwrap().to_owned();
+    let rows: [(&[&str], Option<u64>); 7] = [
+        (&["--since", "1h"], Some(21)),
+        (&["--since", "1h", "--until", "30m"], None),
+        (&["--provider", &provider], Some(21)),
+        (&["--provider", "nobody"], None),
+        (&["--key", "nobody/key-1"], None),
+        (&["--model", "pretend-1"], Some(21)),
+        (&["--model", "other"], None),
+    ];
+    for (filter, calls) in rows {
+        let args = [&["tune", &log, "--json", "--candidates", "1"], filter].concat();
+        let (code, out, err) = run_to_end(&args);
+        match calls {
+            Some(n) => assert!(code == 0 && out.contains(&format!("\"calls\":{n},")), "{err}"),
+            None => assert!(code == 1 && err.contains("no call is left of"), "{filter:?}: {err}"),
+        }
+    }
+    let (code, _, err) = run_to_end(&["tune", &log, "--time", "at"]);
+    let says = format!("{log}: is a log of calls, and has no columns to be named: \"at\"\n");
+    assert_eq!((code, err), (1, says));
+}
+
+fn empty() -> Environment {
+    Environment::empty()
+}
+
+#[test]
+fn a_database_that_is_no_log_of_calls_is_refused() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let store = folder.text("sessions.db");
+    let lines = format!("[store]\npath = {store:?}\n[calls]\nlog = false\n");
+    drop(InProcess::serve(&pretend(&lines), &empty()));
+    let (code, _, err) = run_to_end(&["tune", &store]);
+    assert!(code == 1 && err.contains("is the database of another program"), "{err}");
+}
+
+#[test]
+fn calls_are_taken_by_provider_and_time_from_any_file() {
+    let text = "time,key,duration_ms,outcome\n2026-01-01T00:00:00Z,a/k,20,ok\n\
+                2026-01-01T00:00:01Z,ab/k,20,ok\n";
+    let (_folder, file) = Folder::with("calls.csv", text);
+    let told = told(&[&file, "--provider", "a", "--until", "1s"]);
+    assert_eq!((&told["calls"], &told["other_rows"]), (&1.into(), &1.into()));
+    let (code, _, err) = run_to_end(&["tune", &file, "--since", "1s"]);
+    assert_eq!((code, err), (1, format!("{file}: no call is left of 2 rows\n")));
+}
+
+/// Three providers, of which two have other breakers than the first.
+const CONFIG: &str = r#"
+[breaker]
+failure_threshold = 9
+[[provider]]
+name = "a"
+kind = "openai"
+keys = [{ name = "k", secret = "env:NOT_HERE" }]
+[[provider]]
+name = "b"
+kind = "openai"
+keys = [{ name = "k", secret = "env:NOT_HERE" }]
+breaker = { slow_call_rate = 0.5, slow_call = "2s" }
+[[provider]]
+name = "c"
+kind = "openai"
+keys = [{ name = "k", secret = "env:NOT_HERE" }]
+breaker = { adaptive_k = 2.0 }
+[[model]]
+name = "m"
+targets = ["a/x"]
+"#;
+
+#[test]
+fn what_a_configuration_says_is_what_is_compared_with() {
+    let text = calls().replace(",a,", ",a/k,");
+    let (folder, file) = Folder::with("calls.csv", &text);
+    let config = folder.text("panelboard.toml");
+    // The third can't be: it has failures in a row from [breaker] beside.
+    std::fs::write(&config, CONFIG).unwrap();
+    let (code, _, err) = run_to_end(&["tune", &file, "--config", &config]);
+    let says = "provider[2].breaker.adaptive_k: stands beside another policy";
+    assert!(code == 1 && err.contains(says), "{err}");
+    std::fs::write(&config, CONFIG.replace("adaptive_k = 2.0", "jitter = 0.3")).unwrap();
+    let own = told(&[&file, "--config", &config]);
+    assert_eq!(own["current"]["settings"]["failure_threshold"], 9);
+    assert_eq!(own["slow_us"], Value::Null);
+    let table = |more: &[&str]| {
+        let args = ["tune", &file, "--config", &config, "--candidates", "5"];
+        run_to_end(&[&args[..], more].concat())
+    };
+    let (code, out, err) = table(&[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("\ncurrent:     9 in a row; open 30s \u{d7}2 to 5m; 1 probe\n"), "{out}");
+
+    // What is slow for the breaker is bad for the search, and what it does not vary stays.
+    let b = told(&[&file, "--config", &config, "--breaker", "b"]);
+    assert_eq!(b["current"]["settings"]["slow_call_rate"], 0.5);
+    assert_eq!(b["slow_us"], 2_000_000);
+    let c = told(&[&file, "--config", &config, "--breaker", "c"]);
+    assert_eq!(c["recommended"]["settings"]["jitter"], 0.3);
+    let (code, _, err) = table(&["--breaker", "c"]);
+    assert!(code == 0 && err.contains("goes into its [provider.breaker]"), "{err}");
+
+    let (code, _, err) = table(&["--breaker", "d"]);
+    let says = format!("{config}: no provider \"d\", expected one of a, b, c\n");
+    assert_eq!((code, err), (1, says));
+    let (code, _, _) = run_to_end(&["tune", &file, "--breaker", "b"]);
+    assert_eq!(code, 2, "without a configuration there is none to choose");
+}
+
+#[test]
+fn calls_to_breakers_that_differ_need_a_choice() {
+    let text = calls().replacen(",a,", ",b/k,", 9).replace(",a,", ",a/k,");
+    let (folder, file) = Folder::with("calls.csv", &text);
+    let config = folder.text("panelboard.toml");
+    std::fs::write(&config, CONFIG.replace("adaptive_k = 2.0", "jitter = 0.3")).unwrap();
+    let (code, _, err) = run_to_end(&["tune", &file, "--config", &config]);
+    let says = format!(
+        "{config}: the calls are to breakers with different settings (a; b): say which with \
+         --breaker, or take --provider's\n"
+    );
+    assert_eq!((code, err), (1, says));
+    let b = told(&[&file, "--config", &config, "--provider", "b"]);
+    assert_eq!((&b["calls"], &b["other_rows"]), (&9.into(), &2_391.into()));
+    assert_eq!(b["current"]["settings"]["slow_call_rate"], 0.5);
 }

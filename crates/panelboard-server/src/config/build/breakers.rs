@@ -1,12 +1,12 @@
 //! What do the sections `[breaker]` and `[provider.breaker]` mean?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use panelboard_lab::{Setting, SettingValue, Settings};
 
 use super::Builder;
 use crate::config::values::{Table, Value};
-use panelboard_mistakes::Found;
+use panelboard_mistakes::{Found, nearest};
 
 /// The settings of all breakers: each provider has one set of them, for itself and for its keys.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,68 @@ pub struct Breakers {
     pub common: Settings,
     /// Of each provider by its name, with what it has of its own.
     pub providers: BTreeMap<String, Settings>,
+}
+
+impl Breakers {
+    /// Those of one provider. The message names the providers that there are.
+    pub(crate) fn named(&self, provider: &str) -> Result<Settings, String> {
+        self.providers.get(provider).copied().ok_or_else(|| {
+            let known = || self.providers.keys().map(String::as_str);
+            let meant = nearest(provider, known()).map(|name| format!(", did you mean `{name}`?"));
+            format!(
+                "no provider {provider:?}, expected one of {}{}",
+                known().collect::<Vec<_>>().join(", "),
+                meant.unwrap_or_default()
+            )
+        })
+    }
+
+    /// Those that all breakers with these keys have: `provider/key`, or a provider's name. Others
+    /// have the common ones. The message says which providers differ.
+    pub(crate) fn shared_by<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k str>,
+    ) -> Result<Settings, String> {
+        let provider = |key: &'k str| key.split_once('/').map_or(key, |(provider, _)| provider);
+        let names: BTreeSet<&str> = keys.map(provider).collect();
+        let mut groups: Vec<(Settings, Vec<&str>)> = Vec::new();
+        for name in names {
+            let own = self.providers.get(name).copied().unwrap_or(self.common);
+            match groups.iter_mut().find(|(settings, _)| *settings == own) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((own, vec![name])),
+            }
+        }
+        match &groups[..] {
+            [] => Ok(self.common),
+            [(settings, _)] => Ok(*settings),
+            groups => {
+                let each: Vec<String> = groups.iter().map(|(_, names)| names.join(", ")).collect();
+                Err(format!(
+                    "the calls are to breakers with different settings ({})",
+                    each.join("; ")
+                ))
+            }
+        }
+    }
+}
+
+/// The breakers of a file, without what else is in it.
+pub(in crate::config) fn breakers(file: &Table, found: &mut Vec<Found>) -> Breakers {
+    let common = file.table("breaker");
+    let settings = |tables: &[Option<&Table>], found: &mut Vec<Found>| {
+        read(tables, found).map(|(settings, _)| settings).unwrap_or_default()
+    };
+    let mut breakers = Breakers { common: settings(&[common], found), ..Breakers::default() };
+    for table in file.tables("provider") {
+        let Some(name) = table.text("name") else { continue };
+        let own = match table.table("breaker") {
+            None => breakers.common,
+            own => settings(&[own, common], found),
+        };
+        breakers.providers.insert(name.to_owned(), own);
+    }
+    breakers
 }
 
 impl Builder<'_> {
@@ -58,5 +120,39 @@ impl Table {
             Value::Text(text) => setting.word(text),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn three() -> Breakers {
+        let quick = Settings { recovery_timeout: Duration::from_secs(5), ..Settings::default() };
+        let common = Settings::default();
+        let of = [("a", common), ("b", quick), ("c", quick)];
+        let providers = of.into_iter().map(|(name, own)| (name.to_owned(), own)).collect();
+        Breakers { common, providers }
+    }
+
+    #[test]
+    fn calls_share_settings_or_it_is_said_whose_differ() {
+        let shared = |keys: &[&str]| three().shared_by(keys.iter().copied());
+        let seconds = |keys: &[&str]| shared(keys).unwrap().recovery_timeout.as_secs();
+        assert_eq!(seconds(&["b/one", "b/two", "c/one", "b"]), 5);
+        assert_eq!(seconds(&["a/one", "elsewhere/x", "y"]), 30);
+        assert_eq!(seconds(&[]), 30);
+        assert_eq!(
+            shared(&["c/one", "a/one", "b/two", "z"]).unwrap_err(),
+            "the calls are to breakers with different settings (a, z; b, c)"
+        );
+    }
+
+    #[test]
+    fn a_provider_is_found_by_its_name() {
+        assert_eq!(three().named("b").unwrap().recovery_timeout.as_secs(), 5);
+        assert_eq!(three().named("d").unwrap_err(), "no provider \"d\", expected one of a, b, c");
     }
 }
