@@ -122,8 +122,8 @@ impl CallReader {
         self
     }
 
-    /// Takes the calls to this provider only: those whose key is the provider's name, or begins with
-    /// it and a slash.
+    /// Takes the calls to this provider only: those whose key is the provider's name, or begins
+    /// with it and a slash.
     ///
     /// ```
     /// use panelboard_lab::CallReader;

@@ -209,8 +209,8 @@ impl Shared {
     }
 }
 
-/// Whether a call is to ask this breaker. One that chance rejects is asked as well: only by that the
-/// next call has another chance, and a throttle counts what it sheds.
+/// Whether a call is to ask this breaker. One that chance rejects is asked as well: only by that
+/// the next call has another chance, and a throttle counts what it sheds.
 fn is_to_ask(breaker: &panelboard::Breaker) -> bool {
     matches!(breaker.state(), State::Closed | State::Recovering) || breaker.would_admit()
 }

@@ -198,10 +198,8 @@ fn values_that_contradict_each_other_are_found() {
     );
     with(
         "[breaker]\nadaptive_k = 2\nfailure_rate = 0.5\n",
-        &[
-            "f.toml:2:14: breaker.adaptive_k: stands beside another policy, expected adaptive alone: \
-         it never trips, so there is nothing to combine",
-        ],
+        &["f.toml:2:14: breaker.adaptive_k: stands beside another policy, expected adaptive \
+         alone: it never trips, so there is nothing to combine"],
     );
     with(
         "[breaker]\nfailure_rate = 0.5\nwindow_calls = 10\nminimum_calls = 11\n",
@@ -215,10 +213,8 @@ fn values_that_contradict_each_other_are_found() {
     );
     with(
         "[breaker]\ncombine = \"al\"\n",
-        &[
-            "f.toml:2:11: breaker.combine: \"al\" is unknown, expected one of any, all, did you mean \
-         `all`?",
-        ],
+        &["f.toml:2:11: breaker.combine: \"al\" is unknown, expected one of any, all, did you \
+             mean `all`?"],
     );
 }
 
