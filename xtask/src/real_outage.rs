@@ -35,7 +35,7 @@ use crate::{
     story::Story,
     workspace::Workspace,
 };
-use measure::{Measures, RIGHTLY, STRAY, TO_OPEN, WASTED, WRONGLY, medians};
+use measure::{Measures, RIGHTLY, Record, STRAY, TO_OPEN, WASTED, WRONGLY, medians};
 use play::{Stage, write};
 use promise::{Compared, Promise, compare, noise};
 use script::Script;
@@ -131,12 +131,7 @@ fn tell(workspace: &Workspace, extent: &Extent) -> Result<Counts, String> {
     story.say("--- the recording: a breaker that never trips");
     let (record, calls) = stage.play("recorded", PATIENT, &mut story)?;
     let recorded = record.measures()?;
-    let (calls_made, stray) = (record.rows.len(), recorded.get(STRAY).unwrap_or_default());
-    // What fails though nothing is done to it fails because the machine is too slow for the rate.
-    story.check(
-        stray <= calls_made as f64 / 50.0,
-        format!("the machine keeps up: {stray} of {calls_made} calls failed while all was well"),
-    );
+    keeps_up(&record, &recorded, &mut story);
     let promise = Promise::of(&program, &calls)?;
     story.say(format!("tune saw {} bad episodes. {}", promise.episodes, promise.reason));
     println!("\n{}", promise.toml);
@@ -147,12 +142,16 @@ fn tell(workspace: &Workspace, extent: &Extent) -> Result<Counts, String> {
     for pass in 1..=extent.passes {
         story.say(format!("--- pass {pass} of {}: the defaults", extent.passes));
         let (record, calls) = stage.play(&format!("defaults-{pass}"), "", &mut story)?;
-        before.push(record.measures()?);
+        let measures = record.measures()?;
+        keeps_up(&record, &measures, &mut story);
+        before.push(measures);
         hindsight.get_or_insert(calls);
         story.say(format!("--- pass {pass} of {}: what was recommended", extent.passes));
         let name = format!("recommended-{pass}");
         let (record, _) = stage.play(&name, &promise.toml, &mut story)?;
-        after.push(record.measures()?);
+        let measures = record.measures()?;
+        keeps_up(&record, &measures, &mut story);
+        after.push(measures);
     }
     let (now, then) = (medians(&before), medians(&after));
     table(&promise, &now, &then);
@@ -179,6 +178,16 @@ fn tell(workspace: &Workspace, extent: &Extent) -> Result<Counts, String> {
     write(&file, &kept.to_string())?;
     story.say(format!("{}; logs, configurations and charts beside it", file.display()));
     Ok(story.counts)
+}
+
+/// What fails though nothing is done to it fails because the machine is too slow for the rate: then
+/// the figures say nothing.
+fn keeps_up(record: &Record, measures: &Measures, story: &mut Story) {
+    let (calls, stray) = (record.made(), measures.get(STRAY).unwrap_or_default());
+    story.check(
+        stray <= calls as f64 / 50.0,
+        format!("the machine keeps up: {stray} of {calls} calls failed while all was well"),
+    );
 }
 
 /// Promised and measured, side by side.

@@ -126,6 +126,11 @@ impl Record {
         ]))
     }
 
+    /// Calls that the provider was asked for.
+    pub(super) fn made(&self) -> usize {
+        self.rows.iter().filter(|row| !row.is_rejected()).count()
+    }
+
     fn is_sick(&self, at: u64) -> bool {
         self.sick.iter().any(|sick| (sick.from..=sick.to).contains(&at))
     }
@@ -274,6 +279,7 @@ time,provider,key,model,outcome,duration_ms,first_byte_ms,input_tokens,output_to
         // One is cut as it begins, one is refused; one times out though nothing was done to it.
         assert_eq!(measures.get(WASTED), Some(3.0));
         assert_eq!(measures.get(STRAY), Some(1.0));
+        assert_eq!(record().made(), 5);
         assert_eq!(measures.get(RIGHTLY), Some(1.0));
         assert_eq!(measures.get(WRONGLY), Some(2.0));
         assert_eq!(measures.get("errors at clients"), Some(2.0));
