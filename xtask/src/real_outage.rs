@@ -137,6 +137,10 @@ fn tell(workspace: &Workspace, extent: &Extent) -> Result<Counts, String> {
     println!("\n{}", promise.toml);
     story.check(!promise.keeps, "tune recommends other settings than the defaults");
     story.check(promise.held_out, "and has checked them on episodes that did not choose");
+    if promise.keeps {
+        story.say("there is nothing to compare; its table and chart are in recorded.txt and .svg");
+        return Ok(story.counts);
+    }
 
     let (mut before, mut after, mut hindsight) = (Vec::new(), Vec::new(), None);
     for pass in 1..=extent.passes {
