@@ -142,10 +142,23 @@ async fn c6_a_shutdown_with_ten_operations_in_flight_ends_each_of_them_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c7_twenty_five_operations_in_a_pool_of_five_all_end_and_never_more_than_five_run() {
-    let rig = rig(|_| usual(), |b| b.max_concurrent(5).queue_multiplier(4)).await;
-    let results = all(rig.spawn_reads(25)).await;
-    assert!(results.iter().all(Result::is_ok));
-    assert!((1..=5).contains(&rig.server.most_at_once()), "{}", rig.server.most_at_once());
+    let hold = gate();
+    let script = {
+        let hold = hold.clone();
+        for_secrets(move |_| held(&hold, say(200, super::rig::SECRET)))
+    };
+    let rig = rig(script, |b| b.max_concurrent(5).queue_multiplier(4)).await;
+    let reads = rig.spawn_reads(25);
+    rig.server.arrived("/secret/", 5).await;
+    until(|| rig.vault.health().queue.waiting == 20).await;
+    // One answer lets one more out, and no more.
+    for round in 1..=25_usize {
+        hold.add_permits(1);
+        rig.server.arrived("/secret/", (5 + round).min(25)).await;
+        assert!(rig.requests() <= 5 + round);
+    }
+    assert!(all(reads).await.iter().all(Result::is_ok));
+    assert_eq!(rig.server.most_at_once(), 5);
     let queue = rig.vault.health().queue;
     assert_eq!((queue.running, queue.waiting, queue.refused, rig.requests()), (0, 0, 0, 25));
 }

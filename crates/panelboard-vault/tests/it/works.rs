@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use panelboard_vault::{Cause, CorrelationId, ErrorKind, State, Write};
+use panelboard_vault::{Cause, CorrelationId, ErrorKind, Secret, State, Write};
 
 use super::{
     rig::{MS, S, all, client, fails, for_secrets, kind, rig, token, until, usual, within},
@@ -84,6 +84,7 @@ async fn w04_a_404_closes_a_half_open_breaker_and_only_the_servers_own_failures_
     let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(1).failure_threshold(1)).await;
     drop(rig.read().await);
     rig.recover();
+    let mut events = rig.vault.events();
     // Forbidden says nothing of the server: the place of the probe is free again.
     rig.server.play(move |_| forbidden());
     assert_eq!(kind(rig.read().await), ErrorKind::Forbidden);
@@ -91,6 +92,8 @@ async fn w04_a_404_closes_a_half_open_breaker_and_only_the_servers_own_failures_
     rig.server.play(move |_| missing());
     assert!(rig.read().await.expect("an answer").is_none());
     assert_eq!(rig.state(), State::Closed);
+    let told = std::iter::from_fn(|| events.try_next()).map(|event| event.map(|e| e.to));
+    assert_eq!(told.collect::<Vec<_>>(), [Ok(State::HalfOpen), Ok(State::Closed)], "each once");
     rig.server.play(move |_| forbidden());
     for _ in 0..10 {
         assert_eq!(kind(rig.read().await), ErrorKind::Forbidden);
@@ -129,7 +132,7 @@ async fn w05_retries_back_off_and_stop_when_the_breaker_opens() {
         // The read sleeps in its back-off; what else sleeps is the keeper of the token.
         until(|| rig.hand.sleepers() >= 1 && rig.vault.health().queue.running == 0).await;
         rig.hand.advance((wait - 1) * MS);
-        for _ in 0..50 {
+        for _ in 0..200 {
             tokio::task::yield_now().await;
         }
         assert_eq!(rig.requests(), sent, "not before its time");
@@ -227,6 +230,29 @@ async fn w07_so_many_run_so_many_wait_and_the_next_is_refused_at_once() {
     assert_eq!((rig.state(), counts.failures), (State::Closed, 0));
     let queue = rig.vault.health().queue;
     assert_eq!((queue.running, queue.waiting), (0, 0));
+}
+
+#[tokio::test]
+async fn w07_an_open_breaker_is_told_at_once_although_every_turn_is_taken() {
+    let hold = gate();
+    let its = hold.clone();
+    let rig = rig(for_secrets(move |_| held(&its, usual_secret())), |b| {
+        b.max_concurrent(1).failure_threshold(1)
+    });
+    let rig = rig.await;
+    let first = rig.spawn_read();
+    rig.server.arrived("/secret/", 1).await;
+    // Another token is looked up beside the pool, and that trips the breaker.
+    rig.server.play(|_| fails());
+    rig.vault.replace_token(Secret::new("another".to_owned())).expect("a good token");
+    until(|| rig.state() == State::Open).await;
+    let refused = rig.spawn_read();
+    until(|| refused.is_finished() || rig.vault.health().queue.waiting > 0).await;
+    assert_eq!(rig.vault.health().queue.waiting, 0, "nobody waits only to be refused then");
+    let error = within(refused).await.expect("no panic").err().expect("refused");
+    assert!(matches!(error.kind, ErrorKind::Unavailable { state: State::Open, .. }), "{error}");
+    hold.add_permits(1);
+    assert!(within(first).await.expect("no panic").is_ok());
 }
 
 fn usual_secret() -> Reply {
