@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use panelboard_vault::{Cause, ErrorKind, State, Write};
+use panelboard_vault::{Cause, ErrorKind, Stage, State, Write};
 
 use super::{
     rig::{S, all, fails, for_secrets, rig, until, usual, within},
@@ -127,6 +127,8 @@ async fn c6_a_shutdown_with_ten_operations_in_flight_ends_each_of_them_once() {
         let vault = rig.vault.clone();
         tokio::spawn(async move { vault.shutdown(S).await })
     };
+    // Its limit counts from when it begins.
+    until(|| rig.vault.health().stage == Stage::Draining).await;
     hold.add_permits(3);
     until(|| reads.iter().filter(|read| read.is_finished()).count() == 3).await;
     rig.hand.advance(2 * S);
