@@ -118,9 +118,7 @@ impl Bao {
         let rules = ["kv1/*", "kv2/*", "sys/leases/revoke"].map(rule).concat();
         self.put("sys/policies/acl/app", &format!(r#"{{"policy":"{rules}"}}"#))?;
         self.put("sys/auth/approle", r#"{"type":"approle"}"#)?;
-        let role =
-            format!(r#"{{"token_policies":"app","token_ttl":"{TTL}s","token_max_ttl":"1h"}}"#);
-        self.put("auth/approle/role/app", &role)?;
+        self.tokens_live(TTL)?;
         let path = "auth/approle/role/app/role-id";
         let (_, said) = ask_server(self.address(), "GET", path, &self.root, "")?;
         self.role = text(&said["data"]["role_id"]);
@@ -135,6 +133,16 @@ impl Bao {
             r#""generate_lease":true,"ttl":"10m"}"#
         );
         self.put("pki/roles/leased", role).map(drop)
+    }
+
+    /// From here on the role's tokens are good for so many seconds.
+    ///
+    /// # Errors
+    /// No answer.
+    pub(crate) fn tokens_live(&self, seconds: u32) -> Result<(), String> {
+        let role =
+            format!(r#"{{"token_policies":"app","token_ttl":"{seconds}s","token_max_ttl":"1h"}}"#);
+        self.put("auth/approle/role/app", &role).map(drop)
     }
 
     /// The id of a lease that has just been given.
