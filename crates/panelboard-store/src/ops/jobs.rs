@@ -39,6 +39,7 @@ pub struct JobWrites {
     pub(crate) writes: Vec<JobWrite>,
     pub(crate) class: Class,
     pub(crate) key: Option<Idempotency>,
+    pub(crate) keeps: Vec<Idempotency>,
 }
 
 /// One of them.
@@ -82,7 +83,7 @@ impl JobWrites {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self { writes: Vec::new(), class: Class::Disk, key: None }
+        Self { writes: Vec::new(), class: Class::Disk, key: None, keeps: Vec::new() }
     }
 
     /// The job is this now, whether it was there or not. `body` is any bytes, at most [`MAX_BODY`].
@@ -197,6 +198,27 @@ impl JobWrites {
         self
     }
 
+    /// A key that is kept in their transaction, whatever was kept under it before: of a write that
+    /// its owner knows to be the first. Any number of them, at most as many as writes.
+    ///
+    /// ```
+    /// use panelboard_store::{Config, Idempotency, JobWrites, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let key = Idempotency::new("DELETE /v1/jobs/7", "k-1", "", "")?;
+    /// let gone = JobWrites::new().remove("7", &[])?.keep(key);
+    /// store.write_jobs(gone)?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert!(store.answered("DELETE /v1/jobs/7", "k-1")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn keep(mut self, key: Idempotency) -> Self {
+        if self.keeps.len() < self.writes.len() {
+            self.keeps.push(key);
+        }
+        self
+    }
+
     fn push(
         mut self,
         when: When,
@@ -222,7 +244,8 @@ impl JobWrites {
             JobWrite::Remove { .. } => 0,
         };
         let bodies: usize = self.writes.iter().map(body).sum();
-        bodies + self.writes.len().saturating_sub(1) * OVERHEAD
+        let keys: usize = self.keeps.iter().map(Idempotency::bytes).sum();
+        bodies + keys + self.writes.len().saturating_sub(1) * OVERHEAD
     }
 }
 

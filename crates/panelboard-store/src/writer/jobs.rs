@@ -22,7 +22,7 @@ struct Found {
 
 impl Writer {
     pub(super) fn jobs(&mut self, lsn: Lsn, jobs: &JobWrites) -> Result<Written, Stop> {
-        let JobWrites { writes, key, .. } = jobs;
+        let JobWrites { writes, key, keeps, .. } = jobs;
         if let Some(replay) = self.replay(key.as_ref())? {
             return Ok(replay);
         }
@@ -43,7 +43,9 @@ impl Writer {
         }
         self.db.execute("RELEASE jobs", [])?;
         let written = nothing(lsn, Outcome::New);
-        self.remember(key.as_ref(), &written)?;
+        for key in key.iter().chain(keeps) {
+            self.remember(Some(key), &written)?;
+        }
         Ok(written)
     }
 
