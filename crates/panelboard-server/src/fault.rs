@@ -28,6 +28,8 @@ macro_rules! faults {
 faults! {
     /// S-24: the key of a command is kept when its record is, in a transaction of its own.
     KEY_ANSWER_APART = "key-answer-apart";
+    /// The key of who removes a job is not kept with the removal.
+    REMOVAL_KEY_LOST = "removal-key-lost";
     /// S10: a session is shown as two looks have found it.
     SHOWN_IN_TWO_LOOKS = "shown-in-two-looks";
     /// What was to be deleted if idle is deleted though a run has started since.

@@ -111,6 +111,18 @@ faults! {
     JOB_KEY_IGNORED = "job-key-ignored";
     /// P3: a job's thread starts before its attempt is durable.
     JOB_STARTS_BEFORE_DURABLE = "job-starts-before-durable";
+    /// J-10, L6: a body that says nothing is never told to stop.
+    SILENCE_IGNORED = "silence-ignored";
+    /// J10: a lease that ends ends the attempt, whose thread is there.
+    LEASE_ENDS_ATTEMPT = "lease-ends-attempt";
+    /// J-10: what a body says does not renew its lease.
+    BEATS_IGNORED = "beats-ignored";
+    /// J7: each job is kept for the same time, whatever it was asked for with.
+    RETENTION_IGNORED = "retention-ignored";
+    /// A move with a key is done as often as it is sent.
+    MOVE_KEY_IGNORED = "move-key-ignored";
+    /// The key of a move is not written with what was done.
+    MOVE_KEY_APART = "move-key-apart";
     /// J-21: every call of progress is written.
     PROGRESS_UNBOUNDED = "progress-unbounded";
 }

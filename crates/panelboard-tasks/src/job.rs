@@ -16,7 +16,7 @@ mod step;
 #[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
 mod tests;
 
-pub use command::Cleanup;
+pub use command::{Cleanup, JobMove};
 pub(crate) use command::{Command, Given, Outcome};
 pub(crate) use effect::{Effect, Start};
 pub use id::{BadJobId, JobId};
@@ -24,7 +24,9 @@ pub use limits::JobLimits;
 pub use options::{JobOptions, NewJob, OnShutdown};
 pub use reply::{JobDeleteRefused, JobMoveRefused, JobMoved, JobRefused, JobSubmitted};
 pub(crate) use reply::{Park, Reply};
-pub use row::{Desired, JobEvent, JobRecord, JobRow, JobState, JobWhy, JobWrite, Progress};
+pub use row::{
+    Desired, JobAnswer, JobEvent, JobRecord, JobRow, JobState, JobWhy, JobWrite, Progress,
+};
 pub use state::JobView;
 pub(crate) use state::{Job, State};
 pub(crate) use step::{Step, step};

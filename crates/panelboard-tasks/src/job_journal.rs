@@ -7,7 +7,7 @@ use std::fmt;
 pub use memory::{FaultyJobJournal, MemoryJobJournal};
 
 use crate::{
-    job::{JobRow, JobWrite},
+    job::{JobId, JobRow, JobWrite},
     journal::{BoxFuture, Lsn, NotKept, Unreadable},
 };
 
@@ -53,6 +53,16 @@ pub trait JobJournal: Send + Sync + fmt::Debug + 'static {
     /// [`Unreadable`]: there are rows and they can't be read. That is not the same as none: no jobs
     /// are taken, and the bytes stay as they are.
     fn load(&self) -> BoxFuture<'_, Result<Vec<JobRow>, Unreadable>>;
+
+    /// Whether this job was removed under this idempotency key, as far as that is known still. The
+    /// default knows none.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: it can't be told.
+    fn was_removed(&self, job: JobId, key: &str) -> BoxFuture<'_, Result<bool, Unreadable>> {
+        let _ = (job, key);
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// The process of this life is there; told by a timer, whatever its jobs do. A journal that
     /// several processes share can keep it as a lease. The default forgets it.

@@ -25,7 +25,7 @@ pub use unavailable::{JobsUnavailable, NoJobs};
 
 use crate::{
     job::{
-        Cleanup, Command, JobDeleteRefused, JobId, JobMoveRefused, JobMoved, JobRefused,
+        Cleanup, Command, JobDeleteRefused, JobId, JobMove, JobMoveRefused, JobMoved, JobRefused,
         JobSubmitted, NewJob, Reply,
     },
     session::SessionId,
@@ -177,6 +177,36 @@ impl Jobs {
         self.moved(Command::Stop(id)).await
     }
 
+    /// Pauses, resumes or stops a job once for an idempotency key, however often it is sent: who
+    /// sends it again is told what was told first, whatever has become of the job since, also after
+    /// a crash. Each move of each job has keys of its own. What is refused keeps none.
+    ///
+    /// # Errors
+    /// [`JobMoveRefused`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{JobLimits, JobMove, Jobs, NewJob};
+    /// let none = JobLimits { permits: 0, ..JobLimits::default() };
+    /// let jobs = Jobs::builder().limits(none).kind("echo", |_, args| Ok(args)).build().await?;
+    /// let id = jobs.submit(NewJob::new("echo", "")).await?.id;
+    /// let first = jobs.move_once(id, JobMove::Pause, "click-1").await?;
+    /// jobs.resume(id).await?;
+    /// let again = jobs.move_once(id, JobMove::Pause, "click-1").await?;
+    /// assert!(first.changed && again == first);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn move_once(
+        &self,
+        id: JobId,
+        what: JobMove,
+        key: &str,
+    ) -> Result<JobMoved, JobMoveRefused> {
+        self.moved(Command::MoveOnce { job: id, what, key: key.into() }).await
+    }
+
     async fn moved(&self, command: Command) -> Result<JobMoved, JobMoveRefused> {
         match self.shared.ask(command).await {
             Ok(Reply::Moved(moved)) => Ok(moved),
@@ -202,7 +232,46 @@ impl Jobs {
     /// # }
     /// ```
     pub async fn delete(&self, id: JobId) -> Result<(), JobDeleteRefused> {
-        match self.shared.ask(Command::Delete(id)).await {
+        self.deleted(Command::Delete(id)).await
+    }
+
+    /// Removes a job that has ended, once for an idempotency key: who sends it again is told that
+    /// it was removed, for as long as the [`JobJournal`](crate::JobJournal) knows the key, also
+    /// after a crash.
+    ///
+    /// # Errors
+    /// [`JobDeleteRefused`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{JobDeleteRefused, Jobs, NewJob};
+    /// let jobs = Jobs::builder().kind("echo", |_, args| Ok(args)).build().await?;
+    /// let id = jobs.submit(NewJob::new("echo", "")).await?.id;
+    /// jobs.finished(id).await?;
+    /// while jobs.delete_once(id, "click-1").await.is_err() {
+    ///     tokio::task::yield_now().await; // its end is just being written down
+    /// }
+    /// assert_eq!(jobs.delete_once(id, "click-1").await, Ok(()));
+    /// assert_eq!(jobs.delete_once(id, "click-2").await, Err(JobDeleteRefused::NotFound));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn delete_once(&self, id: JobId, key: &str) -> Result<(), JobDeleteRefused> {
+        let deleted = self.deleted(Command::DeleteOnce { job: id, key: key.into() }).await;
+        if deleted != Err(JobDeleteRefused::NotFound) {
+            return deleted;
+        }
+        // What is not there was durably removed before this was answered.
+        match self.shared.journal.was_removed(id, key).await {
+            Ok(true) => Ok(()),
+            Ok(false) => deleted,
+            Err(_) => Err(JobDeleteRefused::Unavailable(JobsUnavailable::NotKept)),
+        }
+    }
+
+    async fn deleted(&self, command: Command) -> Result<(), JobDeleteRefused> {
+        match self.shared.ask(command).await {
             Ok(Reply::Deleted) => Ok(()),
             Ok(Reply::DeleteRefused(why)) => Err(why),
             Ok(other) => unreachable!("a job is removed or it is not: {other:?}"),

@@ -78,6 +78,8 @@
 //! - J9: a job that is shown as paused has its thread parked at a checkpoint.
 //! - J12: whatever shows a job's state shows the same. J13: progress does not fall within an
 //!   attempt, and its last is written with the end.
+//! - J10: a job whose body is silent for longer than its lease is told to stop. Its permit and its
+//!   attempt are its thread's until that has ended, so it is never run again beside itself.
 //! - L5 to L7: a permit that is free goes to whoever waits, in their order; who does not stop is
 //!   told stuck; who is paused keeps nobody from running.
 //!
@@ -104,7 +106,8 @@
 //! | a session's name | 256 bytes | refused |
 //! | jobs that run | `permits`, 10 | they wait |
 //! | jobs that wait | `queue`, 10,000 | refused |
-//! | jobs that are known | `records`, 20,000, for 24 h | the oldest end goes; refused |
+//! | jobs that are known | `records`, 20,000, for 24 h or their own time | the oldest end goes; refused |
+//! | keys of pauses, resumes and stops of a job | `answers`, 32 | the oldest is forgotten |
 //! | threads of jobs that are paused | `paused`, 64 | a pause is refused |
 //! | bytes of a job's arguments, what it saves | `args_bytes`, 1 MiB | refused |
 //! | bytes of a job's answer | `output_bytes`, 16 MiB | the job has failed |
@@ -122,7 +125,7 @@
 //! about 1.7 KB, its log in the hub with one connection 1.1 KB, each further connection about 300
 //! bytes; to wait for the next event allocates nothing. A run is one task of the runtime, and one
 //! more for each deadline that is set for it. A job that waits or has ended is its row and no
-//! thread; one that runs is one thread, and a checkpoint of it is two loads while nobody asks for
+//! thread; one that runs is one thread, and a checkpoint of it is three loads while nobody asks for
 //! anything.
 //!
 //! # Features
@@ -155,9 +158,9 @@ pub use hub::{
     HistoryError, Hub, HubLimits, Mode, Offset, Position, Welcome,
 };
 pub use job::{
-    BadJobId, Cleanup, Desired, JobDeleteRefused, JobEvent, JobId, JobLimits, JobMoveRefused,
-    JobMoved, JobOptions, JobRecord, JobRefused, JobRow, JobState, JobSubmitted, JobView, JobWhy,
-    JobWrite, NewJob, OnShutdown, Progress,
+    BadJobId, Cleanup, Desired, JobAnswer, JobDeleteRefused, JobEvent, JobId, JobLimits, JobMove,
+    JobMoveRefused, JobMoved, JobOptions, JobRecord, JobRefused, JobRow, JobState, JobSubmitted,
+    JobView, JobWhy, JobWrite, NewJob, OnShutdown, Progress,
 };
 pub use job_journal::{FaultyJobJournal, JobJournal, MemoryJobJournal};
 pub use jobs::{

@@ -537,6 +537,12 @@ const SERVER: &[Fault] = &[
         Kind::Unit,
         "sessions::tests::again::what_is_deleted_if_idle_is_not_deleted_under_a_run",
     ),
+    served(
+        "removal-key-lost",
+        "S-24",
+        Kind::Unit,
+        "jobs::tests::a_crash_at_any_write_leaves_a_removal_with_its_key_or_the_job",
+    ),
 ];
 
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {

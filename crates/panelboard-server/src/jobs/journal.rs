@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use panelboard_store::{Class, JobQuery, JobWrites, Receipt, Store};
+use panelboard_store::{Class, Idempotency, Invalid, JobQuery, JobWrites, Receipt, Store};
 use panelboard_tasks::{
     BoxFuture, JobId, JobJournal, JobRow, JobState, JobWrite, Lsn, NotKept, Unreadable,
 };
 use tokio::sync::Notify;
 
 use super::stored;
+use crate::fault;
 use crate::sessions::book::locked;
 use crate::sessions::decided::Decided;
 
@@ -147,11 +148,28 @@ fn group<'a>(writes: impl Iterator<Item = &'a JobWrite>) -> Result<JobWrites, St
                 let (id, state) = (row.id.to_string(), row.state.name());
                 group.put(&id, &row.kind, state, row.attempt.into(), stored::write(row))
             }
-            JobWrite::Remove(id) => group.remove(&id.to_string(), &ends),
+            JobWrite::Remove { job, key } => {
+                let removed = group.remove(&job.to_string(), &ends);
+                removed.and_then(|group| match key {
+                    Some(key) if !fault::REMOVAL_KEY_LOST.planted() => {
+                        Ok(group.keep(removal(*job, key)?))
+                    }
+                    _ => Ok(group),
+                })
+            }
         };
         group = grown.map_err(|why| why.to_string())?;
     }
     Ok(group)
+}
+
+/// What is kept of who removed a job with a key: that he did.
+fn removal(job: JobId, key: &str) -> Result<Idempotency, Invalid> {
+    Idempotency::new(&removals(job), key, "", "")
+}
+
+fn removals(job: JobId) -> String {
+    format!("DELETE /v1/jobs/{job}")
 }
 
 impl JobJournal for StoredJobs {
@@ -198,6 +216,15 @@ impl JobJournal for StoredJobs {
                 tracing::error!(why, "the jobs can not be read");
                 Unreadable
             })
+        })
+    }
+
+    fn was_removed(&self, job: JobId, key: &str) -> BoxFuture<'_, Result<bool, Unreadable>> {
+        let (store, key) = (self.store.clone(), key.to_owned());
+        Box::pin(async move {
+            let look = move || store.answered(&removals(job), &key);
+            let found = tokio::task::spawn_blocking(look).await.expect("reading does not panic");
+            found.map(|found| found.is_some()).map_err(|_| Unreadable)
         })
     }
 }

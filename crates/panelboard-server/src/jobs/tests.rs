@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use panelboard_store::{Config, Failure, FailureKind, JobQuery, Moment, Step, Store, Verdict};
 use panelboard_tasks::{
-    Fingerprint, IdempotencyKey, JobFilter, JobJournal as _, JobRefused, JobState, JobSubmitted,
-    Jobs, JobsUnavailable, NewJob,
+    Fingerprint, IdempotencyKey, JobDeleteRefused, JobFilter, JobJournal as _, JobRefused,
+    JobState, JobSubmitted, Jobs, JobsUnavailable, NewJob,
 };
 use tokio::sync::Notify;
 
@@ -177,4 +177,46 @@ async fn after(image: &Path, acknowledged: &[(&str, panelboard_tasks::JobId)], s
     }
     let stats = jobs.stats().await.expect("kept");
     assert_eq!(stats.total, 3, "step {step}");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_write_leaves_a_removal_with_its_key_or_the_job() {
+    let mut removed = 0;
+    for last in 1.. {
+        let [here, image] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let (from, over) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
+        let crash = crash_at(last, Arc::clone(&from), image.path().into(), Arc::clone(&over));
+        let store = Store::open(here.path().join("s.db"), crash).expect("a store");
+        let (before, _) = jobs(&store).await;
+        let job = before.submit(keyed("a")).await.expect("taken");
+        ends(&before, job).await;
+        from.set(here.path().to_owned()).expect("once");
+        let done = tokio::select! {
+            done = removes(&before, job.id) => done,
+            () = over.notified() => Err(JobDeleteRefused::NotFound),
+        };
+        if !image.path().join("s.db").exists() {
+            assert_eq!(done, Ok(()));
+            break;
+        }
+        let store = Store::open(image.path().join("s.db"), settings()).expect("a store");
+        let (after, _) = jobs(&store).await;
+        let there = after.get(job.id).await.expect("kept").is_some();
+        assert!(!there || done.is_err(), "what was told is so, step {last}");
+        removed += u32::from(!there);
+        // Whoever sends it again is told that it is removed, by whom that was done or not.
+        assert_eq!(removes(&after, job.id).await, Ok(()), "step {last}");
+        assert_eq!(after.delete_once(job.id, "k-2").await, Err(JobDeleteRefused::NotFound));
+    }
+    assert!(removed > 0);
+}
+
+/// Removes it, as soon as its end is written down.
+async fn removes(jobs: &Jobs, id: panelboard_tasks::JobId) -> Result<(), JobDeleteRefused> {
+    loop {
+        match jobs.delete_once(id, "k-1").await {
+            Err(JobDeleteRefused::NotEnded { .. }) => tokio::task::yield_now().await,
+            done => return done,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What can be asked of jobs, and by whom?
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -29,6 +29,26 @@ pub struct Cleanup {
     pub dry_run: bool,
 }
 
+/// What people do with a job, again and again, until it has ended.
+///
+/// ```
+/// assert_ne!(panelboard_tasks::JobMove::Pause, panelboard_tasks::JobMove::Resume);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum JobMove {
+    /// Hold it on.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Stop it for good.
+    Stop,
+}
+
 /// How a job's thread ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Outcome {
@@ -46,6 +66,17 @@ pub(crate) enum Command {
     Resume(JobId),
     Stop(JobId),
     Delete(JobId),
+    /// Done once for a key, however often it is sent.
+    MoveOnce {
+        job: JobId,
+        what: JobMove,
+        key: Arc<str>,
+    },
+    /// The key is kept with the removal.
+    DeleteOnce {
+        job: JobId,
+        key: Arc<str>,
+    },
     Cleanup(Cleanup),
 
     // From a job's thread, by the number of its attempt.
@@ -77,6 +108,8 @@ pub(crate) enum Command {
     },
 
     // From who runs the process.
+    /// The threads of these attempts have said something since their lease was last looked at.
+    Heard(Vec<(JobId, u32)>),
     /// Does what is due.
     Tick,
     /// The end of a job is durable and was told.

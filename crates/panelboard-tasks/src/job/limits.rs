@@ -25,6 +25,8 @@ pub struct JobLimits {
     pub output_bytes: usize,
     /// Bytes of an idempotency key: beyond, refused.
     pub key_bytes: usize,
+    /// Keys of pauses, resumes and stops that a job remembers: beyond, the oldest is forgotten.
+    pub answers: usize,
     /// Threads that are parked because their job is paused: beyond, a pause is refused.
     pub paused: usize,
     /// From being told to stop until a job is called stuck.
@@ -53,6 +55,7 @@ impl Default for JobLimits {
             args_bytes: 1 << 20,
             output_bytes: 16 << 20,
             key_bytes: 255,
+            answers: 32,
             paused: 64,
             grace: Duration::from_secs(5),
             retention: Duration::from_secs(24 * 3_600),

@@ -66,7 +66,7 @@ impl NewJob {
 /// assert_eq!(options.on_shutdown, OnShutdown::Wait);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct JobOptions {
     /// A job goes before those that came `priority_step` earlier for each step that it is more
     /// urgent. 0 by default.
@@ -88,6 +88,14 @@ pub struct JobOptions {
     pub hold_permit: bool,
     /// It is not removed by its age, nor for want of place, nor by a clean-up.
     pub pinned: bool,
+    /// How long it is known after its end, in place of
+    /// [`JobLimits::retention`](crate::JobLimits::retention).
+    pub retention: Option<Duration>,
+    /// How long its body may say nothing while it runs: neither come to a checkpoint, nor tell its
+    /// progress, log or save. Then it is told to stop, with its permit held until its thread has
+    /// ended, and is queued again if it may be run again, else lost. Told between this and a third
+    /// more; time in which the whole process stood still counts as a third at most.
+    pub lease: Option<Duration>,
 }
 
 impl Default for JobOptions {
@@ -101,6 +109,8 @@ impl Default for JobOptions {
             max_attempts: 3,
             hold_permit: false,
             pinned: false,
+            retention: None,
+            lease: None,
         }
     }
 }

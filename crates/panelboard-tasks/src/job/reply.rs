@@ -94,6 +94,7 @@ impl std::error::Error for JobRefused {}
 /// assert!(late.state.is_terminal());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct JobMoved {
     /// It changed something.
     pub changed: bool,
@@ -123,6 +124,8 @@ pub enum JobMoveRefused {
     },
     /// As many threads are parked as may be.
     TooManyPaused,
+    /// Its idempotency key is too long, or empty.
+    BadKey,
     /// Not now.
     Unavailable(JobsUnavailable),
 }
@@ -133,6 +136,7 @@ impl fmt::Display for JobMoveRefused {
             Self::NotFound => f.write_str("there is no such job"),
             Self::InvalidTransition { state } => write!(f, "a job that is {state} can't do that"),
             Self::TooManyPaused => f.write_str("as many jobs are paused as may be"),
+            Self::BadKey => f.write_str("its idempotency key is empty or too long"),
             Self::Unavailable(why) => why.fmt(f),
         }
     }
@@ -157,6 +161,8 @@ pub enum JobDeleteRefused {
         /// Where it is.
         state: JobState,
     },
+    /// Its idempotency key is too long, or empty.
+    BadKey,
     /// Not now.
     Unavailable(JobsUnavailable),
 }
@@ -166,6 +172,7 @@ impl fmt::Display for JobDeleteRefused {
         match self {
             Self::NotFound => f.write_str("there is no such job"),
             Self::NotEnded { state } => write!(f, "it has not ended: it is {state}"),
+            Self::BadKey => f.write_str("its idempotency key is empty or too long"),
             Self::Unavailable(why) => why.fmt(f),
         }
     }

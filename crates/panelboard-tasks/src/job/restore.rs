@@ -46,7 +46,7 @@ impl State {
         let (id, was) = (row.id, row.state);
         let since = |ms: u64| Duration::from_millis(given.wall_ms.saturating_sub(ms));
         let place = self.next_place(id, row.options.priority, given);
-        let mut job = Job::new(row, place);
+        let mut job = Job::new(row, place, given);
         if was.is_live() && !fault::RESTORED_AS_LIVE.planted() {
             over(&mut job, given);
             job.row.seq += 1;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{id::JobId, options::JobOptions};
+use super::{command::JobMove, id::JobId, options::JobOptions, reply::JobMoved};
 use crate::session::IdempotencyKey;
 
 /// A job as it is written down. `id`, `kind`, `args`, `options`, `key` and `created_ms` never
@@ -61,6 +61,36 @@ pub struct JobRow {
     pub ended_ms: Option<u64>,
     /// It is not started before.
     pub not_before_ms: Option<u64>,
+    /// What was answered to those who moved it with an idempotency key, the newest last.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub answers: Vec<JobAnswer>,
+}
+
+impl JobRow {
+    /// What was answered to this move under this key.
+    pub(super) fn answer(&self, what: JobMove, key: &str) -> Option<JobMoved> {
+        let mut answers = self.answers.iter().rev();
+        answers.find(|it| it.what == what && *it.key == *key).map(|it| it.moved)
+    }
+}
+
+/// What was answered to a move that had an idempotency key: as a part of the job, so that it is
+/// kept with what was done.
+///
+/// ```
+/// fn is_news(answer: &panelboard_tasks::JobAnswer) -> bool {
+///     answer.moved.changed
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct JobAnswer {
+    /// What was asked.
+    pub what: JobMove,
+    /// What the client called it.
+    pub key: Arc<str>,
+    /// What came of it.
+    pub moved: JobMoved,
 }
 
 /// What people want of a job. A stop is never taken back.
@@ -164,7 +194,7 @@ states! {
     Failed = "failed" ["stop", "delete"];
     /// It was stopped before its body answered.
     Stopped = "stopped" ["stop", "delete"];
-    /// Its process ended under it.
+    /// Its process ended under it, or its lease ran out.
     Lost = "lost" ["stop", "delete"];
     /// It waited for too long and was never started.
     Expired = "expired" ["stop", "delete"];
@@ -228,6 +258,8 @@ pub enum JobWhy {
     NotStarted,
     /// The process died under it.
     Crashed,
+    /// Its body said nothing for longer than its lease.
+    LeaseExpired,
 }
 
 /// How far a job is.
@@ -314,7 +346,7 @@ pub struct JobRecord {
 ///
 /// ```
 /// use panelboard_tasks::{JobId, JobWrite};
-/// let gone = JobWrite::Remove(JobId { boot: 1, number: 7 });
+/// let gone = JobWrite::Remove { job: JobId { boot: 1, number: 7 }, key: None };
 /// assert_eq!(gone.job().number, 7);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -326,8 +358,14 @@ pub struct JobRecord {
 pub enum JobWrite {
     /// The job is this now.
     Put(Box<JobRecord>),
-    /// The job, which had ended, is known no more; nor is its key.
-    Remove(JobId),
+    /// The job, which had ended, is known no more; nor is its key. That of who removed it, if
+    /// there is one, is kept, for [`JobJournal::was_removed`](crate::JobJournal::was_removed).
+    Remove {
+        /// Which.
+        job: JobId,
+        /// What the client called that.
+        key: Option<Arc<str>>,
+    },
 }
 
 impl JobWrite {
@@ -336,13 +374,13 @@ impl JobWrite {
     /// ```
     /// use panelboard_tasks::{JobId, JobWrite};
     /// let id = JobId { boot: 1, number: 7 };
-    /// assert_eq!(JobWrite::Remove(id).job(), id);
+    /// assert_eq!(JobWrite::Remove { job: id, key: None }.job(), id);
     /// ```
     #[must_use]
     pub fn job(&self) -> JobId {
         match self {
             Self::Put(record) => record.row.id,
-            Self::Remove(id) => *id,
+            Self::Remove { job, .. } => *job,
         }
     }
 }

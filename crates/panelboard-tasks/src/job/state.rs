@@ -14,6 +14,8 @@
 //! | any of these since starting | stop, its time is over, the program stops | stopping |
 //! | any of these since starting | its thread ends | completed, failed |
 //! | stopping | its thread ends | stopped; failed if it took too long |
+//! | running, pausing | its lease ends with nothing heard | stopping |
+//! | stopping, as its lease ended | its thread ends | queued if it may be run again, lost |
 //! | stopping, as the program stops | its thread ends | queued for the next life, lost, stopped |
 //! | stopping | its grace is over | stopping and stuck: its permit stays held |
 //! | any of these since starting | another life of the process finds it | queued, lost, stopped |
@@ -22,12 +24,14 @@
 //! - J1, J2: a permit is the field `permit` of a job, and `held` counts these. It is given in
 //!   `hand_out`, and given back when the thread has ended or is parked. There is no other owner
 //!   that could be dropped, cancelled or forgotten.
+//! - J10: a lease that ends ends no attempt. The permit and the number of the attempt stay the
+//!   thread's until it is gone, so a second never runs beside it.
 //! - J4: no step changes a job that has ended, but to remove it. J5: nor one that people stopped
 //!   into one that they did not.
 //! - L5: who waits is found by [`Job::wants_a_permit`] after each change, and every step ends in
 //!   `hand_out`: so no end forgets those who wait.
-//! - What is found by another order than that of the jobs (`waiting`, `due`, `ended`, `counts`) is
-//!   derived from them in `change`, and nowhere else.
+//! - What is found by another order than that of the jobs (`waiting`, `due`, `ended`, `expiring`,
+//!   `counts`) is derived from them in `change`, and nowhere else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,6 +44,7 @@ use super::{
     id::JobId,
     row::{Desired, JobRow, JobState},
 };
+use crate::fault;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
@@ -59,6 +64,8 @@ pub(crate) struct State {
     pub(super) due: BTreeSet<(Duration, JobId)>,
     /// What may be removed, by its end.
     pub(super) ended: BTreeSet<(u64, JobId)>,
+    /// The same, by when its time is over.
+    pub(super) expiring: BTreeSet<(u64, JobId)>,
     /// How many are in each state.
     pub(crate) counts: [usize; JobState::ALL.len()],
 }
@@ -94,17 +101,32 @@ pub(crate) struct Job {
     pub(super) timeout_at: Option<Duration>,
     /// Of its grace, while it is stopping.
     pub(super) deadline: Option<Duration>,
+    /// How long it is known after its end.
+    pub(super) keep_ms: u64,
+    /// When it is looked next whether its body has said something, while a lease runs.
+    pub(super) look_at: Option<Duration>,
+    /// Looks in a row at which it had said nothing.
+    pub(super) silent: u8,
     /// Where it stands in the orders that are derived.
     pub(super) waits: bool,
     pub(super) due: Option<Duration>,
     pub(super) removable: bool,
 }
 
+/// So many looks in a row at which nothing was heard end a lease; they are a lease's length apart
+/// together. More than one, so that a process that stood still does not blame its threads for it.
+pub(super) const LOOKS: u8 = 3;
+
 impl Job {
     /// A job that nothing was derived from yet.
-    pub(super) fn new(row: JobRow, place: Place) -> Self {
+    pub(super) fn new(row: JobRow, place: Place, given: Given<'_>) -> Self {
+        let own = row.options.retention.filter(|_| !fault::RETENTION_IGNORED.planted());
+        let keep = own.unwrap_or(given.limits.retention);
         Self {
             row,
+            keep_ms: u64::try_from(keep.as_millis()).unwrap_or(u64::MAX),
+            look_at: None,
+            silent: 0,
             permit: false,
             finalised: false,
             place,
@@ -136,8 +158,28 @@ impl Job {
             }
             JobState::Stopping => self.deadline,
             state if state.is_terminal() => None,
-            _ => self.timeout_at,
+            _ => self.timeout_at.into_iter().chain(self.look_at).min(),
         }
+    }
+
+    /// Its lease begins where its body begins or goes on, and rests while the body may not speak.
+    pub(super) fn lease_follows(&mut self, now: Duration) {
+        match self.row.state {
+            JobState::Running | JobState::Pausing if self.look_at.is_some() => {}
+            JobState::Running | JobState::Pausing => self.renew(now),
+            _ => (self.look_at, self.silent) = (None, 0),
+        }
+    }
+
+    /// The lease, if there is one, begins again.
+    pub(super) fn renew(&mut self, now: Duration) {
+        self.silent = 0;
+        self.look_again(now);
+    }
+
+    pub(super) fn look_again(&mut self, now: Duration) {
+        let lease = self.row.options.lease;
+        self.look_at = lease.map(|lease| now.saturating_add(lease / u32::from(LOOKS)));
     }
 
     /// J7: whether it may be removed, but for its age.
@@ -147,6 +189,11 @@ impl Job {
 
     pub(super) fn ended_ms(&self) -> u64 {
         self.row.ended_ms.unwrap_or(0)
+    }
+
+    /// When its time is over.
+    pub(super) fn gone_ms(&self) -> u64 {
+        self.ended_ms().saturating_add(self.keep_ms)
     }
 
     pub(crate) fn view(&self) -> JobView {
@@ -167,6 +214,7 @@ impl State {
             waiting: BTreeSet::new(),
             due: BTreeSet::new(),
             ended: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             counts: [0; JobState::ALL.len()],
         }
     }
@@ -194,11 +242,19 @@ impl State {
     /// When the next [`Command::Tick`](super::Command::Tick) has something to do.
     pub(crate) fn next_due(&self, given: Given<'_>) -> Option<Duration> {
         let job = self.due.first().map(|(at, _)| *at);
-        let oldest = self.ended.first().map(|(ended_ms, _)| {
-            let age = Duration::from_millis(given.wall_ms.saturating_sub(*ended_ms));
-            given.now.saturating_add(given.limits.retention.saturating_sub(age))
+        let first = self.expiring.first().map(|(gone_ms, _)| {
+            let left = Duration::from_millis(gone_ms.saturating_sub(given.wall_ms));
+            given.now.saturating_add(left)
         });
-        job.into_iter().chain(oldest).min()
+        job.into_iter().chain(first).min()
+    }
+
+    /// The attempts whose lease is to be looked at by now.
+    pub(crate) fn looked_at(&self, now: Duration) -> impl Iterator<Item = (JobId, u32)> {
+        let due = self.due.iter().take_while(move |(at, _)| *at <= now);
+        let jobs = due.filter_map(|(_, id)| self.jobs.get(id));
+        let looked = jobs.filter(move |job| job.look_at.is_some_and(|at| at <= now));
+        looked.map(|job| (job.row.id, job.row.attempt))
     }
 
     pub(super) fn next_place(&mut self, id: JobId, priority: u8, given: Given<'_>) -> Place {
@@ -221,6 +277,7 @@ impl State {
         }
         if job.removable {
             self.ended.remove(&(job.ended_ms(), id));
+            self.expiring.remove(&(job.gone_ms(), id));
         }
         let answer = edit(job);
         self.counts[had.0 as usize] -= 1;
@@ -243,6 +300,7 @@ impl State {
         }
         if job.removable {
             self.ended.insert((job.ended_ms(), id));
+            self.expiring.insert((job.gone_ms(), id));
         }
     }
 

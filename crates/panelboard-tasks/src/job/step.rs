@@ -57,7 +57,9 @@ impl Steps<'_> {
             Command::Pause(job) => self.pause(job),
             Command::Resume(job) => self.resume(job),
             Command::Stop(job) => self.stop(job),
-            Command::Delete(job) => self.delete(job),
+            Command::Delete(job) => self.delete(job, None),
+            Command::MoveOnce { job, what, key } => self.move_once(job, what, key),
+            Command::DeleteOnce { job, key } => self.delete(job, Some(key)),
             Command::Cleanup(cleanup) => self.clean_up(&cleanup),
             Command::Entered { job, attempt } => self.entered(job, attempt),
             Command::Checkpoint { job, attempt } => self.checkpoint(job, attempt),
@@ -66,6 +68,7 @@ impl Steps<'_> {
             Command::Exit { job, attempt, outcome, told, progress } => {
                 self.exit((job, attempt), outcome, told, progress)
             }
+            Command::Heard(heard) => self.heard(&heard),
             Command::Tick => self.tick(),
             Command::Finalised(job) => self.finalised(job),
             Command::Drain => self.drain(),
@@ -86,9 +89,11 @@ impl Steps<'_> {
 
     /// Moves a job that is there.
     pub(super) fn to(&mut self, id: JobId, state: JobState, edit: impl FnOnce(&mut Job)) {
+        let now = self.given.now;
         self.change(id, JobEvent::State, |job| {
             job.row.state = state;
             edit(job);
+            job.lease_follows(now);
         });
     }
 

@@ -2,8 +2,10 @@
 //! threads, time and a journal that crashes.
 
 mod laws;
+mod leases;
 mod model;
 mod naive;
+mod once;
 mod restored;
 mod rig;
 mod table;

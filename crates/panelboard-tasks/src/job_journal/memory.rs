@@ -1,6 +1,9 @@
 //! Journals in memory: for programs without a store, and for tests that decide when it is durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// Keeps jobs in memory. "Durable" means here: for as long as the process lives. It holds as many
-/// rows as the jobs' own bound allows.
+/// rows as the jobs' own bound allows, and the keys of the newest 10,000 removals.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -77,6 +80,10 @@ impl JobJournal for MemoryJobJournal {
     fn load(&self) -> BoxFuture<'_, Result<Vec<JobRow>, Unreadable>> {
         self.0.load()
     }
+
+    fn was_removed(&self, job: JobId, key: &str) -> BoxFuture<'_, Result<bool, Unreadable>> {
+        self.0.was_removed(job, key)
+    }
 }
 
 /// Injects faults, for tests: nothing becomes durable until it is told to, one transaction after
@@ -98,9 +105,14 @@ pub struct FaultyJobJournal {
     held: bool,
 }
 
+/// Keys of removals that are known.
+const MOST_KEYS: usize = 10_000;
+
 #[derive(Debug, Default)]
 struct Rows {
     durable: BTreeMap<JobId, JobRow>,
+    /// Who was removed under which key; the oldest go.
+    removed: VecDeque<(JobId, Arc<str>)>,
     /// Taken and not durable yet, by transaction.
     pending: VecDeque<Vec<JobWrite>>,
     /// Writes to rows that became durable.
@@ -164,7 +176,12 @@ impl FaultyJobJournal {
             rows.kept += 1;
             match write {
                 JobWrite::Put(record) => drop(rows.durable.insert(record.row.id, record.row)),
-                JobWrite::Remove(id) => drop(rows.durable.remove(&id)),
+                JobWrite::Remove { job, key } => {
+                    rows.durable.remove(&job);
+                    rows.removed.extend(key.map(|key| (job, key)));
+                    let over = rows.removed.len().saturating_sub(MOST_KEYS);
+                    rows.removed.drain(..over);
+                }
             }
         }
         let durable = rows.last - rows.pending.len() as u64;
@@ -240,7 +257,10 @@ impl FaultyJobJournal {
     #[must_use]
     pub fn surviving(&self) -> Self {
         let survived = Self::sound();
-        survived.rows.lock().durable = self.rows.lock().durable.clone();
+        let (mut after, rows) = (survived.rows.lock(), self.rows.lock());
+        after.durable = rows.durable.clone();
+        after.removed = rows.removed.clone();
+        drop((after, rows));
         survived
     }
 }
@@ -282,5 +302,13 @@ impl JobJournal for FaultyJobJournal {
         Box::pin(async move {
             if self.rows.lock().unreadable { Err(Unreadable) } else { Ok(self.rows()) }
         })
+    }
+
+    fn was_removed(&self, job: JobId, key: &str) -> BoxFuture<'_, Result<bool, Unreadable>> {
+        let rows = self.rows.lock();
+        let was = |it: &(JobId, Arc<str>)| it.0 == job && *it.1 == *key;
+        let removed =
+            if rows.unreadable { Err(Unreadable) } else { Ok(rows.removed.iter().any(was)) };
+        Box::pin(std::future::ready(removed))
     }
 }

@@ -14,7 +14,8 @@ use crate::{
 ///
 /// It runs on a thread of its own and may take it up whole. Nobody can end a thread: a body comes
 /// to a [checkpoint](JobContext::checkpoint) often enough to be paused and stopped, and one that
-/// does not is told stuck, with its permit held.
+/// does not is told stuck, with its permit held. One that says nothing for longer than its
+/// [lease](crate::JobOptions::lease), if it has one, is told to stop.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -105,7 +106,7 @@ impl JobContext {
     /// here, with whatever locks the body holds: hold none. From within a
     /// [`Guarded`](crate::Guarded) closure it can't be looked, and it says stop.
     ///
-    /// Cost: while nobody has asked for anything, two loads.
+    /// Cost: while nobody has asked for anything, three loads.
     ///
     /// ```
     /// use panelboard_tasks::{Checkpoint, Failure, JobContext};
@@ -120,12 +121,14 @@ impl JobContext {
     /// ```
     pub fn checkpoint(&mut self) -> Checkpoint {
         let Self { reporter, seen, .. } = self;
-        if reporter.share.was_told() {
+        let (share, attempt) = (&reporter.share, reporter.attempt);
+        share.hear(attempt);
+        if share.was_told(attempt) {
             return Checkpoint::Stop;
         }
-        let told = reporter.share.bell.checkpoint(seen, || reporter.look());
+        let told = share.bell.checkpoint(seen, || reporter.look());
         if told == Checkpoint::Stop {
-            reporter.share.tell_to_stop();
+            share.tell_to_stop(attempt);
         }
         told
     }
@@ -162,8 +165,9 @@ impl JobContext {
     /// }
     /// ```
     pub fn save(&self, saved: impl Into<Bytes>) -> bool {
-        let JobReporter { shared, job, attempt, .. } = &self.reporter;
+        let JobReporter { shared, share, job, attempt } = &self.reporter;
         let (job, attempt) = (*job, *attempt);
+        share.hear(attempt);
         let save = Command::Save { job, attempt, saved: saved.into() };
         matches!(shared.insist(&save), Some((Reply::Taken(true), _)))
     }
@@ -258,7 +262,8 @@ impl JobReporter {
         let message = cut(message, self.shared.settings.limits.line_bytes).into();
         let now = self.shared.clock.now();
         let (job, attempt) = (self.job, self.attempt);
-        if let Some(progress) = self.share.offer(Progress { done, total, message }, now) {
+        self.share.hear(attempt);
+        if let Some(progress) = self.share.offer(attempt, Progress { done, total, message }, now) {
             self.shared.insist(&Command::Progress { job, attempt, progress });
         }
     }
@@ -272,6 +277,7 @@ impl JobReporter {
     /// ```
     pub fn log(&self, line: &str) {
         let limits = &self.shared.settings.limits;
+        self.share.hear(self.attempt);
         self.share.log(cut(line, limits.line_bytes), limits.log_lines);
     }
 
@@ -284,7 +290,7 @@ impl JobReporter {
     /// ```
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.share.was_told()
+        self.share.was_told(self.attempt)
     }
 
     /// What the job's state has for its thread.

@@ -137,7 +137,9 @@ impl Board {
                 let entry = self.entries.entry(id).or_insert_with(new);
                 Some(Act::Changed(Arc::clone(&entry.share)))
             }
-            JobWrite::Remove(id) => self.entries.remove(id).map(|entry| Act::Changed(entry.share)),
+            JobWrite::Remove { job, .. } => {
+                self.entries.remove(job).map(|entry| Act::Changed(entry.share))
+            }
         }
     }
 }
@@ -147,7 +149,7 @@ fn what_is_told(write: &JobWrite, tells: bool) -> Option<Told> {
         JobWrite::Put(record) if tells => Some(Told::Record(record.clone())),
         JobWrite::Put(record) if record.row.state.is_terminal() => Some(Told::End(record.row.id)),
         JobWrite::Put(_) => None,
-        JobWrite::Remove(id) => tells.then_some(Told::Removed(*id)),
+        JobWrite::Remove { job, .. } => tells.then_some(Told::Removed(*job)),
     }
 }
 

@@ -21,16 +21,21 @@ const LONGEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) bell: Bell,
-    /// 1: a checkpoint has told the body to stop. Carries only itself.
+    /// The newest attempt that a checkpoint has told to stop; attempts are counted from 1. Carries
+    /// only itself.
     told: QuietU64,
+    /// The attempt that has said something since the last look; 0: none has. Carries only itself.
+    heard: QuietU64,
     progress: Mutex<Conflated>,
     log: Mutex<Log>,
     /// Raised with each event of the job, and at its removal.
     pub(super) changes: watch::Sender<u64>,
 }
 
+/// Of one attempt: an older one that still reports has no part in it.
 #[derive(Debug, Default)]
 struct Conflated {
+    attempt: u32,
     latest: Option<Progress>,
     /// When it was written last, and how far the job was.
     written: Option<(Duration, u64)>,
@@ -62,24 +67,49 @@ impl Share {
         Self {
             bell: Bell::default(),
             told: QuietU64::new(0),
+            heard: QuietU64::new(0),
             progress: Mutex::default(),
             log: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
 
-    pub(super) fn tell_to_stop(&self) {
-        self.told.store(1, QUIET);
+    pub(super) fn tell_to_stop(&self, attempt: u32) {
+        self.told.fetch_max(attempt.into(), QUIET);
     }
 
-    pub(super) fn was_told(&self) -> bool {
-        self.told.load(QUIET) != 0
+    pub(super) fn was_told(&self, attempt: u32) -> bool {
+        self.told.load(QUIET) >= attempt.into()
+    }
+
+    /// The body says something, whatever that is.
+    pub(super) fn hear(&self, attempt: u32) {
+        // Mostly it has been said already: then nothing is written.
+        if self.heard.load(QUIET) < attempt.into() {
+            self.heard.fetch_max(attempt.into(), QUIET);
+        }
+    }
+
+    /// Whether this attempt has said something since this was asked last.
+    pub(super) fn was_heard(&self, attempt: u32) -> bool {
+        self.heard.swap(0, QUIET) == u64::from(attempt) && !fault::BEATS_IGNORED.planted()
     }
 
     /// Takes progress; answers it if it is to be written. The first always is, and the last is with
     /// the end: between, some of a percent or of a second, so that a flood is a trickle (J-21).
-    pub(super) fn offer(&self, mut progress: Progress, now: Duration) -> Option<Progress> {
+    pub(super) fn offer(
+        &self,
+        attempt: u32,
+        mut progress: Progress,
+        now: Duration,
+    ) -> Option<Progress> {
         let mut conflated = self.progress.lock();
+        if conflated.attempt < attempt {
+            *conflated = Conflated { attempt, ..Conflated::default() };
+        }
+        if conflated.attempt > attempt {
+            return None;
+        }
         let before = conflated.latest.as_ref().map_or(0, |latest| latest.done);
         progress.done = progress.done.max(before);
         let due = conflated.written.is_none_or(|(at, done)| {
@@ -95,8 +125,9 @@ impl Share {
         Some(progress)
     }
 
-    pub(super) fn latest(&self) -> Option<Progress> {
-        self.progress.lock().latest.clone()
+    pub(super) fn latest(&self, attempt: u32) -> Option<Progress> {
+        let conflated = self.progress.lock();
+        conflated.latest.clone().filter(|_| conflated.attempt == attempt)
     }
 
     pub(super) fn log(&self, text: &str, most: usize) {

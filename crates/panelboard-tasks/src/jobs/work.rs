@@ -100,8 +100,8 @@ impl Drop for Exit {
             return;
         }
         let outcome = std::mem::replace(&mut self.outcome, Outcome::NotStarted);
-        let (job, attempt, told) = (self.start.job, self.start.attempt, self.share.was_told());
-        let progress = self.share.latest();
+        let (job, attempt) = (self.start.job, self.start.attempt);
+        let (told, progress) = (self.share.was_told(attempt), self.share.latest(attempt));
         self.shared.insist(&Command::Exit { job, attempt, outcome, told, progress });
     }
 }

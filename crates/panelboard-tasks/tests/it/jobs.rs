@@ -4,7 +4,9 @@
 mod admission;
 mod ends;
 mod kept;
+mod lease;
 mod load;
+mod once;
 mod people;
 mod support;
 mod told;

@@ -228,6 +228,54 @@ pub(super) const JOBS: &[Fault] = &[
         Kind::It,
         "jobs::kept::j18_a_job_that_is_seen_before_its_thread_is_there_has_not_failed",
     ),
+    job(
+        "silence-ignored",
+        "L6",
+        Kind::Unit,
+        "job::tests::leases::j10_a_body_that_says_something_keeps_its_lease_and_one_that_does_not_is_told_to_stop",
+    ),
+    job(
+        "silence-ignored",
+        "L6",
+        Kind::It,
+        "jobs::lease::j10_one_that_says_nothing_is_told_to_stop_and_run_again_when_its_thread_has_ended",
+    ),
+    job(
+        "lease-ends-attempt",
+        "J10",
+        Kind::Unit,
+        "job::tests::model::two_jobs_with_leases_and_an_ask_to_the_end",
+    ),
+    job(
+        "lease-ends-attempt",
+        "J10",
+        Kind::Unit,
+        "job::tests::leases::j10_its_permit_and_its_attempt_are_its_threads_until_that_has_ended",
+    ),
+    job(
+        "beats-ignored",
+        "J10",
+        Kind::It,
+        "jobs::lease::j10_a_body_that_says_anything_keeps_its_lease",
+    ),
+    job(
+        "retention-ignored",
+        "J7",
+        Kind::Unit,
+        "job::tests::once::j7_each_job_is_known_for_its_own_time_also_over_a_crash",
+    ),
+    job(
+        "move-key-ignored",
+        "J3",
+        Kind::Unit,
+        "job::tests::once::a_move_with_a_key_is_done_once_and_answered_the_same_by_the_next_process",
+    ),
+    job(
+        "move-key-apart",
+        "J3",
+        Kind::It,
+        "jobs::once::a_crash_at_any_write_leaves_a_move_with_its_key_or_neither",
+    ),
 ];
 
 const fn job(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {

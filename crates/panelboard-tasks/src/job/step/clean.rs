@@ -1,5 +1,7 @@
 //! What is removed, and when?
 
+use std::sync::Arc;
+
 use super::*;
 use crate::job::{command::Cleanup, reply::JobDeleteRefused};
 
@@ -8,12 +10,16 @@ const MOST: usize = 1_000;
 
 impl Steps<'_> {
     /// J7: the caller knows that it has ended and is finalised.
-    pub(super) fn remove(&mut self, id: JobId) {
+    pub(super) fn remove(&mut self, id: JobId, key: Option<Arc<str>>) {
         self.state.take_out(id);
-        self.writes.push(JobWrite::Remove(id));
+        self.writes.push(JobWrite::Remove { job: id, key });
     }
 
-    pub(super) fn delete(&mut self, id: JobId) -> Reply {
+    /// Who sends it again finds nothing; that it was his doing says the journal.
+    pub(super) fn delete(&mut self, id: JobId, key: Option<Arc<str>>) -> Reply {
+        if key.as_ref().is_some_and(|key| !self.is_key(key)) {
+            return Reply::DeleteRefused(JobDeleteRefused::BadKey);
+        }
         let Some(job) = self.state.job(id) else {
             return Reply::DeleteRefused(JobDeleteRefused::NotFound);
         };
@@ -22,7 +28,7 @@ impl Steps<'_> {
         if !over {
             return Reply::DeleteRefused(JobDeleteRefused::NotEnded { state });
         }
-        self.remove(id);
+        self.remove(id, key);
         Reply::Deleted
     }
 
@@ -37,7 +43,7 @@ impl Steps<'_> {
             old.map(|(_, id)| *id).filter(|id| self.has_end_of(*id, &cleanup.states)).collect()
         };
         if !cleanup.dry_run {
-            ids.iter().for_each(|id| self.remove(*id));
+            ids.iter().for_each(|id| self.remove(*id, None));
         }
         Reply::Cleaned(ids.len())
     }
@@ -52,17 +58,13 @@ impl Steps<'_> {
         Reply::Done
     }
 
-    /// What has been known for as long as it may be.
+    /// What has been known for as long as it may be: each for its own time.
     pub(super) fn retire(&mut self) {
-        let retention = self.given.limits.retention.as_millis();
-        let age_ms = u64::try_from(retention).unwrap_or(u64::MAX);
         for _ in 0..MOST {
-            let oldest = self.state.ended.first().copied();
-            let is_over = |(ended_ms, _): &(u64, JobId)| {
-                ended_ms.saturating_add(age_ms) <= self.given.wall_ms
-            };
-            let Some((_, id)) = oldest.filter(is_over) else { return };
-            self.remove(id);
+            let first = self.state.expiring.first().copied();
+            let is_over = |(gone_ms, _): &(u64, JobId)| *gone_ms <= self.given.wall_ms;
+            let Some((_, id)) = first.filter(is_over) else { return };
+            self.remove(id, None);
         }
     }
 }

@@ -1,7 +1,13 @@
 //! What do people do with a job: pause it, resume it, stop it?
 
+use std::sync::Arc;
+
 use super::*;
-use crate::job::reply::{JobMoveRefused, JobMoved};
+use crate::job::{
+    command::JobMove,
+    reply::{JobMoveRefused, JobMoved},
+    row::JobAnswer,
+};
 
 impl Steps<'_> {
     fn moved(&self, id: JobId, changed: bool) -> Reply {
@@ -16,6 +22,8 @@ impl Steps<'_> {
 
     fn wish(&mut self, id: JobId, desired: Desired) -> Reply {
         self.change(id, JobEvent::State, |job| job.row.desired = desired);
+        // What is told is where it is after this.
+        self.hand_out();
         self.moved(id, true)
     }
 
@@ -95,8 +103,11 @@ impl Steps<'_> {
                 });
                 self.moved(id, true)
             }
-            // The program stops, and it would have gone on after that: not any more.
-            (JobState::Stopping, _) if job.row.why == Some(JobWhy::Shutdown) => {
+            // The program stops or its lease ended, and it would have gone on after that: not any
+            // more.
+            (JobState::Stopping, _)
+                if matches!(job.row.why, Some(JobWhy::Shutdown | JobWhy::LeaseExpired)) =>
+            {
                 self.change(id, JobEvent::State, |job| {
                     job.row.desired = Desired::Stop;
                     job.row.why = Some(JobWhy::Asked);
@@ -107,6 +118,56 @@ impl Steps<'_> {
             _ => {
                 self.tell_to_stop(id, JobWhy::Asked);
                 self.moved(id, true)
+            }
+        }
+    }
+
+    pub(super) fn is_key(&self, key: &str) -> bool {
+        (1..=self.given.limits.key_bytes).contains(&key.len())
+    }
+
+    /// Once for a key, also if the job has gone on since.
+    pub(super) fn move_once(&mut self, id: JobId, what: JobMove, key: Arc<str>) -> Reply {
+        if !self.is_key(&key) {
+            return Reply::MoveRefused(JobMoveRefused::BadKey);
+        }
+        let job = self.state.job(id);
+        let known = job.and_then(|job| job.row.answer(what, &key));
+        if let Some(moved) = known.filter(|_| !fault::MOVE_KEY_IGNORED.planted()) {
+            return Reply::Moved(moved);
+        }
+        // An end answers the same for ever, and never changes.
+        let over = job.is_some_and(|job| job.row.state.is_terminal());
+        let reply = match what {
+            JobMove::Pause => self.pause(id),
+            JobMove::Resume => self.resume(id),
+            JobMove::Stop => self.stop(id),
+        };
+        if let (Reply::Moved(moved), false) = (&reply, over) {
+            self.remember(id, JobAnswer { what, key, moved: *moved });
+        }
+        reply
+    }
+
+    /// In the very write of what was done; in one of its own if nothing was.
+    fn remember(&mut self, id: JobId, answer: JobAnswer) {
+        let most = self.given.limits.answers.max(1);
+        let row = self.state.change(id, |job| {
+            let answers = &mut job.row.answers;
+            answers.drain(..(answers.len() + 1).saturating_sub(most));
+            answers.push(answer);
+            job.row.clone()
+        });
+        let Some(row) = row.filter(|_| !fault::MOVE_KEY_APART.planted()) else { return };
+        let last = self.writes.iter_mut().rev().find_map(|write| match write {
+            JobWrite::Put(record) if record.row.id == id => Some(record),
+            _ => None,
+        });
+        match last {
+            Some(record) => record.row = row,
+            None => {
+                let record = JobRecord { event: JobEvent::Saved, row };
+                self.writes.push(JobWrite::Put(Box::new(record)));
             }
         }
     }

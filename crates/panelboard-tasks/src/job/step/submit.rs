@@ -31,7 +31,7 @@ impl Steps<'_> {
             let Some((_, oldest)) = self.state.ended.first().copied() else {
                 return Reply::Refused(JobRefused::TooManyJobs);
             };
-            self.remove(oldest);
+            self.remove(oldest, None);
         }
         self.take(new)
     }
@@ -78,8 +78,9 @@ impl Steps<'_> {
             started_ms: None,
             ended_ms: None,
             not_before_ms: None,
+            answers: Vec::new(),
         };
-        self.state.insert(Job { expires_at, ..Job::new(row, place) });
+        self.state.insert(Job { expires_at, ..Job::new(row, place, self.given) });
         self.change(id, JobEvent::Created, |_| {});
         self.hand_out();
         let state = self.state.job(id).map_or(JobState::Queued, |job| job.row.state);

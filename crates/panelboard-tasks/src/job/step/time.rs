@@ -1,6 +1,7 @@
 //! What happens by itself when its time has come?
 
 use super::*;
+use crate::job::state::LOOKS;
 
 /// Of one step, so that the lock is short. The rest is due still.
 const MOST: usize = 1_000;
@@ -15,6 +16,36 @@ impl Steps<'_> {
         }
         self.retire();
         Reply::Done
+    }
+
+    pub(super) fn heard(&mut self, heard: &[(JobId, u32)]) -> Reply {
+        let now = self.given.now;
+        for (id, attempt) in heard {
+            let runs = self.current(*id, *attempt).is_some_and(|job| job.look_at.is_some());
+            if runs {
+                self.state.change(*id, |job| job.renew(now));
+            }
+        }
+        Reply::Done
+    }
+
+    /// L6: a body that says nothing for a whole lease is told to stop, and stuck if it does not.
+    /// J10: nothing else is done to it, for its thread is there.
+    fn look(&mut self, id: JobId) {
+        let now = self.given.now;
+        let over = self.state.change(id, |job| {
+            job.look_again(now);
+            job.silent = job.silent.saturating_add(1);
+            job.silent >= LOOKS
+        });
+        if over != Some(true) || fault::SILENCE_IGNORED.planted() {
+            return;
+        }
+        if fault::LEASE_ENDS_ATTEMPT.planted() {
+            self.gone_silent(id, None, None);
+            return;
+        }
+        self.tell_to_stop(id, JobWhy::LeaseExpired);
     }
 
     fn due(&mut self, id: JobId) {
@@ -39,10 +70,11 @@ impl Steps<'_> {
                     job.permit = false;
                 }
             }),
-            _ => {
+            _ if job.timeout_at.is_some_and(|at| at <= now) => {
                 self.state.change(id, |job| job.timeout_at = None);
                 self.tell_to_stop(id, JobWhy::TimedOut);
             }
+            _ => self.look(id),
         }
     }
 }

@@ -7,13 +7,14 @@ use crate::job::{
     command::Outcome,
     options::OnShutdown,
     reply::Park,
+    restore::backoff_of,
     row::{JobRow, Progress},
 };
 
 impl Steps<'_> {
     /// J3: what comes from an older attempt than the newest, or from one that has ended, changes
     /// nothing.
-    fn current(&self, id: JobId, attempt: u32) -> Option<&Job> {
+    pub(super) fn current(&self, id: JobId, attempt: u32) -> Option<&Job> {
         let of_it = |job: &&Job| {
             let current = job.row.attempt == attempt && job.row.state.is_live();
             current || (fault::ZOMBIE_ACCEPTED.planted() && job.row.attempt >= attempt)
@@ -91,6 +92,9 @@ impl Steps<'_> {
             Some(JobWhy::Shutdown) if stopping && (told || !entered) => {
                 return self.cut_short(id, last, output.filter(|_| is_ok), entered);
             }
+            Some(JobWhy::LeaseExpired) if stopping => {
+                return self.gone_silent(id, last, output.filter(|_| is_ok));
+            }
             Some(JobWhy::TimedOut) if stopping && !late_ok => (JobState::Failed, why),
             Some(JobWhy::Asked) if stopping && !late_ok => (JobState::Stopped, why),
             _ => (own, own_why),
@@ -118,6 +122,38 @@ impl Steps<'_> {
             Outcome::Panicked(why) => (JobState::Failed, Some(JobWhy::Panicked), cut(why)),
             Outcome::NotStarted => (JobState::Failed, Some(JobWhy::NotStarted), None),
         }
+    }
+
+    /// The thread is gone whose lease ended: whatever it answered came too late. It may be tried
+    /// again as after a crash, and as often.
+    pub(super) fn gone_silent(
+        &mut self,
+        id: JobId,
+        last: Option<Progress>,
+        output: Option<Bytes>,
+    ) -> Reply {
+        let Some(job) = self.state.job(id) else { return Reply::Taken(false) };
+        let options = &job.row.options;
+        let tries = job.row.attempt.saturating_sub(job.row.drains);
+        if options.retry_on_lost && tries < options.attempts() {
+            let wait = backoff_of(id, job.row.attempt, tries, self.given);
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let Given { now, wall_ms, .. } = self.given;
+            self.to(id, JobState::Queued, |job| {
+                waits_again(job);
+                job.not_before = Some(now.saturating_add(wait));
+                job.row.not_before_ms = Some(wall_ms.saturating_add(wait_ms));
+                job.row.progress = last;
+            });
+            return Reply::Taken(true);
+        }
+        self.end(id, JobState::Lost, |job| {
+            job.row.why = Some(JobWhy::LeaseExpired);
+            job.row.progress = last;
+            job.row.late = output.is_some();
+            job.row.output = output;
+        });
+        Reply::Taken(true)
     }
 
     /// J22: the end of a program is no failure of the job, and no attempt of it. One whose body
@@ -159,13 +195,18 @@ fn further(row: &JobRow, mut progress: Progress) -> Progress {
 
 /// Makes a job that the end of a program has cut short one that waits, as it was wanted.
 pub(in crate::job) fn requeue(job: &mut Job) {
+    waits_again(job);
+    if !fault::DRAIN_BURNS_ATTEMPT.planted() {
+        job.row.drains += 1;
+    }
+}
+
+/// J2: without the permit of the thread that is gone.
+fn waits_again(job: &mut Job) {
     job.permit = false;
     job.deadline = None;
     job.timeout_at = None;
     job.row.state = JobState::Queued;
     job.row.why = None;
     job.row.stuck = false;
-    if !fault::DRAIN_BURNS_ATTEMPT.planted() {
-        job.row.drains += 1;
-    }
 }

@@ -52,12 +52,17 @@ pub(super) fn derived(state: &State) {
     assert_eq!(state.due, jobs().filter_map(due).collect(), "L6: what is due");
     let ended = jobs().filter(|job| job.is_removable()).map(|it| (it.ended_ms(), it.row.id));
     assert_eq!(state.ended, ended.collect(), "J7: what may be removed");
+    let gone = jobs().filter(|job| job.is_removable()).map(|it| (it.gone_ms(), it.row.id));
+    assert_eq!(state.expiring, gone.collect(), "J7: until when it is known");
     let mut counts = [0; JobState::ALL.len()];
     jobs().for_each(|job| counts[job.row.state as usize] += 1);
     assert_eq!(state.counts, counts, "J12: how many are where");
     for job in jobs() {
         let ended = job.row.ended_ms.is_some();
         assert_eq!(ended, job.row.state.is_terminal(), "J4: {:?}", job.row);
+        let speaks = matches!(job.row.state, JobState::Running | JobState::Pausing);
+        let leased = speaks && job.row.options.lease.is_some();
+        assert_eq!(job.look_at.is_some(), leased, "J10: whose lease runs: {:?}", job.row);
     }
 }
 

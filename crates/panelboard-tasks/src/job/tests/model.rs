@@ -1,6 +1,6 @@
 //! The step with what stands around it: two jobs and one permit, threads that end well, badly, late
-//! or never, people who pause, resume and stop, and a journal that is behind and crashes. Explored
-//! to the end.
+//! or never or say nothing until their lease ends, people who pause, resume and stop, and a journal
+//! that is behind and crashes. Explored to the end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,8 @@ use stateright::{Checker, Model, Property};
 
 use super::laws;
 use crate::job::{
-    Command, Desired, Effect, Given, JobId, JobLimits, JobOptions, JobRow, JobState, JobWrite,
-    NewJob, OnShutdown, Outcome, Park, Reply, State, step,
+    Command, Desired, Effect, Given, JobId, JobLimits, JobOptions, JobRow, JobState, JobWhy,
+    JobWrite, NewJob, OnShutdown, Outcome, Park, Reply, State, step,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +56,8 @@ enum Action {
     Stop(JobId),
     Enter(JobId, u32),
     Checkpoint(JobId, u32),
+    /// It says something.
+    Heard(JobId, u32),
     Exit(JobId, u32, bool),
     /// Everything that is due by itself.
     Elapse,
@@ -71,8 +73,12 @@ struct Jobs {
     asks: u8,
     crashes: u8,
     drains: u8,
+    /// Each job has a lease.
+    leases: bool,
     limits: JobLimits,
 }
+
+const LEASE: Duration = Duration::from_secs(30);
 
 impl Jobs {
     /// `PANELBOARD_ASKS` adds to what is asked.
@@ -80,7 +86,11 @@ impl Jobs {
         let more = std::env::var("PANELBOARD_ASKS").ok().and_then(|more| more.parse().ok());
         let asks = asks + more.unwrap_or(0);
         let limits = JobLimits { permits: 1, paused: 2, ..JobLimits::default() };
-        Self { asks, crashes, drains, limits }
+        Self { asks, crashes, drains, leases: false, limits }
+    }
+
+    fn with_leases(self) -> Self {
+        Self { leases: true, ..self }
     }
 
     /// Time stands, but for what is due: that may come at any moment.
@@ -105,6 +115,7 @@ impl Jobs {
             retry_on_lost: first,
             max_attempts: 2,
             on_shutdown: if first { OnShutdown::Wait } else { OnShutdown::Checkpoint },
+            lease: self.leases.then_some(LEASE),
             ..JobOptions::default()
         };
         let new = NewJob::new("", "").options(options);
@@ -132,7 +143,7 @@ impl World {
         for write in writes {
             let row = match &write {
                 JobWrite::Put(record) => Some(JobRow { seq: 0, ..record.row.clone() }),
-                JobWrite::Remove(_) => None,
+                JobWrite::Remove { .. } => None,
             };
             self.pending.insert(write.job(), row);
         }
@@ -145,7 +156,8 @@ impl World {
         }
     }
 
-    /// What no step looks at any more: by how many events and arrivals jobs came to where they are.
+    /// What no step looks at any more: by how many events and arrivals jobs came to where they are,
+    /// and when. What is due is due again whenever time goes on.
     fn forget(&mut self) {
         let mut arrivals: Vec<_> = self.state.jobs.values().map(|job| job.place.arrival).collect();
         arrivals.sort_unstable();
@@ -153,7 +165,12 @@ impl World {
         for job in self.state.jobs.values_mut() {
             job.row.seq = 0;
             job.place.arrival = rank(job.place.arrival);
+            job.look_at = job.look_at.map(|_| LEASE);
+            job.deadline = job.deadline.map(|_| LEASE);
+            job.due = job.next_due();
         }
+        let due = self.state.jobs.values().filter_map(|job| Some((job.due?, job.row.id)));
+        self.state.due = due.collect();
         let waits = self.state.jobs.values().filter(|job| job.wants_a_permit());
         self.state.waiting = waits.map(|job| job.place).collect();
         self.state.last_arrival = arrivals.len() as u64;
@@ -182,6 +199,10 @@ impl World {
 
     fn any(&self, state: JobState) -> bool {
         self.jobs().any(|row| row.state == state)
+    }
+
+    fn ended_lease(&self, state: JobState) -> bool {
+        self.jobs().any(|row| row.state == state && row.why == Some(JobWhy::LeaseExpired))
     }
 }
 
@@ -225,6 +246,9 @@ impl Model for Jobs {
                 Thread::InBody { told: true } => actions.push(Action::Exit(job, attempt, false)),
                 Thread::InBody { told: false } => {
                     actions.push(Action::Checkpoint(job, attempt));
+                    if self.leases {
+                        actions.push(Action::Heard(job, attempt));
+                    }
                     actions.extend([true, false].map(|ok| Action::Exit(job, attempt, ok)));
                 }
                 Thread::Parked => actions.push(Action::Checkpoint(job, attempt)),
@@ -268,6 +292,9 @@ impl Model for Jobs {
                     _ => Thread::InBody { told: false },
                 };
                 world.threads.insert((job, attempt), at);
+            }
+            Action::Heard(job, attempt) => {
+                self.command(&mut world, Command::Heard(vec![(job, attempt)]));
             }
             Action::Exit(job, attempt, ok) => {
                 let thread = world.threads.remove(&(job, attempt))?;
@@ -405,6 +432,19 @@ fn reached() -> Vec<Property<Jobs>> {
         sees("a second attempt, if there are crashes", |model: &Jobs, world: &World| {
             model.crashes == 0 || world.jobs().any(|row| row.attempt == 2)
         }),
+        sees("told to stop by its lease, if there are any", |model: &Jobs, world: &World| {
+            !model.leases || world.ended_lease(JobState::Stopping)
+        }),
+        sees("stuck after its lease, if there are any", |model: &Jobs, world: &World| {
+            let stuck = |row: &JobRow| row.stuck && row.why == Some(JobWhy::LeaseExpired);
+            !model.leases || world.jobs().any(stuck)
+        }),
+        sees("lost by its lease, if there are any", |model: &Jobs, world: &World| {
+            !model.leases || world.ended_lease(JobState::Lost)
+        }),
+        sees("tried again after its lease, if there are any", |model: &Jobs, world: &World| {
+            !model.leases || world.jobs().any(|row| row.attempt == 2 && row.boot == 1)
+        }),
         sees("cut short and queued, if there are drains", |model: &Jobs, world: &World| {
             model.drains == 0 || world.jobs().any(|row| row.drains == 1)
         }),
@@ -415,6 +455,7 @@ fn explore(jobs: Jobs, at_least: usize) {
     let checker = jobs.checker().spawn_bfs().join();
     checker.assert_properties();
     let states = checker.unique_state_count();
+    println!("model job::step: {states} states");
     assert!(checker.is_done() && states > at_least, "{states} states");
 }
 
@@ -426,6 +467,16 @@ fn two_jobs_and_three_asks_to_the_end() {
 #[test]
 fn two_jobs_two_asks_and_a_crash_to_the_end() {
     explore(Jobs::new(2, 1, 0), 1_000);
+}
+
+#[test]
+fn two_jobs_with_leases_and_an_ask_to_the_end() {
+    explore(Jobs::new(1, 0, 0).with_leases(), 1_000);
+}
+
+#[test]
+fn two_jobs_with_leases_an_ask_and_a_crash_to_the_end() {
+    explore(Jobs::new(1, 1, 0).with_leases(), 1_000);
 }
 
 #[test]

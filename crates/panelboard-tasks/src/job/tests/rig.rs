@@ -187,7 +187,7 @@ pub(super) fn keep(rows: &mut BTreeMap<JobId, JobRow>, writes: &[JobWrite]) {
     for write in writes {
         match write {
             JobWrite::Put(record) => drop(rows.insert(record.row.id, record.row.clone())),
-            JobWrite::Remove(id) => drop(rows.remove(id)),
+            JobWrite::Remove { job, .. } => drop(rows.remove(job)),
         }
     }
 }
