@@ -61,7 +61,7 @@ pub(crate) enum Error {
 /// An error's answer, before it has a shape.
 struct Answer {
     status: StatusCode,
-    /// OpenAI's `code`, and the last part of the problem's `type`.
+    /// OpenAI's `code`, with `_` between its words; of a problem they have a `-`.
     code: &'static str,
     title: &'static str,
     detail: String,
@@ -80,7 +80,8 @@ pub(crate) struct Problem {
     detail: String,
     request_id: String,
     /// The last part of `type`.
-    code: &'static str,
+    #[schema(example = "no-such-job")]
+    code: String,
     /// When to come again, on 429 and 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -248,13 +249,14 @@ impl Answer {
     }
 
     fn to_problem(&self, request_id: &str) -> Problem {
+        let code = self.code.replace('_', "-");
         Problem {
-            r#type: format!("urn:panelboard:problem:{}", self.code),
+            r#type: format!("urn:panelboard:problem:{code}"),
             title: self.title,
             status: self.status.as_u16(),
             detail: self.detail.clone(),
             request_id: request_id.to_owned(),
-            code: self.code,
+            code,
             retry_after_ms: self.retry_after.map(|seconds| seconds * 1_000),
             more: self.more.clone(),
         }

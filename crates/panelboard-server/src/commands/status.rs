@@ -49,7 +49,8 @@ async fn show(args: &cli::Status, client: &Client, clear: &str) -> Result<(), Fa
         return Ok(());
     }
     let status = client.get("/status").await?;
-    say(format_args!("{clear}{}\n{}", head(&status), table(&breakers)));
+    let (head, jobs) = (head(&status), jobs(&status["jobs"]));
+    say(format_args!("{clear}{head}\n{jobs}\n{}", table(&breakers)));
     Ok(())
 }
 
@@ -67,6 +68,30 @@ fn head(status: &Value) -> String {
         n("failed_over"),
         n("failed"),
     )
+}
+
+/// Its jobs in another.
+fn jobs(stats: &Value) -> String {
+    let Some(by_state) = stats["by_state"].as_object() else {
+        return "jobs: they do not answer".to_owned();
+    };
+    let sum = |states: &[&str]| -> u64 {
+        states.iter().filter_map(|state| by_state.get(*state)?.as_u64()).sum()
+    };
+    let held = stats["running"].as_u64().unwrap_or(0);
+    let mut text = format!(
+        "jobs: {} running, {} queued, {} paused, {} ended; {held} of {} permits held",
+        sum(&["starting", "running", "pausing", "stopping"]),
+        sum(&["queued", "resuming"]),
+        sum(&["paused"]),
+        sum(&["completed", "failed", "stopped", "lost", "expired"]),
+        stats["max_running"].as_u64().unwrap_or(0),
+    );
+    if let Some(stuck @ 1..) = stats["stuck"].as_u64() {
+        // Writing to a String does not fail.
+        let _ = write!(text, "; {stuck} STUCK");
+    }
+    text
 }
 
 const HEADERS: [&str; 9] =

@@ -32,6 +32,8 @@ pub(crate) fn row(row: &JobRow) -> Value {
     put("stuck", row.stuck.into());
     put("late_output", if row.late { true.into() } else { Value::Null });
     put("priority", row.options.priority.into());
+    put("retention_ms", json!(row.options.retention.map(ms)));
+    put("lease_ms", json!(row.options.lease.map(ms)));
     put("created", date(Some(row.created_ms)));
     put("started", date(row.started_ms));
     put("ended", date(row.ended_ms));

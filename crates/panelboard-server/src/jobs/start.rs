@@ -43,7 +43,7 @@ pub(crate) async fn start(
         .limits(limits(settings))
         .boot(boot)
         .journal(journal)
-        .hub(hub.clone(), frame)
+        .hub(hub.clone(), move |record| frame(&epoch, record))
         .kind(simulation::KIND, |job: JobContext, args: Bytes| simulation::run(job, &args))
         .kind(analysis::KIND, analysis)
         .build()
@@ -75,9 +75,9 @@ fn hub_limits(settings: &config::Jobs) -> HubLimits {
 }
 
 /// What is told of a job when something has happened to it.
-fn frame(record: &JobRecord) -> Bytes {
+fn frame(epoch: &str, record: &JobRecord) -> Bytes {
     let job = record.row.id.to_string();
-    let frame = json!({ "type": "event", "job": job, "seq": record.row.seq,
+    let frame = json!({ "type": "event", "job": job, "epoch": epoch, "seq": record.row.seq,
         "event": record.event.name(), "data": shown::row(&record.row) });
     ws::encode(&crate::sessions::shown::typed(&frame))
 }

@@ -76,6 +76,10 @@ impl JobTrouble {
         }
     }
 
+    pub(crate) fn is_no_such_job(&self) -> bool {
+        matches!(self, Self::NoSuchJob { .. })
+    }
+
     /// What the client is told.
     pub(crate) fn told(&self) -> Told {
         let (status, code, title, detail) = self.words();

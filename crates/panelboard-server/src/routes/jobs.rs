@@ -1,7 +1,9 @@
 //! Jobs over HTTP.
 
 pub(super) mod events;
+pub(super) mod follow;
 
+use std::ops::RangeInclusive;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use panelboard_tasks::{
-    Cleanup, Fingerprint, IdempotencyKey, JobFilter, JobId, JobMoved, JobOptions, JobState,
-    JobView, NewJob, OnShutdown,
+    Cleanup, Fingerprint, IdempotencyKey, JobFilter, JobId, JobMove, JobMoved, JobOptions,
+    JobState, JobView, NewJob, OnShutdown,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,6 +33,10 @@ use crate::sessions::service::{fingerprint, in_time, key_rule};
 /// The most jobs of one page, and as many as come unasked.
 const MAX_LIMIT: usize = 200;
 const USUAL_LIMIT: usize = 50;
+
+/// How long a job may be asked to be known, and how long it may be silent.
+const RETENTION_MS: RangeInclusive<u64> = 1_000..=315_360_000_000;
+const LEASE_MS: RangeInclusive<u64> = 1_000..=86_400_000;
 
 /// A job to do.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,6 +69,13 @@ pub(in crate::routes) struct AskedJob {
     /// It is not removed by its age or a clean-up.
     #[serde(default)]
     pinned: bool,
+    /// How long it is known after its end, in place of `jobs.keep`: a second to ten years.
+    #[schema(minimum = 1000, maximum = 315_360_000_000_u64)]
+    retention_ms: Option<u64>,
+    /// How long it may say nothing while it runs: a second to a day. Then it is told to stop, and
+    /// is `lost`, or queued again with `retry_on_lost`.
+    #[schema(minimum = 1000, maximum = 86_400_000)]
+    lease_ms: Option<u64>,
 }
 
 fn nothing() -> Value {
@@ -73,6 +86,13 @@ impl AskedJob {
     fn options(&self) -> Result<JobOptions, Error> {
         let time = |name: &str, ms: Option<u64>| match ms {
             Some(0) => Err(bad(format!("`{name}` must be above 0"))),
+            ms => Ok(ms.map(Duration::from_millis)),
+        };
+        let within = |name: &str, ms: Option<u64>, range: RangeInclusive<u64>| match ms {
+            Some(ms) if !range.contains(&ms) => {
+                let (least, most) = range.into_inner();
+                Err(bad(format!("`{name}` must be from {least} to {most}")))
+            }
             ms => Ok(ms.map(Duration::from_millis)),
         };
         let on_shutdown = match self.on_shutdown.as_deref() {
@@ -91,6 +111,8 @@ impl AskedJob {
             retry_on_lost: self.retry_on_lost,
             hold_permit: self.hold_permit,
             pinned: self.pinned,
+            retention: within("retention_ms", self.retention_ms, RETENTION_MS)?,
+            lease: within("lease_ms", self.lease_ms, LEASE_MS)?,
             ..JobOptions::default()
         })
     }
@@ -236,46 +258,60 @@ pub(in crate::routes) async fn one(
 }
 
 /// Holds a job on at its next checkpoint; one that waits keeps its place.
-#[utoipa::path(post, path = "/v1/jobs/{job}/pause", tag = "jobs", params(("job" = String, Path)),
+#[utoipa::path(post, path = "/v1/jobs/{job}/pause", tag = "jobs",
+    params(("job" = String, Path), ("idempotency-key" = Option<String>, Header)),
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::routes) async fn pause(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let moved = in_time(app.work.jobs.pause(id(&job)?)).await?;
-    told(&app.work, &job, moved)
+    moves(&app.work, &job, JobMove::Pause, &headers).await
 }
 
 /// Lets a job go on, when there is a place for it.
-#[utoipa::path(post, path = "/v1/jobs/{job}/resume", tag = "jobs", params(("job" = String, Path)),
+#[utoipa::path(post, path = "/v1/jobs/{job}/resume", tag = "jobs",
+    params(("job" = String, Path), ("idempotency-key" = Option<String>, Header)),
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::routes) async fn resume(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let moved = in_time(app.work.jobs.resume(id(&job)?)).await?;
-    told(&app.work, &job, moved)
+    moves(&app.work, &job, JobMove::Resume, &headers).await
 }
 
 /// Stops a job for good. One that has ended stays as it is.
-#[utoipa::path(post, path = "/v1/jobs/{job}/stop", tag = "jobs", params(("job" = String, Path)),
+#[utoipa::path(post, path = "/v1/jobs/{job}/stop", tag = "jobs",
+    params(("job" = String, Path), ("idempotency-key" = Option<String>, Header)),
     responses((status = 202, body = Object), (status = 200, body = Object),
         (status = 404, body = Problem)))]
 pub(in crate::routes) async fn stop(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let moved = in_time(app.work.jobs.stop(id(&job)?)).await?;
-    told(&app.work, &job, moved)
+    moves(&app.work, &job, JobMove::Stop, &headers).await
 }
 
-fn told(
+/// Moves a job, once if the client has given that a name.
+async fn moves(
     work: &Work,
     job: &str,
-    moved: Result<JobMoved, panelboard_tasks::JobMoveRefused>,
+    what: JobMove,
+    headers: &HeaderMap,
 ) -> Result<Response, Error> {
+    let (id, key) = (id(job)?, idempotency_key(headers)?);
+    let moved = match key.as_deref().map(key_rule).transpose()? {
+        Some(key) => in_time(work.jobs.move_once(id, what, key)).await?,
+        None => match what {
+            JobMove::Pause => in_time(work.jobs.pause(id)).await?,
+            JobMove::Resume => in_time(work.jobs.resume(id)).await?,
+            JobMove::Stop => in_time(work.jobs.stop(id)).await?,
+        },
+    };
     let moved = moved.map_err(|why| JobTrouble::moved(why, job, &work.limits))?;
     let JobMoved { changed, state, desired } = moved;
     let status = if changed { StatusCode::ACCEPTED } else { StatusCode::OK };
@@ -284,13 +320,20 @@ fn told(
 }
 
 /// Removes a job that has ended.
-#[utoipa::path(delete, path = "/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
+#[utoipa::path(delete, path = "/v1/jobs/{job}", tag = "jobs",
+    params(("job" = String, Path), ("idempotency-key" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::routes) async fn delete(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
-    let deleted = in_time(app.work.jobs.delete(id(&job)?)).await?;
+    let (id, key) = (id(&job)?, idempotency_key(&headers)?);
+    let jobs = &app.work.jobs;
+    let deleted = match key.as_deref().map(key_rule).transpose()? {
+        Some(key) => in_time(jobs.delete_once(id, key)).await?,
+        None => in_time(jobs.delete(id)).await?,
+    };
     deleted.map_err(|why| JobTrouble::deleted(why, &job))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,5 @@
-//! Sessions over one WebSocket: commands in, events of any number of sessions out.
+//! Sessions and jobs over one WebSocket: commands to sessions in, events of any number of sessions
+//! and jobs out.
 //!
 //! One task a socket. It reads, does commands, those of one session in the order in which they
 //! came, and sends what the sessions that it follows have news of. While commands wait for the
@@ -10,6 +11,7 @@
 mod command;
 mod doing;
 mod followed;
+mod jobs;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -32,11 +34,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use self::command::{Asked, Done};
 use self::doing::Doing;
 use self::followed::{Followed, News};
+use self::jobs::{FollowedJobs, JobNews};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::book::End;
 use crate::sessions::feed::Piece;
-use crate::sessions::frame::{self, ClientFrame, NoFrame};
+use crate::sessions::frame::{self, ClientFrame, NoFrame, Resume};
 use crate::sessions::service::Counts;
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
@@ -54,7 +57,7 @@ const MAX_BAD: u32 = 32;
 /// So much is put together before it is sent.
 const CHUNK: usize = 64 * 1024;
 
-/// Sessions over one WebSocket.
+/// Sessions, and the events of jobs, over one WebSocket.
 #[utoipa::path(get, path = "/v1/ws", tag = "sessions",
     params(("sec-websocket-protocol" = Option<String>, Header, description = "`panelboard.v1`")),
     responses((status = 101), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -116,6 +119,7 @@ struct Connection {
     socket: Socket,
     id: ConnId,
     followed: Followed,
+    jobs: FollowedJobs,
     /// Commands that wait for those that are done.
     asked: VecDeque<Asked>,
     doing: Doing<Done>,
@@ -153,6 +157,7 @@ enum Woken {
     Came(Result<Incoming, ReadError>),
     Done(Done),
     News(News),
+    Job(JobNews),
     Time,
     Stop,
 }
@@ -167,6 +172,7 @@ impl Connection {
             socket,
             id: ConnId::next(),
             followed: Followed::default(),
+            jobs: FollowedJobs::default(),
             asked: VecDeque::new(),
             doing: Doing::default(),
             bad: 0,
@@ -201,6 +207,7 @@ impl Connection {
         };
         // They leave before the goodbye: nobody waits for a side that does not answer.
         self.followed = Followed::default();
+        self.jobs = FollowedJobs::default();
         if over.code != 0 {
             self.socket.close(over.code, &over.reason).await;
         }
@@ -213,9 +220,9 @@ impl Connection {
         }
         // What most wakes are for. The next time everything else goes first.
         if mem::take(&mut self.news_first)
-            && let Poll::Ready(news) = self.followed.poll_next(context)
+            && let Poll::Ready(woken) = self.poll_news(context)
         {
-            return Poll::Ready(Woken::News(news));
+            return Poll::Ready(woken);
         }
         if let Poll::Ready(done) = self.doing.poll_next(context) {
             return Poll::Ready(Woken::Done(done));
@@ -225,8 +232,8 @@ impl Connection {
         {
             return Poll::Ready(Woken::Came(came));
         }
-        if let Poll::Ready(news) = self.followed.poll_next(context) {
-            return Poll::Ready(Woken::News(news));
+        if let Poll::Ready(woken) = self.poll_news(context) {
+            return Poll::Ready(woken);
         }
         while self.timer.as_mut().poll(context).is_ready() {
             // It is moved only when it has ended: most of what moves the time comes before.
@@ -239,6 +246,14 @@ impl Connection {
         }
         self.news_first = true;
         Poll::Pending
+    }
+
+    /// What jobs have is seldom and little, so it goes first.
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
+        if let Poll::Ready(news) = self.jobs.poll_next(context) {
+            return Poll::Ready(Woken::Job(news));
+        }
+        self.followed.poll_next(context).map(Woken::News)
     }
 
     /// Whether the server stops; if not, this is woken when it does. Thousands ask at each event:
@@ -262,6 +277,7 @@ impl Connection {
             }
             Woken::Done(done) => self.take(done),
             Woken::News(news) => self.tell(news)?,
+            Woken::Job(news) => self.socket.text(&news.frame(self.id)),
             Woken::Time => self.look_at_the_clock()?,
             Woken::Stop => {
                 let reconnect = fastrand::u64(500..3_000);
@@ -323,7 +339,10 @@ impl Connection {
                 self.socket.text(&shown::typed(&pong));
             }
             Ok(ClientFrame::Hello(hello)) => {
-                self.asked.extend(hello.resume.into_iter().map(Asked::Subscribe));
+                self.asked.extend(hello.resume.into_iter().map(|resume| match resume {
+                    Resume::Session(subscribe) => Asked::Subscribe(subscribe),
+                    Resume::Job(follow) => Asked::FollowJob(follow),
+                }));
             }
             Ok(frame) => self.asked.push_back(Asked::of(frame)),
             Err(wrong) => return self.bad(&wrong),
@@ -361,7 +380,7 @@ impl Connection {
                     let limit = self.app.service.settings.max_subscriptions;
                     let known = frame::session(&subscribe.session)
                         .is_ok_and(|id| self.followed.remove(&id));
-                    if !known && self.followed.len() >= limit {
+                    if !known && self.subscriptions() >= limit {
                         let trouble = Trouble::TooManySubscriptions { limit };
                         self.socket.text(&command::refused(&subscribe.session, &trouble));
                         continue;
@@ -370,6 +389,23 @@ impl Connection {
                     let work = Box::pin(command::subscribe(service, subscribe, self.id));
                     self.doing.begin(session, work);
                 }
+                Asked::LeaveJob(job) => {
+                    if let Ok(id) = job.parse() {
+                        self.jobs.remove(id);
+                    }
+                }
+                Asked::FollowJob(follow) => {
+                    let limit = self.app.service.settings.max_subscriptions;
+                    let known = follow.job.parse().is_ok_and(|id| self.jobs.remove(id));
+                    if !known && self.subscriptions() >= limit {
+                        let trouble = Trouble::TooManySubscriptions { limit }.into();
+                        self.socket.text(&command::no_job(&follow.job, &trouble, self.id));
+                        continue;
+                    }
+                    let app = Arc::clone(&self.app);
+                    let work = Box::pin(command::follow_job(app, follow, self.id));
+                    self.doing.begin(None, work);
+                }
                 asked => {
                     let service = Arc::clone(&self.app.service);
                     let work = Box::pin(command::act(service, asked, self.id));
@@ -377,6 +413,10 @@ impl Connection {
                 }
             }
         }
+    }
+
+    fn subscriptions(&self) -> usize {
+        self.followed.len() + self.jobs.len()
     }
 
     fn take(&mut self, done: Done) {
@@ -389,6 +429,10 @@ impl Connection {
             Done::Subscribed { feed, frame } => {
                 self.socket.text(&frame);
                 self.followed.add(feed);
+            }
+            Done::Follows { job, frame } => {
+                self.socket.text(&frame);
+                self.jobs.add(job);
             }
         }
     }
@@ -425,9 +469,12 @@ impl Connection {
                 self.begin_next();
                 continue;
             }
-            let ready = poll_fn(|context| Poll::Ready(self.followed.poll_next(context))).await;
-            let Poll::Ready(news) = ready else { break };
-            self.tell(news)?;
+            let ready = poll_fn(|context| Poll::Ready(self.poll_news(context))).await;
+            match ready {
+                Poll::Ready(Woken::News(news)) => self.tell(news)?,
+                Poll::Ready(Woken::Job(news)) => self.socket.text(&news.frame(self.id)),
+                _ => break,
+            }
         }
         self.flush().await
     }

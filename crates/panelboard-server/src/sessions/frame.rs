@@ -4,8 +4,8 @@
 //! JSON to be an object, no object to have the fields that it should.
 
 use panelboard_tasks::SessionId;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::trouble::Trouble;
@@ -20,6 +20,8 @@ pub(crate) enum ClientFrame {
     Hello(Hello),
     Subscribe(Subscribe),
     Unsubscribe(OfSession),
+    FollowJob(FollowJob),
+    LeaveJob(OfJob),
     Submit(Box<Submit>),
     Cancel(Cancel),
     Clear(Clear),
@@ -31,7 +33,27 @@ pub(crate) enum ClientFrame {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hello {
     #[serde(default)]
-    pub(crate) resume: Vec<Subscribe>,
+    pub(crate) resume: Vec<Resume>,
+}
+
+/// What a client followed before.
+#[derive(Debug)]
+pub(crate) enum Resume {
+    Session(Subscribe),
+    Job(FollowJob),
+}
+
+impl<'de> Deserialize<'de> for Resume {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let fields = Map::deserialize(from)?;
+        let (job, all) = (fields.contains_key("job"), Value::Object(fields));
+        let read = if job {
+            serde_json::from_value(all).map(Self::Job)
+        } else {
+            serde_json::from_value(all).map(Self::Session)
+        };
+        read.map_err(serde::de::Error::custom)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +68,20 @@ pub(crate) struct Subscribe {
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfSession {
     pub(crate) session: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowJob {
+    pub(crate) job: String,
+    pub(crate) epoch: Option<String>,
+    pub(crate) seq: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfJob {
+    pub(crate) job: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,7 +183,10 @@ fn frame(fields: &mut Map<String, Value>) -> Result<ClientFrame, NoFrame> {
             return Err(NoFrame::new("bad-frame", rule));
         }
     }
+    let of_a_job = fields.contains_key("job");
     Ok(match kind.as_str() {
+        "subscribe" if of_a_job => ClientFrame::FollowJob(fields_of(fields)?),
+        "unsubscribe" if of_a_job => ClientFrame::LeaveJob(fields_of(fields)?),
         "hello" => ClientFrame::Hello(fields_of(fields)?),
         "subscribe" => ClientFrame::Subscribe(fields_of(fields)?),
         "unsubscribe" => ClientFrame::Unsubscribe(fields_of(fields)?),
@@ -207,6 +246,12 @@ mod tests {
         assert!(wrong.detail.contains("\"sequence\"") && wrong.detail.contains("seq"), "{wrong:?}");
         assert_eq!(code("{\"type\":\"subscribe\",\"session\":3}"), "bad-frame");
         assert_eq!(code("{\"type\":\"subscribe\"}"), "bad-frame");
+        assert_eq!(code("{\"type\":\"subscribe\",\"job\":3}"), "bad-frame");
+        let both = "{\"type\":\"subscribe\",\"session\":\"a\",\"job\":\"1-1\"}";
+        assert_eq!(code(both), "unknown-field");
+        let both = "{\"type\":\"hello\",\"resume\":[{\"session\":\"a\",\"job\":\"1-1\"}]}";
+        assert_eq!(code(both), "unknown-field");
+        assert_eq!(code("{\"type\":\"hello\",\"resume\":[3]}"), "bad-frame");
         let deep =
             format!("{{\"type\":\"ping\",\"n\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(code(&deep), "bad-frame");
@@ -230,6 +275,9 @@ mod tests {
         let good = [
             "{\"type\":\"hello\"}",
             "{\"type\":\"hello\",\"resume\":[{\"session\":\"a\",\"epoch\":\"e\",\"seq\":3}]}",
+            "{\"type\":\"hello\",\"resume\":[{\"job\":\"1-1\",\"epoch\":\"e\",\"seq\":3}]}",
+            "{\"type\":\"subscribe\",\"job\":\"1-1\"}",
+            "{\"type\":\"unsubscribe\",\"job\":\"1-1\"}",
             "{\"type\":\"subscribe\",\"session\":\"a\"}",
             "{\"session\":\"a\",\"type\":\"unsubscribe\"}",
             "{\"type\":\"submit\",\"client_msg_id\":\"m\",\"session\":\"a\",\"input\":\"x\"}",

@@ -224,7 +224,7 @@ fn without_a_log_there_is_no_file() {
     let server = serve(&config(folder.path(), "[calls]\nlog = false", &[("well", well.addr)]));
     assert_eq!(chat(server.addr).status, 200);
     let reply = get(server.addr, "/v1/calls/log");
-    assert_eq!((reply.status, &reply.json()["code"]), (404, &json!("no_call_log")));
+    assert_eq!((reply.status, &reply.json()["code"]), (404, &json!("no-call-log")));
     let figures = get(server.addr, "/status").json()["calls"].clone();
     assert_eq!((&figures["log"], &figures["dropped"]), (&json!(false), &json!(0)));
     assert!(!file(folder.path()).exists());
@@ -249,7 +249,7 @@ fn a_log_that_can_not_be_written_costs_no_call_and_is_told_once() {
     assert_eq!((&figures["recorded"], &figures["dropped"]), (&json!(0), &json!(5)));
     assert!(figures["error"].is_string(), "{figures}");
     let reply = get(server.addr, "/v1/calls/log");
-    assert_eq!((reply.status, &reply.json()["code"]), (503, &json!("call_log_unavailable")));
+    assert_eq!((reply.status, &reply.json()["code"]), (503, &json!("call-log-unavailable")));
     let (code, _, err) = server.stop();
     assert_eq!(code, 0, "{err}");
     assert_eq!(err.matches("calls are not logged").count(), 1, "{err}");

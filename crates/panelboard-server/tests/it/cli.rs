@@ -195,6 +195,7 @@ fn status_goes_on_watching_until_it_is_told_to_stop() {
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
     for _ in 0..2 {
         assert!(lines.any(|line| line.starts_with("panelboard ")), "another table");
+        assert!(lines.next().unwrap().starts_with("jobs: "));
         assert!(lines.next().unwrap().starts_with("KEY "));
     }
     drop(server);

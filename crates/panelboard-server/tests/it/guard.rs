@@ -102,7 +102,7 @@ fn only_our_own_pages_change_something() {
     let refused = send(server.addr, "POST", TRIP, &[("origin", "http://evil.example")], "");
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     let problem = refused.json();
-    assert_eq!(problem["type"], "urn:panelboard:problem:foreign_origin");
+    assert_eq!(problem["type"], "urn:panelboard:problem:foreign-origin");
     assert_eq!(problem["request_id"].as_str(), refused.header("x-request-id"));
     assert_eq!(breaker(server.addr, "pretend-a/key-1")["state"], "closed");
 }

@@ -11,7 +11,7 @@ use crate::http::{Reply, Stream, get, post, send, stream, until};
 use crate::program::{InProcess, pretend};
 
 /// A scenario that is simulated in a moment.
-const SHORT: &str = r#"
+pub(crate) const SHORT: &str = r#"
 [run]
 lasts = "1m"
 seeds = 2
@@ -26,46 +26,49 @@ rate = 20
 "#;
 
 /// One that nobody waits for.
-fn long() -> String {
+pub(crate) fn long() -> String {
     SHORT
         .replace("\"1m\"", "\"2h\"")
         .replace("seeds = 2", "seeds = 1000")
         .replace("= 20\n", "= 2000\n")
 }
 
-fn serve(lines: &str) -> InProcess {
+pub(crate) fn serve(lines: &str) -> InProcess {
     InProcess::serve(&pretend(lines), &Environment::empty())
 }
 
-fn kept(folder: &Path) -> InProcess {
+pub(crate) fn kept(folder: &Path) -> InProcess {
     let path = folder.join("s.db");
-    serve(&format!("[store]\npath = {:?}\n[jobs]\nmax_running = 1\n", path.to_str().unwrap()))
+    let path = path.to_str().unwrap();
+    serve(&format!(
+        "[server]\nstop_within = \"300ms\"\n[store]\npath = {path:?}\n[jobs]\nmax_running = 1\n"
+    ))
 }
 
-fn simulation(scenario: &str) -> Value {
+pub(crate) fn simulation(scenario: &str) -> Value {
     json!({ "kind": "simulation", "args": { "scenario_toml": scenario } })
 }
 
-fn ask(addr: SocketAddr, body: &Value) -> Reply {
+pub(crate) fn ask(addr: SocketAddr, body: &Value) -> Reply {
     post(addr, "/v1/jobs", &body.to_string())
 }
 
-fn start(addr: SocketAddr, body: &Value) -> String {
+pub(crate) fn start(addr: SocketAddr, body: &Value) -> String {
     let reply = ask(addr, body);
     assert_eq!(reply.status, 202, "{}", reply.json());
     reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
-fn job(addr: SocketAddr, id: &str) -> Value {
+pub(crate) fn job(addr: SocketAddr, id: &str) -> Value {
     get(addr, &format!("/v1/jobs/{id}")).json()
 }
 
 /// Waits until a job is in one of these states.
-fn is(addr: SocketAddr, id: &str, state: &str) -> Value {
+pub(crate) fn is(addr: SocketAddr, id: &str, state: &str) -> Value {
     until(&format!("{id} is {state}"), || Some(job(addr, id)).filter(|job| job["state"] == state))
 }
 
-fn order(addr: SocketAddr, id: &str, what: &str) -> (u16, Value) {
+pub(crate) fn order(addr: SocketAddr, id: &str, what: &str) -> (u16, Value) {
     let reply = post(addr, &format!("/v1/jobs/{id}/{what}"), "");
     (reply.status, reply.json())
 }
@@ -198,7 +201,7 @@ fn one_runs_the_others_wait_and_each_is_held_stopped_and_removed() {
 }
 
 /// The events of a stream, each as its name and its JSON, up to the one of this name.
-fn events(stream: &mut Stream, last: &str) -> Vec<(String, Value)> {
+pub(crate) fn events(stream: &mut Stream, last: &str) -> Vec<(String, Value)> {
     let (mut all, mut name) = (Vec::new(), String::new());
     while let Some(line) = stream.line() {
         if let Some(event) = line.strip_prefix("event: ") {
@@ -214,7 +217,7 @@ fn events(stream: &mut Stream, last: &str) -> Vec<(String, Value)> {
     panic!("no {last}: {all:?}");
 }
 
-fn follow(addr: SocketAddr, path: &str) -> Stream {
+pub(crate) fn follow(addr: SocketAddr, path: &str) -> Stream {
     stream(addr, "GET", path, &[("accept", "text/event-stream")], "")
 }
 

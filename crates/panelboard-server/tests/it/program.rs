@@ -96,6 +96,11 @@ impl Program {
         (code, taken(&self.stdout), taken(&self.stderr))
     }
 
+    /// Its threads now.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives").count()
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use panelboard_tasks::{ConnId, Epoch, Position, RunId, SessionId};
 use serde_json::{Value, json};
 
+use super::super::jobs::follow::Follow;
 use super::super::sessions::run_number;
 use super::super::sessions::runs::{self, request_number};
+use super::jobs::OneJob;
+use crate::app::App;
 use crate::error::Error;
+use crate::jobs::trouble::JobTrouble;
 use crate::sessions::commands::Stop;
 use crate::sessions::feed::{self, Feed};
-use crate::sessions::frame::{self, Answer, Cancel, Clear, ClientFrame, Submit, Subscribe};
+use crate::sessions::frame::{
+    self, Answer, Cancel, Clear, ClientFrame, FollowJob, Submit, Subscribe,
+};
 use crate::sessions::trouble::Trouble;
 use crate::sessions::{Service, shown};
 
@@ -19,6 +25,8 @@ use crate::sessions::{Service, shown};
 pub(super) enum Asked {
     Subscribe(Subscribe),
     Unsubscribe(String),
+    FollowJob(FollowJob),
+    LeaveJob(String),
     Submit(Box<Submit>),
     Cancel(Cancel),
     Clear(Clear),
@@ -31,6 +39,8 @@ impl Asked {
         match frame {
             ClientFrame::Subscribe(subscribe) => Self::Subscribe(subscribe),
             ClientFrame::Unsubscribe(of) => Self::Unsubscribe(of.session),
+            ClientFrame::FollowJob(follow) => Self::FollowJob(follow),
+            ClientFrame::LeaveJob(of) => Self::LeaveJob(of.job),
             ClientFrame::Submit(submit) => Self::Submit(submit),
             ClientFrame::Cancel(cancel) => Self::Cancel(cancel),
             ClientFrame::Clear(clear) => Self::Clear(clear),
@@ -49,7 +59,11 @@ impl Asked {
             Self::Cancel(command) => &command.session,
             Self::Clear(command) => &command.session,
             Self::Answer(command) => &command.session,
-            Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Nothing => return None,
+            Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::FollowJob(_)
+            | Self::LeaveJob(_)
+            | Self::Nothing => return None,
         };
         frame::session(session).ok()
     }
@@ -61,6 +75,8 @@ pub(super) enum Done {
     Said(Vec<String>),
     /// A session that is followed from now on, and the frame that says so.
     Subscribed { feed: Box<Feed>, frame: String },
+    /// The same of a job.
+    Follows { job: OneJob, frame: String },
 }
 
 /// Follows a session.
@@ -77,14 +93,7 @@ async fn try_subscribe(
     conn: ConnId,
 ) -> Result<Done, Trouble> {
     let id = frame::session(&subscribe.session)?;
-    let position = match (&subscribe.epoch, subscribe.seq) {
-        (Some(epoch), Some(seq)) => Some(Position { epoch: Epoch::new(epoch), seq }),
-        (None, None) => None,
-        _ => {
-            let what = "`epoch` and `seq` go together".to_owned();
-            return Err(Trouble::Bad { what });
-        }
-    };
+    let position = position(subscribe.epoch.clone(), subscribe.seq)?;
     let (feed, welcome) = service.follow(&id, true, conn, position).await?;
     let look = |fold: &crate::sessions::fold::Fold| (shown::slot_of(fold), fold.queue_json());
     let (slot, queue) = service.seen(&feed.book, look).await?;
@@ -98,6 +107,40 @@ async fn try_subscribe(
         "queue": queue,
     });
     Ok(Done::Subscribed { feed: Box::new(feed), frame: shown::typed(&frame) })
+}
+
+/// Follows a job.
+pub(super) async fn follow_job(app: Arc<App>, asked: FollowJob, conn: ConnId) -> Done {
+    let FollowJob { job, epoch, seq } = asked;
+    let follows = async {
+        let id = job.parse().map_err(|_| JobTrouble::NoSuchJob { job: job.clone() })?;
+        let (follow, welcome) = Follow::begin(&app, id, position(epoch, seq)?).await?;
+        let frame = json!({
+            "type": "subscribed",
+            "job": job,
+            "epoch": welcome.epoch.as_str(),
+            "head": welcome.head,
+            "mode": feed::mode(welcome.mode),
+        });
+        Ok::<_, Error>(Done::Follows { job: OneJob::new(id, follow), frame: shown::typed(&frame) })
+    };
+    follows.await.unwrap_or_else(|why| Done::Said(vec![no_job(&job, &why, conn)]))
+}
+
+/// That a job is not followed, or not any more.
+pub(super) fn no_job(job: &str, why: &Error, conn: ConnId) -> String {
+    let problem = why.problem_json(&format!("conn-{conn}"));
+    let job: String = job.chars().take(256).collect();
+    let (code, detail) = (&problem["code"], &problem["detail"]);
+    shown::typed(&json!({ "type": "error", "code": code, "detail": detail, "job": job }))
+}
+
+fn position(epoch: Option<String>, seq: Option<u64>) -> Result<Option<Position>, Trouble> {
+    match (epoch, seq) {
+        (Some(epoch), Some(seq)) => Ok(Some(Position { epoch: Epoch::new(&epoch), seq })),
+        (None, None) => Ok(None),
+        _ => Err(Trouble::Bad { what: "`epoch` and `seq` go together".to_owned() }),
+    }
 }
 
 /// That a session is not followed.
@@ -121,7 +164,11 @@ pub(super) async fn act(service: Arc<Service>, asked: Asked, conn: ConnId) -> Do
         Asked::Answer(command) => {
             (Some(command.client_msg_id.clone()), answer(&service, &command).await)
         }
-        Asked::Subscribe(_) | Asked::Unsubscribe(_) | Asked::Nothing => (None, Ok(Value::Null)),
+        Asked::Subscribe(_)
+        | Asked::Unsubscribe(_)
+        | Asked::FollowJob(_)
+        | Asked::LeaveJob(_)
+        | Asked::Nothing => (None, Ok(Value::Null)),
     };
     // Who gives it no name wants no answer, unless it went wrong.
     match (re, result) {
