@@ -49,11 +49,12 @@ pub(crate) enum End {
 type Step = fn(&Context) -> Result<End, String>;
 
 /// In the order in which they run: the cheap ones first.
-const STEPS: [(&str, &str, Step); 10] = [
+const STEPS: [(&str, &str, Step); 11] = [
     ("seeds", "the races of others' flaky tests, 10,000 times each", steps::seeds),
     ("operations", "1e8 steps of random scripts against the reference", steps::operations),
     ("histories", "1e5 histories of 4 to 64 threads", steps::histories),
     ("sessions", "5,000 histories of sessions over HTTP", steps::session_histories),
+    ("jobs", "jobs explored with more asked of them, and 50,000 requests over HTTP", steps::jobs),
     ("shuttle", "1e8 random and PCT schedules, and every depth-first search", steps::shuttle),
     ("loom", "every model without a bound, each as long as its limit", steps::loom),
     ("tsan", "the core's tests under the thread sanitizer", sanitizers::thread),

@@ -9,7 +9,8 @@ use crate::models::Checker;
 pub(crate) struct Figures {
     /// Random and PCT schedules under shuttle.
     pub(crate) schedules: u64,
-    /// Executions of searches without chance: loom, and shuttle's depth-first search.
+    /// Executions of searches without chance: loom, and shuttle's depth-first search; states of
+    /// the models of a step.
     pub(crate) executions: u64,
     /// Searches that a limit has cut off.
     pub(crate) cut_off: u64,
@@ -75,6 +76,8 @@ impl Figures {
         for line in lines.iter().map(AsRef::as_ref) {
             if let Some((_, told)) = after(line, "repeated ") {
                 sum.rounds += number_before(told, "rounds");
+            } else if let Some((_, told)) = after(line, "model ") {
+                sum.executions += number_before(told, "states");
             } else if line.contains(" operations in ") {
                 sum.operations += number_before(line, "operations");
             } else if line.contains(" histories") {

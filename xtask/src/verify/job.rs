@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Tests,
     /// The server's.
     ServerTests,
+    /// The unit tests of sessions and jobs, optimised.
+    TaskSteps,
 }
 
 /// What a run has come to.
@@ -66,7 +68,7 @@ impl Job {
                 command.args(others).env("PANELBOARD_COUNT", "1");
                 command
             }
-            Kind::Tests | Kind::ServerTests => {
+            Kind::Tests | Kind::ServerTests | Kind::TaskSteps => {
                 let mut command = Command::new("cargo");
                 command.current_dir(&workspace.root).args(self.kind.tests()).args(&self.filters);
                 command
@@ -90,7 +92,7 @@ impl Job {
         let ended = process::run(self.command(workspace), limit, false)?;
         let figures = match self.kind {
             Kind::Models(checker) => Figures::of_models(checker, &ended.lines),
-            Kind::Tests | Kind::ServerTests => Figures::of_tests(&ended.lines),
+            Kind::Tests | Kind::ServerTests | Kind::TaskSteps => Figures::of_tests(&ended.lines),
         };
         let findings = self.findings(&ended, whole);
         for finding in &findings {
@@ -131,7 +133,7 @@ impl Job {
                 words.push(format!("cargo xtask {}", checker.name()));
                 words.push(test.unwrap_or(models::ALL).to_owned());
             }
-            Kind::Tests | Kind::ServerTests => {
+            Kind::Tests | Kind::ServerTests | Kind::TaskSteps => {
                 words.push(format!("cargo {}", self.kind.tests().join(" ")));
                 match test {
                     Some(test) => words.push(format!("--exact {test}")),
@@ -145,9 +147,13 @@ impl Job {
 
 impl Kind {
     /// What cargo is told.
-    fn tests(self) -> [&'static str; 7] {
-        let package = if self == Self::ServerTests { "panelboard-server" } else { "panelboard" };
-        ["test", "-p", package, "--release", "--test", "it", "--"]
+    fn tests(self) -> Vec<&'static str> {
+        let (package, which) = match self {
+            Self::ServerTests => ("panelboard-server", &["--test", "it"][..]),
+            Self::TaskSteps => ("panelboard-tasks", &["--lib"][..]),
+            Self::Tests | Self::Models(_) => ("panelboard", &["--test", "it"][..]),
+        };
+        [&["test", "-p", package, "--release"], which, &["--"]].concat()
     }
 }
 

@@ -22,6 +22,10 @@ const SCRIPT_TESTS: u64 = 2;
 const HISTORIES: u64 = 100_000;
 /// Of sessions, over HTTP: about 40 calls each, on loopback.
 const SESSION_HISTORIES: u64 = 5_000;
+/// Of jobs over HTTP, of each of two kinds.
+const JOB_REQUESTS: u64 = 25_000;
+/// What is asked of jobs in their model, beyond what the gate asks.
+const MORE_ASKS: u64 = 1;
 const SCHEDULES: u64 = 100_000_000;
 /// What each model draws in the first run, of random and of PCT schedules each.
 const FIRST_SCHEDULES: u64 = 20_000;
@@ -57,6 +61,19 @@ pub(super) fn session_histories(context: &Context) -> Result<End, String> {
         .with("PANELBOARD_SESSION_HISTORIES", context.goal(SESSION_HISTORIES))
         .with("PANELBOARD_SEED", context.seed);
     job.run(&context.workspace, HOUR, true).map(End::Ran)
+}
+
+pub(super) fn jobs(context: &Context) -> Result<End, String> {
+    let model =
+        Job::new(Kind::TaskSteps, &["job::tests::model::"]).with("PANELBOARD_ASKS", MORE_ASKS);
+    let mut found = model.run(&context.workspace, HOUR, true)?;
+    let load = Job::new(Kind::ServerTests, &["jobs_load::"])
+        .with("PANELBOARD_JOB_REQUESTS", context.goal(JOB_REQUESTS))
+        .with("PANELBOARD_SEED", context.seed);
+    let load = load.run(&context.workspace, HOUR, true)?;
+    found.figures += load.figures;
+    found.findings.extend(load.findings);
+    Ok(End::Ran(found))
 }
 
 /// Once as the gate does, which also says which models draw by chance; then those again, with what
