@@ -44,8 +44,9 @@ pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String
     Ok(ended.success())
 }
 
-/// The crates that have models: the cores, and the store's queue and receipts.
-const CRATES: [&str; 3] = ["panelboard", "panelboard-tasks", "panelboard-store"];
+/// The crates that have models: the cores, the store's queue and receipts, the line of logs.
+const CRATES: [&str; 4] =
+    ["panelboard", "panelboard-tasks", "panelboard-store", "panelboard-tracing"];
 
 /// The run of those models of all crates whose path holds `filter`.
 pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {

@@ -1,0 +1,393 @@
+//! Who has a sink's records now, and what became of the others? One struct under one short lock.
+//!
+//! A record that a sink was given is in exactly one place:
+//!
+//! ```text
+//!            offer, take_over                begin               end: delivered
+//!  (routed) ------------------> lanes, retry -------> out ------------------------> (counted)
+//!                                 |    ^               |  | end: failed
+//!                                 |    +---------------|--+
+//!                                 v take_all           v claim: overdue
+//!                               moving <---------------+
+//!                                 | moved
+//!                                 v
+//!                      (handed over, covered)
+//! ```
+//!
+//! With a spill, `lanes` go by way of `moving` to disk, and `begin` takes from there.
+//!
+//! Invariants
+//! 1. [`Ledger::balances`] whenever the lock is free.
+//! 2. A batch that is out is decided once: by the write that comes back, or by whoever found it
+//!    overdue and took it. The number of the write says which batch an answer belongs to.
+//! 3. Nothing is delivered out of order: what failed goes before what came later.
+//!
+//! Nothing here knows a breaker, a thread or a clock: times are passed in, and `P` is what the
+//! writer must not lose (its permit).
+
+mod step;
+
+use std::{sync::Arc, time::Duration};
+
+pub(crate) use step::Plan;
+
+use crate::{
+    event::Event,
+    lanes::{Bound, DropPolicy, Lanes},
+    ledger::{Ledger, Reason},
+    sink::WriteError,
+    sync::{Condvar, Mutex, MutexGuard, wait_until},
+};
+
+/// What a sink's records are decided by.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) bound: Bound,
+    pub(crate) policy: DropPolicy,
+    pub(crate) batch_records: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) batch_delay: Duration,
+    /// Writes that failed until a batch is given up; none for ever.
+    pub(crate) attempts: Option<u32>,
+    pub(crate) backoff: Duration,
+    pub(crate) max_backoff: Duration,
+    pub(crate) has_fallback: bool,
+    pub(crate) has_spill: bool,
+}
+
+/// A sink's records and their account.
+#[derive(Debug)]
+pub(crate) struct Book<P> {
+    terms: Terms,
+    /// Held for one step; nothing is written, awaited or woken under it.
+    state: Mutex<State<P>>,
+    /// Rung when there is something to do for the thread that delivers, or for that which spills.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+pub(crate) struct State<P> {
+    lanes: Lanes,
+    /// What failed and is to be tried again, before anything else.
+    retry: Vec<Arc<Event>>,
+    out: Option<Out<P>>,
+    /// Records in the hands of whoever takes them to the fallback or to the spill.
+    moving: u64,
+    /// Records on disk that are neither out nor in `retry`.
+    spilled: u64,
+    ledger: Ledger,
+    /// When the oldest of those that may be written came, about.
+    since: Option<Duration>,
+    /// Not before this.
+    hold: Option<Duration>,
+    attempts: u32,
+    writes: u64,
+    hurry: bool,
+    stopped: bool,
+    /// A write has not come back, and its batch was given away.
+    stuck: bool,
+    late_returns: u64,
+    failures: u64,
+    last_error: Option<(Duration, WriteError)>,
+}
+
+/// A batch that a write has.
+#[derive(Debug)]
+struct Out<P> {
+    write: u64,
+    batch: Vec<Arc<Event>>,
+    permit: Option<P>,
+    since: Duration,
+    overdue: bool,
+}
+
+/// What a sink shows of its records.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) ledger: Ledger,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+    pub(crate) spilled: u64,
+    pub(crate) writing_since: Option<Duration>,
+    pub(crate) stuck: bool,
+    pub(crate) late_returns: u64,
+    pub(crate) failures: u64,
+    pub(crate) last_error: Option<(Duration, WriteError)>,
+    pub(crate) attempts: u32,
+}
+
+impl<P> Book<P> {
+    pub(crate) fn new(terms: Terms) -> Self {
+        let state = State {
+            lanes: Lanes::new(terms.bound, terms.policy),
+            retry: Vec::new(),
+            out: None,
+            moving: 0,
+            spilled: 0,
+            ledger: Ledger::default(),
+            since: None,
+            hold: None,
+            attempts: 0,
+            writes: 0,
+            hurry: false,
+            stopped: false,
+            stuck: false,
+            late_returns: 0,
+            failures: 0,
+            last_error: None,
+        };
+        Self { terms, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// What its routing gives it. What has to go for it is put into `gone`.
+    pub(crate) fn offer(&self, events: &[Arc<Event>], now: Duration, gone: &mut Vec<Arc<Event>>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.ledger.routed += events.len() as u64;
+        let held = state.held();
+        for event in events {
+            state.push(Arc::clone(event), held, gone);
+        }
+        state.arrived(now);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// What another sink gives it, whose fallback it is. How many it had been given already.
+    pub(crate) fn take_over(
+        &self,
+        sink: usize,
+        events: Vec<Arc<Event>>,
+        now: Duration,
+        gone: &mut Vec<Arc<Event>>,
+    ) -> u64 {
+        let mut covered = 0;
+        let mut state = self.state.lock();
+        let held = state.held();
+        for event in events {
+            if event.claim(sink) {
+                state.ledger.taken_over += 1;
+                state.push(event, held, gone);
+            } else {
+                covered += 1;
+                gone.push(event);
+            }
+        }
+        state.arrived(now);
+        drop(state);
+        self.changed.notify_all();
+        covered
+    }
+
+    /// Everything that waits in memory, to be given to the fallback: see [`moved`](Self::moved).
+    pub(crate) fn take_all(&self) -> Vec<Arc<Event>> {
+        let mut state = self.state.lock();
+        let mut all = std::mem::take(&mut state.retry);
+        while let Some(event) = state.lanes.pop() {
+            all.push(event);
+        }
+        state.moving += all.len() as u64;
+        (state.attempts, state.hold) = (0, None);
+        state.since = None;
+        all
+    }
+
+    /// So many of those that were taken or given up are the fallback's now; `covered` of them were
+    /// before.
+    pub(crate) fn moved(&self, count: u64, covered: u64) {
+        let mut state = self.state.lock();
+        state.moving -= count;
+        state.ledger.covered += covered;
+        state.ledger.handed_over += count - covered;
+    }
+
+    /// A batch on its way to the spill. None: nothing waits.
+    pub(crate) fn take_for_spill(&self) -> Vec<Arc<Event>> {
+        let mut state = self.state.lock();
+        let (records, bytes) = (self.terms.batch_records, self.terms.batch_bytes);
+        let batch = state.take(records, bytes);
+        state.moving += batch.len() as u64;
+        batch
+    }
+
+    /// What became of such a batch: kept on disk, dropped as there was no room, or put back.
+    pub(crate) fn spilled(&self, kept: u64, dropped: u64, now: Duration) {
+        let mut state = self.state.lock();
+        state.moving -= kept + dropped;
+        state.spilled += kept;
+        state.ledger.dropped.add(Reason::SpillFull, dropped as usize);
+        state.arrived(now);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The end came while these were in hand for the spill.
+    pub(crate) fn lost_on_the_way(&self, count: u64) {
+        let mut state = self.state.lock();
+        state.moving -= count;
+        state.ledger.dropped.add(Reason::Shutdown, count as usize);
+    }
+
+    /// The oldest so many on disk are gone, unread, to make room.
+    pub(crate) fn unspilled(&self, gone: u64) {
+        let mut state = self.state.lock();
+        state.spilled = state.spilled.saturating_sub(gone);
+        state.ledger.dropped.add(Reason::SpillFull, gone as usize);
+    }
+
+    /// What the process before has left on disk.
+    pub(crate) fn recovered(&self, count: u64) {
+        let mut state = self.state.lock();
+        state.ledger.recovered += count;
+        state.spilled += count;
+        if count > 0 {
+            state.since = Some(Duration::ZERO);
+        }
+    }
+
+    /// Write what there is now, not when the batch is full.
+    pub(crate) fn hurry(&self, now: Duration) {
+        let mut state = self.state.lock();
+        state.hurry = state.waiting() > 0;
+        state.arrived(now);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Look again: the clock was turned, or the breaker was reset.
+    pub(crate) fn nudge(&self, forget_hold: bool) {
+        let mut state = self.state.lock();
+        if forget_hold {
+            state.hold = None;
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Not before this, unless it is nudged.
+    pub(crate) fn hold_until(&self, time: Duration) {
+        self.state.lock().hold = Some(time);
+    }
+
+    /// No more is written. What is in memory is dropped; what is on disk stays there.
+    pub(crate) fn stop(&self, gone: &mut Vec<Arc<Event>>) {
+        let mut state = self.state.lock();
+        state.stopped = true;
+        let mut lost = std::mem::take(&mut state.retry);
+        if let Some(out) = state.out.take() {
+            lost.extend(out.batch);
+        }
+        if self.terms.has_spill {
+            // It was read from the disk, where it still is.
+            state.spilled += lost.len() as u64;
+            gone.append(&mut lost);
+        }
+        while let Some(event) = state.lanes.pop() {
+            lost.push(event);
+        }
+        state.ledger.dropped.add(Reason::Shutdown, lost.len());
+        gone.append(&mut lost);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// How many are not decided yet, and how many of them are safe on disk.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.waiting(), state.on_disk(self.terms.has_spill))
+    }
+
+    /// Whether a write did not come back and the sink has given its batch away.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.state.lock().stuck
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let state = self.state.lock();
+        Seen {
+            ledger: Ledger { waiting: state.waiting(), ..state.ledger },
+            records: state.in_memory().records,
+            bytes: state.in_memory().bytes,
+            spilled: state.on_disk(self.terms.has_spill),
+            writing_since: state.out.as_ref().map(|out| out.since),
+            stuck: state.stuck,
+            late_returns: state.late_returns,
+            failures: state.failures,
+            last_error: state.last_error.clone(),
+            attempts: state.attempts,
+        }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        guard: MutexGuard<'a, State<P>>,
+        time: Duration,
+    ) -> MutexGuard<'a, State<P>> {
+        // At times: a clock of somebody's own may have been turned without a nudge.
+        let time = time.min(Duration::from_secs(1));
+        wait_until(&self.changed, guard, crate::clock::end_of_wait(time))
+    }
+}
+
+impl<P> State<P> {
+    fn push(&mut self, event: Arc<Event>, held: Bound, gone: &mut Vec<Arc<Event>>) {
+        if self.stopped {
+            self.ledger.dropped.add(Reason::Shutdown, 1);
+            gone.push(event);
+            return;
+        }
+        let Self { lanes, ledger, .. } = self;
+        lanes.push(event, held, |reason, old| {
+            ledger.dropped.add(reason, 1);
+            gone.push(old);
+        });
+    }
+
+    /// What is in memory, but in no lane.
+    fn held(&self) -> Bound {
+        let out = self.out.as_ref().map_or(&[][..], |out| &out.batch);
+        let bytes = |events: &[Arc<Event>]| events.iter().map(|event| event.size()).sum::<usize>();
+        Bound { records: self.retry.len() + out.len(), bytes: bytes(&self.retry) + bytes(out) }
+    }
+
+    fn in_memory(&self) -> Bound {
+        let held = self.held();
+        Bound { records: held.records + self.lanes.len(), bytes: held.bytes + self.lanes.bytes() }
+    }
+
+    fn arrived(&mut self, now: Duration) {
+        if self.since.is_none() && (self.lanes.len() > 0 || self.spilled > 0) {
+            self.since = Some(now);
+        }
+    }
+
+    /// The oldest of the lanes, so many at most.
+    fn take(&mut self, records: usize, bytes: usize) -> Vec<Arc<Event>> {
+        let mut batch = Vec::new();
+        let mut size = 0;
+        while batch.len() < records && (batch.is_empty() || size < bytes) {
+            let Some(event) = self.lanes.pop() else { break };
+            size += event.size();
+            batch.push(event);
+        }
+        batch
+    }
+
+    fn waiting(&self) -> u64 {
+        let out = self.out.as_ref().map_or(0, |out| out.batch.len());
+        let moving = if crate::fault::MOVING_IS_SETTLED.planted() { 0 } else { self.moving };
+        (self.lanes.len() + self.retry.len() + out) as u64 + moving + self.spilled
+    }
+
+    fn on_disk(&self, has_spill: bool) -> u64 {
+        let out = self.out.as_ref().map_or(0, |out| out.batch.len());
+        let read = if has_spill { self.retry.len() + out } else { 0 };
+        self.spilled + read as u64
+    }
+}

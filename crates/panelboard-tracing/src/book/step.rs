@@ -1,0 +1,247 @@
+//! What does a write begin with, and what does its answer change?
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Book, Out, State};
+use crate::{
+    event::Event,
+    fault,
+    ledger::Reason,
+    sink::{Kind, WriteError},
+};
+
+/// What the thread that delivers does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Ask the breaker, and write.
+    Write,
+    /// The end.
+    Stop,
+}
+
+/// A write's answer was taken in.
+#[derive(Debug)]
+pub(crate) struct Ended<P> {
+    /// None if the write was found overdue before, and the breaker was told.
+    pub(crate) permit: Option<P>,
+    /// How many records of the batch are decided, from its beginning; 0 if the batch was given
+    /// away meanwhile.
+    pub(crate) decided: u64,
+    /// To be given to the fallback; they count as moving until then.
+    pub(crate) given_up: Vec<Arc<Event>>,
+    /// Nothing more is to be done with these.
+    pub(crate) done: Vec<Arc<Event>>,
+}
+
+/// A write was found to take too long.
+#[derive(Debug)]
+pub(crate) struct Overdue<P> {
+    pub(crate) permit: Option<P>,
+    /// Its batch, if there is a fallback to give it to.
+    pub(crate) batch: Vec<Arc<Event>>,
+}
+
+impl<P> Book<P> {
+    /// Waits until there is something to write.
+    pub(crate) fn plan(&self, now: impl Fn() -> Duration) -> Plan {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopped {
+                return Plan::Stop;
+            }
+            let time = now();
+            match state.due(self, time) {
+                Some(due) if due <= time => return Plan::Write,
+                Some(due) => state = self.wait(state, due - time),
+                None => state = self.wait(state, Duration::MAX),
+            }
+        }
+    }
+
+    /// Waits until something is to be spilled; false at the end.
+    pub(crate) fn plan_spill(&self) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if state.lanes.len() > 0 {
+                return true;
+            }
+            if state.stopped {
+                return false;
+            }
+            state = self.wait(state, Duration::MAX);
+        }
+    }
+
+    /// Waits for so long, or for the end; whether that has come.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let end = crate::clock::end_of_wait(time);
+        let mut state = self.state.lock();
+        while !state.stopped && !crate::clock::until(end).is_zero() {
+            state = self.wait(state, crate::clock::until(end));
+        }
+        state.stopped
+    }
+
+    /// Takes what is to be written: what failed, or else the oldest that wait, or `from_disk`. The
+    /// write's number, and its batch; None if there is nothing.
+    pub(crate) fn begin(
+        &self,
+        permit: P,
+        now: Duration,
+        from_disk: impl FnOnce(usize, usize) -> Vec<Arc<Event>>,
+    ) -> Option<(u64, Vec<Arc<Event>>)> {
+        let (records, bytes) = (self.terms.batch_records, self.terms.batch_bytes);
+        // Only the thread that delivers reads the disk and fills `retry`, so nothing changes
+        // between this look and the next.
+        let read = self.terms.has_spill && self.state.lock().retry.is_empty();
+        let read = if read { from_disk(records, bytes) } else { Vec::new() };
+        let mut state = self.state.lock();
+        if state.stopped {
+            return None;
+        }
+        let mut batch = std::mem::take(&mut state.retry);
+        if batch.is_empty() && self.terms.has_spill {
+            state.spilled = state.spilled.saturating_sub(read.len() as u64);
+            batch = read;
+        } else if batch.is_empty() {
+            batch = state.take(records, bytes);
+        }
+        if batch.is_empty() {
+            state.since = None;
+            return None;
+        }
+        let more = state.lanes.len() > 0 || state.spilled > 0;
+        state.since = more.then_some(now);
+        state.writes += 1;
+        let write = state.writes;
+        let out =
+            Out { write, batch: batch.clone(), permit: Some(permit), since: now, overdue: false };
+        state.out = Some(out);
+        Some((write, batch))
+    }
+
+    /// Takes in a write's answer.
+    pub(crate) fn end(
+        &self,
+        write: u64,
+        answer: Result<(), WriteError>,
+        now: Duration,
+    ) -> Ended<P> {
+        let mut state = self.state.lock();
+        state.stuck = false;
+        let late = state.out.as_ref().is_none_or(|out| out.write != write);
+        if late {
+            state.late_returns += 1;
+            if fault::BATCH_DECIDED_TWICE.planted() && answer.is_ok() {
+                state.ledger.delivered += 1;
+            }
+        }
+        let Some(Out { mut batch, permit, .. }) = state.out.take_if(|out| out.write == write)
+        else {
+            return Ended { permit: None, decided: 0, given_up: Vec::new(), done: Vec::new() };
+        };
+        let written = match &answer {
+            Ok(()) => batch.len(),
+            Err(_) if fault::PART_WRITTEN_AGAIN.planted() => 0,
+            Err(why) => why.written.min(batch.len()),
+        };
+        state.ledger.delivered += written as u64;
+        let mut rest = batch.split_off(written);
+        let mut done = batch;
+        let mut given_up = Vec::new();
+        match answer {
+            Ok(()) => {
+                (state.attempts, state.hold) = (0, None);
+                state.hurry &= state.waiting() > 0;
+            }
+            Err(why) => {
+                let reason = state.refused(self, &why, written > 0, now);
+                state.last_error = Some((now, why));
+                match reason {
+                    None => state.retry = std::mem::take(&mut rest),
+                    Some(_) if self.terms.has_fallback => {
+                        state.moving += rest.len() as u64;
+                        given_up = std::mem::take(&mut rest);
+                    }
+                    Some(reason) => state.ledger.dropped.add(reason, rest.len()),
+                }
+            }
+        }
+        done.append(&mut rest);
+        let decided = (done.len() + given_up.len()) as u64;
+        Ended { permit, decided, given_up, done }
+    }
+
+    /// Finds a write that has taken longer than `limit`, once. With a fallback its batch is taken
+    /// away from it: an answer that comes after that decides nothing.
+    pub(crate) fn overdue(&self, limit: Duration, now: Duration) -> Option<Overdue<P>> {
+        let mut state = self.state.lock();
+        let late = |out: &&mut Out<P>| !out.overdue && now.saturating_sub(out.since) > limit;
+        let out = state.out.as_mut().filter(late)?;
+        out.overdue = true;
+        let permit = out.permit.take();
+        let taken = state.out.take_if(|_| self.terms.has_fallback);
+        let batch = taken.map(|out| out.batch).unwrap_or_default();
+        state.stuck = !batch.is_empty();
+        state.moving += batch.len() as u64;
+        state.failures += 1;
+        let message = format!("a write has not come back after {limit:?}");
+        state.last_error = Some((now, WriteError::failed("timed out", message)));
+        Some(Overdue { permit, batch })
+    }
+}
+
+impl<P> State<P> {
+    /// When the next write is due; None if nothing waits.
+    fn due(&self, book: &Book<P>, now: Duration) -> Option<Duration> {
+        let terms = &book.terms;
+        let waiting = if terms.has_spill { self.spilled } else { self.lanes.len() as u64 };
+        if waiting == 0 && self.retry.is_empty() {
+            return None;
+        }
+        let full = waiting >= terms.batch_records as u64 || self.lanes.bytes() >= terms.batch_bytes;
+        let at = if full || self.hurry || !self.retry.is_empty() {
+            now
+        } else {
+            self.since.unwrap_or(now) + terms.batch_delay
+        };
+        Some(self.hold.map_or(at, |hold| at.max(hold)))
+    }
+
+    /// Notes a write that was refused. Why its records are given up; None if they are tried again.
+    fn refused(
+        &mut self,
+        book: &Book<P>,
+        why: &WriteError,
+        in_part: bool,
+        now: Duration,
+    ) -> Option<Reason> {
+        let terms = &book.terms;
+        if in_part {
+            self.attempts = 0;
+        }
+        match why.kind {
+            Kind::Deferred(after) => {
+                self.hold = Some(now + after);
+                None
+            }
+            Kind::Rejected => {
+                self.failures += 1;
+                (self.attempts, self.hold) = (0, None);
+                Some(Reason::Rejected)
+            }
+            Kind::Failed => {
+                self.failures += 1;
+                self.attempts += 1;
+                if terms.attempts.is_some_and(|most| self.attempts >= most) {
+                    (self.attempts, self.hold) = (0, None);
+                    return Some(Reason::GaveUp);
+                }
+                let doublings = (self.attempts - 1).min(20);
+                let wait = terms.backoff.saturating_mul(1 << doublings).min(terms.max_backoff);
+                self.hold = Some(now + wait);
+                None
+            }
+        }
+    }
+}

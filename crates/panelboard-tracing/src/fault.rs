@@ -1,0 +1,47 @@
+//! Faults that can be planted into the shipped code, to show that a test or a model finds them.
+//!
+//! Each is off, and compiled away, unless the build sets `--cfg panelboard_faults`, which only
+//! `cargo xtask faults` does; there `PANELBOARD_FAULT` names the one that is planted. Its table
+//! says which test must go red for which fault.
+
+use std::{env, sync::LazyLock};
+
+/// A fault, by its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault(&'static str);
+
+impl Fault {
+    /// A constant `false` in every build but that of the planted faults.
+    #[inline]
+    pub(crate) fn planted(self) -> bool {
+        static NAME: LazyLock<Option<String>> = LazyLock::new(|| env::var("PANELBOARD_FAULT").ok());
+        cfg!(panelboard_faults) && NAME.as_deref() == Some(self.0)
+    }
+}
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $constant: Fault = Fault($name);)*
+    };
+}
+
+faults! {
+    /// L1: who puts a record into a line that has stopped leaves it there.
+    LATE_RECORD_STAYS = "late-record-stays";
+    /// L2: the dispatcher goes to sleep without a look at what came meanwhile.
+    SLEEPS_BLINDLY = "sleeps-blindly";
+    /// L3: a batch that was given away is decided again by the write that comes back.
+    BATCH_DECIDED_TWICE = "batch-decided-twice";
+    /// L4: a record is handed to a sink that has it already.
+    HANDED_TWICE = "handed-twice";
+    /// L5: what is on its way to a fallback counts as settled.
+    MOVING_IS_SETTLED = "moving-is-settled";
+    /// A write that failed part of the way is written again from its beginning.
+    PART_WRITTEN_AGAIN = "part-written-again";
+    /// What is read from the spill is gone before it is delivered.
+    SPILL_FORGETS_EARLY = "spill-forgets-early";
+    /// A record that goes through the spill leaves unredacted.
+    REDACTS_LATE = "redacts-late";
+    /// A sink whose write does not come back keeps its breaker closed.
+    HANG_UNSEEN = "hang-unseen";
+}

@@ -1,0 +1,114 @@
+//! How is a sink written to? By a thread of its own, a batch at a time, as its breaker allows.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use panelboard::State;
+
+use crate::{
+    book::Plan,
+    cell::{Cell, Verdict},
+    dispatch::said,
+    event::Event,
+    shared::{Shared, become_ours},
+    sink::{Batch, Kind, Sink, WriteError},
+};
+
+/// The thread that delivers, until the end.
+pub(crate) fn deliver(shared: &Shared, index: usize, sink: &mut dyn Sink) {
+    become_ours();
+    let cell = &shared.cells[index];
+    while cell.book.plan(|| shared.now()) == Plan::Write {
+        let turn = shared.baton.as_ref().map(|baton| baton.take(cell.patience()));
+        attempt(shared, cell, sink);
+        if let (Some(baton), Some(turn)) = (&shared.baton, turn) {
+            baton.give(turn);
+        }
+        shared.settle.progress();
+    }
+}
+
+/// One write, if the breaker admits one.
+fn attempt(shared: &Shared, cell: &Cell, sink: &mut dyn Sink) {
+    let permit = match cell.breaker.acquire_owned() {
+        Ok(permit) => permit,
+        Err(_) if cell.fallback.is_some() => return shared.relieve(cell.index),
+        Err(rejected) => {
+            let wait = rejected.retry_after.unwrap_or(FORCED_OPEN);
+            return cell.book.hold_until(shared.now() + wait);
+        }
+    };
+    let from_disk = |records, bytes| match &cell.spill {
+        Some(spill) => spill.read(records, bytes),
+        None => Vec::new(),
+    };
+    let Some((write, batch)) = cell.book.begin(permit, shared.now(), from_disk) else { return };
+    let answer = write_contained(sink, &batch, cell.timeout);
+    drop(batch);
+    let verdict = match &answer {
+        Ok(()) => Verdict::Success,
+        Err(WriteError { kind: Kind::Deferred(_), .. }) => Verdict::Neutral,
+        Err(_) => Verdict::Failure,
+    };
+    let ended = cell.book.end(write, answer, shared.now());
+    if let Some(permit) = ended.permit {
+        verdict.record(permit);
+    }
+    if let Some(spill) = &cell.spill {
+        spill.done(ended.decided);
+    }
+    shared.hand_over(cell.index, ended.given_up);
+    if cell.fallback.is_some() && matches!(cell.breaker.state(), State::Open) {
+        // Not when the back-off is over: the fallback need not wait for it.
+        shared.relieve(cell.index);
+    }
+    shared.pool.recycle(ended.done);
+}
+
+/// How often to ask a breaker that is forced open: it says no time.
+const FORCED_OPEN: Duration = Duration::from_millis(500);
+
+/// A panic in a sink is that sink's failure.
+fn write_contained(
+    sink: &mut dyn Sink,
+    events: &[Arc<Event>],
+    timeout: Duration,
+) -> Result<(), WriteError> {
+    let batch = Batch::new(events, timeout);
+    catch_unwind(AssertUnwindSafe(|| sink.write(&batch)))
+        .unwrap_or_else(|panic| Err(WriteError::failed("panicked", said(&*panic))))
+}
+
+/// The thread that brings a sink's records to its spill, until the end.
+pub(crate) fn spool(shared: &Shared, index: usize) {
+    become_ours();
+    let cell = &shared.cells[index];
+    let Some(spill) = &cell.spill else { return };
+    while cell.book.plan_spill() {
+        let mut batch = cell.book.take_for_spill();
+        let mut wait = FIRST_WAIT;
+        while !batch.is_empty() {
+            let put = spill.append(&batch);
+            let rest = batch.split_off(put.decided());
+            cell.book.unspilled(put.unspilled);
+            cell.book.spilled(put.kept, put.refused, shared.now());
+            shared.pool.recycle(std::mem::replace(&mut batch, rest));
+            shared.settle.progress();
+            if !batch.is_empty() {
+                // The disk takes nothing: what comes meanwhile waits in memory, to its bound.
+                if cell.book.pause(wait) {
+                    cell.book.lost_on_the_way(batch.len() as u64);
+                    shared.pool.recycle(batch);
+                    return;
+                }
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
