@@ -50,11 +50,19 @@ enum Group {
     Store,
     Server,
     Vault,
+    Sinks,
 }
 
 impl Group {
-    const ALL: [Self; 6] =
-        [Self::Breaker, Self::Sessions, Self::Jobs, Self::Store, Self::Server, Self::Vault];
+    const ALL: [Self; 7] = [
+        Self::Breaker,
+        Self::Sessions,
+        Self::Jobs,
+        Self::Store,
+        Self::Server,
+        Self::Vault,
+        Self::Sinks,
+    ];
 
     /// What it is called on the command line.
     fn name(self) -> &'static str {
@@ -65,6 +73,7 @@ impl Group {
             Self::Store => "store",
             Self::Server => "server",
             Self::Vault => "vault",
+            Self::Sinks => "sinks",
         }
     }
 
@@ -75,6 +84,7 @@ impl Group {
             Self::Store => "panelboard-store",
             Self::Server => "panelboard-server",
             Self::Vault => "panelboard-vault",
+            Self::Sinks => "panelboard-tracing",
         }
     }
 }
@@ -111,7 +121,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// `cargo xtask faults [breaker | sessions | jobs | store | server | vault | NAME..]`.
+/// `cargo xtask faults [breaker | sessions | jobs | store | server | vault | sinks | NAME..]`.
 ///
 /// # Errors
 /// The workspace cannot be read, or no row has that name.

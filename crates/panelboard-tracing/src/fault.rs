@@ -36,12 +36,12 @@ faults! {
     HANDED_TWICE = "handed-twice";
     /// L5: what is on its way to a fallback counts as settled.
     MOVING_IS_SETTLED = "moving-is-settled";
-    /// A write that failed part of the way is written again from its beginning.
+    /// L6: a write that failed part of the way is written again from its beginning.
     PART_WRITTEN_AGAIN = "part-written-again";
-    /// What is read from the spill is gone before it is delivered.
+    /// L7: what is read from the spill is gone before it is delivered.
     SPILL_FORGETS_EARLY = "spill-forgets-early";
-    /// A record that goes through the spill leaves unredacted.
-    REDACTS_LATE = "redacts-late";
-    /// A sink whose write does not come back keeps its breaker closed.
+    /// L8: a record leaves, to a sink or to a spill, as it was said.
+    LEAVES_UNREDACTED = "leaves-unredacted";
+    /// L9: a sink whose write does not come back keeps its breaker closed.
     HANG_UNSEEN = "hang-unseen";
 }

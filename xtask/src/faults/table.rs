@@ -4,13 +4,15 @@
 //! row here. A fault may have several rows, one for each test that must find it on its own.
 
 mod jobs;
+mod sinks;
 mod vault;
 
 use super::{Fault, Group, Kind};
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Fault> {
-    BREAKER.iter().chain(SESSIONS).chain(jobs::JOBS).chain(STORE).chain(SERVER).chain(vault::VAULT)
+    let outside = vault::VAULT.iter().chain(sinks::SINKS);
+    BREAKER.iter().chain(SESSIONS).chain(jobs::JOBS).chain(STORE).chain(SERVER).chain(outside)
 }
 
 /// The faults of the breakers: name, invariant, what runs the test, the test's whole path.

@@ -11,6 +11,7 @@ use super::{File, Finding, Tree};
 const FAULTS: &str = "xtask/src/faults/table.rs";
 const FAULTS_OF_JOBS: &str = "xtask/src/faults/table/jobs.rs";
 const FAULTS_OF_VAULT: &str = "xtask/src/faults/table/vault.rs";
+const FAULTS_OF_SINKS: &str = "xtask/src/faults/table/sinks.rs";
 /// Where each of its rows must be told.
 const CORRECTNESS: &str = "docs/correctness.md";
 /// First parts of paths that are not ours.
@@ -33,8 +34,9 @@ pub(super) fn exist(tree: &Tree) -> Vec<Finding> {
 /// The tables of planted faults in the document say what the table says that is run.
 pub(super) fn explained(tree: &Tree) -> Vec<Finding> {
     let Some(document) = tree.file(CORRECTNESS) else { return Vec::new() };
-    let tables =
-        [FAULTS, FAULTS_OF_JOBS, FAULTS_OF_VAULT].into_iter().filter_map(|path| tree.file(path));
+    let tables = [FAULTS, FAULTS_OF_JOBS, FAULTS_OF_VAULT, FAULTS_OF_SINKS]
+        .into_iter()
+        .filter_map(|path| tree.file(path));
     let run: BTreeSet<_> = tables.flat_map(rows_run).collect();
     let mut told = BTreeSet::new();
     let mut findings = Vec::new();

@@ -204,7 +204,7 @@ impl Rig {
 
     /// Waits until a look at the pipeline says so.
     pub(crate) fn until(&self, what: &str, ready: impl Fn(&Pipeline) -> bool) {
-        for _ in 0..20_000 {
+        for _ in 0..10_000 {
             if ready(&self.pipeline) {
                 return;
             }
