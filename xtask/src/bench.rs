@@ -1,4 +1,4 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions|calls]`.
+//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions|calls|sinks]`.
 //! No test.
 
 mod gateway;
@@ -20,7 +20,7 @@ use crate::{
 /// An unknown name; something that cannot be built, installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
-    let all = ["core", "panel", "gateway", "sessions", "calls"];
+    let all = ["core", "panel", "gateway", "sessions", "calls", "sinks"];
     let chosen: Vec<&str> = match arguments {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),
