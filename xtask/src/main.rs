@@ -20,6 +20,7 @@ mod real_jobs;
 mod real_llm;
 mod real_outage;
 mod real_sessions;
+mod real_sinks;
 mod real_vault;
 mod report;
 mod scripts;
@@ -44,7 +45,7 @@ cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breake
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
 cargo xtask soak --for 2h       searches in turn from fresh seeds (or `--only shuttle`), and adds a
                                 line to the ledger
-cargo xtask bench [core|panel|gateway|sessions|calls]
+cargo xtask bench [core|panel|gateway|sessions|calls|sinks]
 cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted
 cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|wire]
                                 people race each other on it; the server is killed; bad input
@@ -52,7 +53,8 @@ cargo xtask real-outage [--passes N]
                                 are the settings that `tune` recommends better on the wire, too?
 cargo xtask real-jobs [--short] [--kills N] [--seed N] [--only kills|queue]
                                 jobs under `kill -9`; ten thousand that wait
-cargo xtask real-vault          a Vault server: sealed, killed, hung, its answers cut";
+cargo xtask real-vault          a Vault server: sealed, killed, hung, its answers cut
+cargo xtask real-sinks          rsyslog, OpenTelemetry and HTTP collectors: hung, killed, slow";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         "real-outage" => real_outage::run(rest),
         "real-jobs" => real_jobs::run(rest),
         "real-sessions" => real_sessions::run(rest),
+        "real-sinks" => real_sinks::run(rest),
         "real-vault" => real_vault::run(rest),
         // Not for people: the floor of `bench sessions`, in a process of its own.
         "bench-floor" => bench::sessions::floor::run(rest),

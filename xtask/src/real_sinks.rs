@@ -1,0 +1,241 @@
+//! Do log sinks hold on real receivers? `cargo xtask real-sinks`.
+//!
+//! A program that logs a number a message, through `panelboard-tracing` with spills, to rsyslog
+//! (Debian) over TCP, to two OpenTelemetry collectors (rotel, from the Python package index) over
+//! gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed, slowed to a trickle
+//! and restarted under load, and the program itself is killed. Asserted, by what the receivers
+//! wrote down: no number is missing at any of them, and each first came in its order. Numbers that
+//! came twice are told: a receiver that was stopped has taken what it did not answer in time.
+//!
+//! A killed collector may have answered for records that it had not written down: those it loses,
+//! whoever sent them. So rotel and rsyslog are killed when they have written all; the HTTP
+//! collector, which writes before it answers, under load.
+
+mod receivers;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    clock, process, process::Running, report::closing_line, story::Story, workspace::Workspace,
+};
+use receivers::{Kind, Receiver};
+
+/// `cargo xtask real-sinks`.
+///
+/// # Errors
+/// An argument, something that cannot be installed or started.
+pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
+    if !arguments.is_empty() {
+        return Err("`real-sinks` takes no arguments".into());
+    }
+    let workspace = Workspace::load()?;
+    let program = build(&workspace)?;
+    let folder = std::env::temp_dir().join(format!("panelboard-real-sinks-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut story = Story::new();
+    let told = tell(&workspace, &program, &folder, &mut story);
+    if told.is_ok() && story.counts.failed == 0 {
+        let _ = fs::remove_dir_all(&folder);
+    } else {
+        story.say(format!("what was written is in {}", folder.display()));
+    }
+    told?;
+    println!("{}", closing_line(story.counts));
+    Ok(story.counts.failed == 0)
+}
+
+fn build(workspace: &Workspace) -> Result<PathBuf, String> {
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root);
+    command.args(["build", "--quiet", "-p", "panelboard-tracing", "--example", "talker"]);
+    let ended = process::run(command, Duration::from_secs(900), true)?;
+    match ended.success() {
+        true => Ok(workspace.target.join("debug/examples/talker")),
+        false => Err(format!("the program that logs cannot be built: {}", ended.how())),
+    }
+}
+
+/// The programs of one run.
+struct Scene<'a> {
+    program: &'a Path,
+    folder: &'a Path,
+    receivers: Vec<Receiver>,
+    talker: Running,
+    /// Lines of the talker that were looked at.
+    heard: usize,
+    /// The next number to be said.
+    next: u32,
+}
+
+fn tell(
+    workspace: &Workspace,
+    program: &Path,
+    folder: &Path,
+    story: &mut Story,
+) -> Result<(), String> {
+    let mut receivers = Vec::new();
+    for kind in Kind::ALL {
+        let receiver = Receiver::start(kind, workspace, folder)?;
+        story.say(format!("{} listens on port {}", receiver.name(), receiver.port));
+        receivers.push(receiver);
+    }
+    let talker = start_talker(program, folder, &receivers)?;
+    let mut scene = Scene { program, folder, receivers, talker, heard: 0, next: 0 };
+    scene.hears("ready")?;
+
+    let healthy = scene.says(1_500)?;
+    scene.all_have_it(story, "with all well")?;
+
+    story.say("SIGSTOP to all of them");
+    scene.signal(Signal::STOP)?;
+    let hanging = scene.says(1_500)?;
+    scene.signal(Signal::CONT)?;
+    story.say("SIGCONT");
+    scene.all_have_it(story, "after all have hung")?;
+    let (before, then) = (healthy.p99_ns, hanging.p99_ns);
+    // On a busy machine a percentile wanders; a call that waits would take a time-out.
+    let same = then < 3 * before.max(100_000);
+    story.check(same, format!("p99 of one event: {before} ns, and {then} ns while all hang"));
+
+    scene.kill_under_load(story, Kind::Http)?;
+    scene.all_have_it(story, "after the HTTP collector was killed under load")?;
+    for kind in [Kind::Syslog, Kind::OtlpGrpc, Kind::OtlpHttp] {
+        scene.receiver(kind)?.kill();
+        story.say(format!("kill -9 of {}", kind.name()));
+    }
+    scene.says(1_000)?;
+    for kind in [Kind::Syslog, Kind::OtlpGrpc, Kind::OtlpHttp] {
+        scene.receiver(kind)?.restart(None)?;
+    }
+    scene.all_have_it(story, "after the others were away")?;
+
+    scene.receiver(Kind::Http)?.kill();
+    scene.receiver(Kind::Http)?.restart(Some(2_000))?;
+    story.say("the HTTP collector takes 2,000 bytes a second");
+    scene.says(800)?;
+    scene.receiver(Kind::Http)?.kill();
+    scene.receiver(Kind::Http)?.restart(None)?;
+    scene.all_have_it(story, "after a trickle")?;
+
+    scene.killed_itself(story)?;
+    scene.all_have_it(story, "after the program itself was killed")?;
+    scene.end(story)
+}
+
+fn start_talker(program: &Path, folder: &Path, receivers: &[Receiver]) -> Result<Running, String> {
+    let mut command = Command::new(program);
+    command.arg(format!("spill={}", folder.join("spill").display()));
+    command.args(receivers.iter().map(Receiver::sink));
+    Running::start("talker", command)
+}
+
+/// How long one event took.
+struct Said {
+    p99_ns: u64,
+}
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+impl Scene<'_> {
+    fn receiver(&mut self, kind: Kind) -> Result<&mut Receiver, String> {
+        let receiver = self.receivers.iter_mut().find(|receiver| receiver.kind == kind);
+        receiver.ok_or_else(|| "there is one of each".into())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        self.receivers.iter().try_for_each(|receiver| receiver.signal(signal))
+    }
+
+    /// The next line of the talker that begins so.
+    fn hears(&mut self, start: &str) -> Result<String, String> {
+        let mut found = None;
+        clock::wait_until(LIMIT, || {
+            let lines = self.talker.lines.all();
+            let mut new = lines.iter().enumerate().skip(self.heard);
+            found = new.find(|(_, (_, line))| line.starts_with(start)).map(|(index, (_, line))| {
+                self.heard = index + 1;
+                line.clone()
+            });
+            found.is_some() || !self.talker.alive()
+        });
+        found.ok_or_else(|| format!("no `{start}`; its last lines:\n{}", self.talker.lines.last(9)))
+    }
+
+    fn begins_to_say(&mut self, count: u32) -> Result<(), String> {
+        let first = self.next;
+        self.next += count;
+        self.talker.tell(&format!("say {first} {count}"))
+    }
+
+    fn says(&mut self, count: u32) -> Result<Said, String> {
+        self.begins_to_say(count)?;
+        let line = self.hears("said")?;
+        let p99 = line.rsplit(' ').next().and_then(|number| number.parse().ok());
+        Ok(Said { p99_ns: p99.ok_or_else(|| format!("no time: {line}"))? })
+    }
+
+    fn kill_under_load(&mut self, story: &mut Story, kind: Kind) -> Result<(), String> {
+        self.begins_to_say(2_000)?;
+        clock::pause(Duration::from_millis(700));
+        self.receiver(kind)?.kill();
+        story.say(format!("kill -9 of {} under load", kind.name()));
+        clock::pause(Duration::from_millis(700));
+        self.receiver(kind)?.restart(None)?;
+        story.say("restarted");
+        self.hears("said").map(drop)
+    }
+
+    /// Killed while a receiver is away, and started again: what was on disk is delivered.
+    fn killed_itself(&mut self, story: &mut Story) -> Result<(), String> {
+        self.receiver(Kind::Http)?.kill();
+        self.says(1_000)?;
+        self.talker.tell("flush")?;
+        self.hears("flushed")?;
+        story.say(format!("kill -9 of {:?} while the HTTP collector is away", self.talker));
+        self.talker.kill();
+        self.receiver(Kind::Http)?.restart(None)?;
+        self.talker = start_talker(self.program, self.folder, &self.receivers)?;
+        self.heard = 0;
+        self.hears("ready")?;
+        story.say(format!("started again as {:?}", self.talker));
+        Ok(())
+    }
+
+    /// Every number that was said is at every receiver, and each first came in its order.
+    fn all_have_it(&mut self, story: &mut Story, when: &str) -> Result<(), String> {
+        let next = self.next;
+        for receiver in &mut self.receivers {
+            clock::wait_until(LIMIT, || receiver.seen().has_all(next));
+            let seen = receiver.seen();
+            let good = seen.has_all(next) && seen.in_order;
+            let name = receiver.name();
+            story.check(
+                good,
+                format!(
+                    "{when}: {name} has {} of {next}, {}, {} twice",
+                    seen.distinct,
+                    if seen.in_order { "in order" } else { "NOT in order" },
+                    seen.twice,
+                ),
+            );
+        }
+        self.talker.tell("status")?;
+        let status = self.hears("status")?;
+        story.say(status);
+        Ok(())
+    }
+
+    fn end(&mut self, story: &mut Story) -> Result<(), String> {
+        let ended = self.talker.finish(Duration::from_secs(30));
+        let report = self.hears("ended")?;
+        story.check(ended && !report.contains("dropped"), report);
+        Ok(())
+    }
+}
