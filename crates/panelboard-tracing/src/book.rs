@@ -143,16 +143,22 @@ impl<P> Book<P> {
         &self.terms
     }
 
-    /// What its routing gives it. What has to go for it is put into `gone`.
-    pub(crate) fn offer(&self, events: &[Arc<Event>], now: Duration, gone: &mut Vec<Arc<Event>>) {
+    /// What its routing gives it: `events` is empty after that, so that whoever is done with a
+    /// record last is the only one that has it. What has to go for them is put into `gone`.
+    pub(crate) fn offer(
+        &self,
+        events: &mut Vec<Arc<Event>>,
+        now: Duration,
+        gone: &mut Vec<Arc<Event>>,
+    ) {
         if events.is_empty() {
             return;
         }
         let mut state = self.state.lock();
         state.ledger.routed += events.len() as u64;
         let held = state.held();
-        for event in events {
-            state.push(Arc::clone(event), held, gone);
+        for event in events.drain(..) {
+            state.push(event, held, gone);
         }
         state.arrived(now);
         drop(state);

@@ -116,7 +116,6 @@ impl Desk {
         let now = shared.now();
         for (cell, sorted) in shared.cells.iter().zip(&mut self.sorted) {
             cell.book.offer(sorted, now, &mut self.gone);
-            sorted.clear();
         }
         shared.pool.recycle(self.gone.drain(..));
     }

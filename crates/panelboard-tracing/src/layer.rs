@@ -51,11 +51,17 @@ use crate::{
 /// ```
 pub struct SinkLayer {
     shared: Arc<Shared>,
+    #[cfg(feature = "opentelemetry")]
+    traces: crate::traces::Traces,
 }
 
 impl SinkLayer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self {
+            shared,
+            #[cfg(feature = "opentelemetry")]
+            traces: crate::traces::Traces::default(),
+        }
     }
 
     /// The handle on the pipeline behind it.
@@ -108,6 +114,11 @@ struct Spoken {
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SinkLayer {
+    #[cfg(feature = "opentelemetry")]
+    fn on_register_dispatch(&self, subscriber: &tracing_core::Dispatch) {
+        self.traces.know(subscriber);
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
         if is_ours() || span.extensions().get::<Spoken>().is_some() {
@@ -150,6 +161,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SinkLayer {
             for span in scope.from_root() {
                 self.around(&mut record, &span);
             }
+        }
+        #[cfg(feature = "opentelemetry")]
+        if let Some(span) = context.event_span(event) {
+            self.traces.note(&span.id(), &mut record, self.shared.sizes);
         }
         self.put(record);
     }

@@ -63,6 +63,7 @@
 //! - `http`: [`sinks::HttpSink`] and [`sinks::LokiSink`].
 //! - `otlp`: also [`sinks::OtlpHttpSink`].
 //! - `otlp-grpc`: also [`sinks::OtlpGrpcSink`].
+//! - `opentelemetry`: trace and span ids of the spans that `tracing-opentelemetry` keeps.
 
 mod baton;
 mod book;
@@ -93,6 +94,8 @@ pub mod sinks;
 mod spill;
 mod status;
 mod sync;
+#[cfg(feature = "opentelemetry")]
+mod traces;
 mod worker;
 
 pub use config::{BuildError, SinkConfig};

@@ -54,7 +54,7 @@ impl World {
             event: event(),
             write: 1,
         };
-        world.main.offer(&[Arc::clone(&world.event)], NOW, &mut Vec::new());
+        world.main.offer(&mut vec![Arc::clone(&world.event)], NOW, &mut Vec::new());
         let begun = world.main.begin((), NOW, |_, _| Vec::new());
         assert_eq!(begun.map(|(write, batch)| (write, batch.len())), Some((world.write, 1)));
         world
@@ -169,7 +169,7 @@ fn a_record_that_comes_while_all_is_taken_is_lost_to_nobody() {
         World::new,
         &[
             |w: &World| {
-                w.main.offer(&[event()], NOW, &mut Vec::new());
+                w.main.offer(&mut vec![event()], NOW, &mut Vec::new());
                 "offered".into()
             },
             |w: &World| format!("took {}", w.hand_over(w.main.take_all())),

@@ -42,11 +42,13 @@ impl LokiSink {
         Ok(Self { post, labels: Vec::new(), body: Vec::new(), line: Vec::new() })
     }
 
-    /// With this label on all streams.
+    /// With this label on all streams; `level` is always the record's.
     #[must_use]
     pub fn label(mut self, name: &str, value: &str) -> Self {
         self.labels.retain(|(known, _)| known != name);
-        self.labels.push((name.into(), value.into()));
+        if name != "level" {
+            self.labels.push((name.into(), value.into()));
+        }
         self
     }
 

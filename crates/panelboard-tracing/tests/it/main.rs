@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test is a test")]
 
+mod allocations;
 mod bad_input;
 mod build;
 mod clock;

@@ -77,6 +77,45 @@ fn trace_ids_come_from_fields_or_from_a_traceparent_and_must_be_ids() {
     }
 }
 
+/// The ids of a span that another layer keeps, as `tracing-opentelemetry` does.
+#[test]
+fn the_ids_of_an_opentelemetry_span_are_seen_where_no_field_says_any() {
+    use opentelemetry::{
+        Context,
+        trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId},
+    };
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    use tracing_subscriber::prelude::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    type Ids = (Option<String>, Option<String>);
+
+    let seen: Arc<Mutex<Vec<Ids>>> = Arc::default();
+    let own = Arc::clone(&seen);
+    let sink = SinkConfig::new("main", move |batch: &Batch<'_>| {
+        let ids = |record: panelboard_tracing::Record<'_>| {
+            (record.trace_id().map(str::to_owned), record.span_id().map(str::to_owned))
+        };
+        own.lock().unwrap().extend(batch.iter().map(ids));
+        Ok(())
+    });
+    let (layer, guard) = builder([sink]).build().expect("valid");
+    let subscriber =
+        tracing_subscriber::registry().with(tracing_opentelemetry::layer()).with(layer);
+    tracing::subscriber::with_default(subscriber, || {
+        let trace = TraceId::from_hex(TRACE).unwrap();
+        let span = SpanId::from_hex("00f067aa0ba902b7").unwrap();
+        let parent = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, Default::default());
+        let span = tracing::info_span!("in");
+        let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        span.in_scope(|| tracing::info!("without a field"));
+        tracing::info!("without a span");
+    });
+    assert!(guard.shutdown().is_complete());
+    let ids = (Some(TRACE.to_owned()), Some("00f067aa0ba902b7".to_owned()));
+    assert_eq!(*seen.lock().unwrap(), [ids, (None, None)]);
+}
+
 #[test]
 fn the_same_in_one_line_and_in_several() {
     let work = || {
