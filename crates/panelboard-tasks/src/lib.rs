@@ -106,7 +106,7 @@
 //! | a session's name | 256 bytes | refused |
 //! | jobs that run | `permits`, 10 | they wait |
 //! | jobs that wait | `queue`, 10,000 | refused |
-//! | jobs that are known | `records`, 20,000, for 24 h or their own time | the oldest end goes; refused |
+//! | jobs that are known | `records`, 20,000, 24 h or their own time | the oldest goes; refused |
 //! | keys of pauses, resumes and stops of a job | `answers`, 32 | the oldest is forgotten |
 //! | threads of jobs that are paused | `paused`, 64 | a pause is refused |
 //! | bytes of a job's arguments, what it saves | `args_bytes`, 1 MiB | refused |

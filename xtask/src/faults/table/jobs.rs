@@ -232,13 +232,13 @@ pub(super) const JOBS: &[Fault] = &[
         "silence-ignored",
         "L6",
         Kind::Unit,
-        "job::tests::leases::j10_a_body_that_says_something_keeps_its_lease_and_one_that_does_not_is_told_to_stop",
+        "job::tests::leases::j10_who_speaks_keeps_its_lease_and_who_does_not_is_told_to_stop",
     ),
     job(
         "silence-ignored",
         "L6",
         Kind::It,
-        "jobs::lease::j10_one_that_says_nothing_is_told_to_stop_and_run_again_when_its_thread_has_ended",
+        "jobs::lease::j10_who_says_nothing_is_told_to_stop_and_run_again_after_its_thread",
     ),
     job(
         "lease-ends-attempt",
@@ -268,7 +268,7 @@ pub(super) const JOBS: &[Fault] = &[
         "move-key-ignored",
         "J3",
         Kind::Unit,
-        "job::tests::once::a_move_with_a_key_is_done_once_and_answered_the_same_by_the_next_process",
+        "job::tests::once::a_move_with_a_key_is_done_once_and_answered_the_same_by_the_next_life",
     ),
     job(
         "move-key-apart",

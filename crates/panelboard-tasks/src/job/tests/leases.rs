@@ -43,7 +43,7 @@ fn lease_expired() -> Option<JobWhy> {
 }
 
 #[test]
-fn j10_a_body_that_says_something_keeps_its_lease_and_one_that_does_not_is_told_to_stop() {
+fn j10_who_speaks_keeps_its_lease_and_who_does_not_is_told_to_stop() {
     let mut rig = Rig::new();
     let job = rig.running(leased());
     assert_eq!(rig.state.next_due(rig.given()), Some(LOOK));

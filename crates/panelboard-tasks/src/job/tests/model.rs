@@ -451,35 +451,36 @@ fn reached() -> Vec<Property<Jobs>> {
     ]
 }
 
-fn explore(jobs: Jobs, at_least: usize) {
+/// How far it went.
+fn explore(jobs: Jobs, at_least: usize) -> String {
     let checker = jobs.checker().spawn_bfs().join();
     checker.assert_properties();
     let states = checker.unique_state_count();
-    println!("model job::step: {states} states");
     assert!(checker.is_done() && states > at_least, "{states} states");
+    format!("model job::step: {states} states")
 }
 
 #[test]
 fn two_jobs_and_three_asks_to_the_end() {
-    explore(Jobs::new(3, 0, 0), 1_000);
+    println!("{}", explore(Jobs::new(3, 0, 0), 1_000));
 }
 
 #[test]
 fn two_jobs_two_asks_and_a_crash_to_the_end() {
-    explore(Jobs::new(2, 1, 0), 1_000);
+    println!("{}", explore(Jobs::new(2, 1, 0), 1_000));
 }
 
 #[test]
 fn two_jobs_with_leases_and_an_ask_to_the_end() {
-    explore(Jobs::new(1, 0, 0).with_leases(), 1_000);
+    println!("{}", explore(Jobs::new(1, 0, 0).with_leases(), 1_000));
 }
 
 #[test]
 fn two_jobs_with_leases_an_ask_and_a_crash_to_the_end() {
-    explore(Jobs::new(1, 1, 0).with_leases(), 1_000);
+    println!("{}", explore(Jobs::new(1, 1, 0).with_leases(), 1_000));
 }
 
 #[test]
 fn two_jobs_an_ask_a_drain_and_a_crash_to_the_end() {
-    explore(Jobs::new(1, 1, 1), 1_000);
+    println!("{}", explore(Jobs::new(1, 1, 1), 1_000));
 }

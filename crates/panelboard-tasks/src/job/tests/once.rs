@@ -19,7 +19,7 @@ fn moved(changed: bool, state: JobState, desired: Desired) -> Reply {
 }
 
 #[test]
-fn a_move_with_a_key_is_done_once_and_answered_the_same_by_the_next_process() {
+fn a_move_with_a_key_is_done_once_and_answered_the_same_by_the_next_life() {
     let mut rig = Rig::new();
     let options = JobOptions { retry_on_lost: true, ..JobOptions::default() };
     let job = rig.running(options);

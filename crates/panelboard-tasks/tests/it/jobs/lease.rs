@@ -87,7 +87,7 @@ async fn j10_a_body_that_says_anything_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn j10_one_that_says_nothing_is_told_to_stop_and_run_again_when_its_thread_has_ended() {
+async fn j10_who_says_nothing_is_told_to_stop_and_run_again_after_its_thread() {
     let mut rig = rig().await;
     let mut hand = rig.running(leased()).await;
     let id = hand.id;
