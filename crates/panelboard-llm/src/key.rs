@@ -45,6 +45,8 @@ pub struct KeyFigures {
     pub kind: Kind,
     /// Tells the secret from others and gives nothing of it away.
     pub fingerprint: Option<String>,
+    /// Its secret is still to come: until then it takes no calls.
+    pub awaits_secret: bool,
     /// Calls under way.
     pub in_flight: usize,
     /// The moving average of the time to the first byte. Failures are in it, as slow answers.

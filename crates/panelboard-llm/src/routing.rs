@@ -234,7 +234,10 @@ impl ProviderState {
             provider: Arc::clone(&self.name),
             key: key.map(|key| Arc::clone(&key.name)),
             kind: self.kind,
-            fingerprint: key.map(|key| key.settings.secret.fingerprint()),
+            fingerprint: key
+                .filter(|key| !key.settings.secret.is_awaited())
+                .map(|key| key.settings.secret.fingerprint()),
+            awaits_secret: key.is_some_and(|key| key.settings.secret.is_awaited()),
             in_flight: live.in_flight.load(std::sync::atomic::Ordering::Relaxed),
             ttfb: live.ttfb(),
             successes: live.successes.load(std::sync::atomic::Ordering::Relaxed),

@@ -76,7 +76,7 @@ impl Kind {
 pub struct Key {
     /// Its name in breakers, headers and metrics. Not empty.
     pub name: String,
-    /// What the provider wants to see. Empty: no credential is sent.
+    /// What the provider wants to see. Empty: no credential is sent. Awaited: nothing is.
     pub secret: Secret,
     /// Its share of the load among its provider's keys; at least 1. Default in files: 1.
     pub weight: u32,

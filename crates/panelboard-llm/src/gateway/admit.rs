@@ -195,7 +195,7 @@ impl Shared {
     pub(super) fn admit_early(&self, routes: &[Route]) -> Option<Admitted> {
         let mut closed: Vec<(Duration, &Route, &Arc<KeyState>)> = Vec::new();
         for route in routes {
-            for key in &route.provider.keys {
+            for key in route.provider.keys.iter().filter(|key| !key.awaits_secret()) {
                 let waits = [&route.provider.breaker, &key.breaker]
                     .map(|breaker| breaker.snapshot().retry_after);
                 closed.push((waits.into_iter().flatten().max().unwrap_or_default(), route, key));
@@ -217,7 +217,15 @@ fn is_to_ask(breaker: &panelboard::Breaker) -> bool {
 
 impl KeyState {
     fn would_admit(&self, route: &Route, now: Duration) -> bool {
-        self.breaker.would_admit() && !self.live.benches.is_out(&route.model, now)
+        !self.awaits_secret()
+            && self.breaker.would_admit()
+            && !self.live.benches.is_out(&route.model, now)
+    }
+
+    /// A call with an empty secret would be held against the key, and tell the provider that
+    /// somebody guesses.
+    fn awaits_secret(&self) -> bool {
+        self.settings.secret.is_awaited()
     }
 }
 
@@ -245,7 +253,7 @@ pub(super) struct Blocked {
 pub(super) enum Why {
     /// The provider asked to be left alone: 429.
     Cooling,
-    /// It is not well, full, set apart, or just being probed: 503.
+    /// It is not well, full, set apart, just being probed, or has no secret yet: 503.
     Open,
     /// Our credentials are not accepted: 502.
     Credentials,
@@ -260,8 +268,10 @@ pub(super) fn blocked(routes: &[Route], now: Duration) -> Vec<Blocked> {
             continue;
         }
         for key in &route.provider.keys {
-            let by_breaker = Blocked::by(&key.breaker_name, &key.breaker);
-            blocked.extend(by_breaker.or_else(|| Blocked::by_bench(key, route, now)));
+            let by_secret = Blocked::by_secret(key);
+            let by_breaker = || Blocked::by(&key.breaker_name, &key.breaker);
+            let by_bench = || Blocked::by_bench(key, route, now);
+            blocked.extend(by_secret.or_else(by_breaker).or_else(by_bench));
         }
     }
     blocked
@@ -294,12 +304,22 @@ impl Blocked {
         Some(Self { breaker: Arc::clone(name), why, reason, wait })
     }
 
+    /// When it comes is not known here; that it is the secret says more than the breaker does.
+    fn by_secret(key: &KeyState) -> Option<Self> {
+        let breaker = Arc::clone(&key.breaker_name);
+        let block = Self { breaker, why: Why::Open, reason: AWAITS_SECRET, wait: None };
+        key.awaits_secret().then_some(block)
+    }
+
     fn by_bench(key: &KeyState, route: &Route, now: Duration) -> Option<Self> {
         let wait = key.live.benches.wait(&route.model, now)?;
         let breaker = Arc::clone(&key.breaker_name);
         Some(Self { breaker, why: Why::Credentials, reason: settle::NOT_ALLOWED, wait: Some(wait) })
     }
 }
+
+/// The reason of a key whose secret is still to come.
+const AWAITS_SECRET: &str = "waiting for its secret";
 
 fn why(reason: &str) -> Why {
     match reason {

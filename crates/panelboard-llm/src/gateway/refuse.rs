@@ -3,7 +3,7 @@
 //! | what stands in the way | status | code |
 //! | --- | --- | --- |
 //! | the nearest key is cooling: the provider said until when | 429 | `rate_limit_exceeded` |
-//! | it is open, full, set apart, or all attempts failed | 503 | `upstream_unavailable` |
+//! | it is open, full, set apart, awaits its secret, or all failed | 503 | `upstream_unavailable` |
 //! | nothing came in time | 504 | `upstream_timeout` |
 //! | our own credentials are not accepted anywhere | 502 | `upstream_credentials_rejected` |
 //!

@@ -122,3 +122,52 @@ async fn a_provider_at_another_address_starts_closed() {
         .expect("good settings");
     assert_eq!(rig.whole().await.said(), "there");
 }
+
+#[tokio::test]
+async fn a_key_that_awaits_its_secret_takes_no_calls_until_it_comes() {
+    let server = Scripted::start().await;
+    server.always("k1", Reply::chat("one")).always("k2", Reply::chat("two"));
+    let mut waiting = settings(vec![provider("a", server.base_url(), &["k1", "k2"])]);
+    let good = waiting.clone();
+    waiting.providers[0].keys[0].secret = Secret::awaited();
+    let rig = Rig::new(waiting.clone());
+    for _ in 0..10 {
+        assert_eq!(rig.whole().await.said(), "two");
+    }
+    waiting.providers[0].keys[1].secret = Secret::awaited();
+    rig.gateway.reload(waiting).expect("good settings");
+    let refused = rig.whole().await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "upstream_unavailable"));
+    let said = &refused.text;
+    assert!(said.contains("a/k1 is out (waiting for its secret)"), "{said}");
+    assert_eq!(server.total().hits, 10, "nothing is sent without a secret");
+    assert_eq!(rig.gateway.ready(), [("fast".to_owned(), false)]);
+    let figures = rig.gateway.figures("a/k1").expect("it is listed");
+    assert_eq!((figures.awaits_secret, figures.fingerprint), (true, None));
+
+    let reloaded = rig.gateway.reload(good).expect("good settings");
+    assert_eq!(reloaded, Reloaded { changed: 2, ..Reloaded::default() });
+    assert_eq!(rig.whole().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_awaits_its_secret_is_not_probed_early_either() {
+    let server = Scripted::start().await;
+    let mut waiting = settings(vec![provider("a", server.base_url(), &["k1"])]);
+    waiting.providers[0].keys[0].secret = Secret::awaited();
+    let rig = Rig::new(waiting);
+    let breaker = rig.gateway.panel().get("a").expect("the provider's");
+    // An outage of the provider, of which half of the second open time is over.
+    for _ in 0..2 {
+        while breaker.state() != State::Open {
+            breaker.acquire().expect("not open").failure();
+        }
+        rig.hand.advance(breaker.snapshot().retry_after.expect("open"));
+    }
+    while breaker.state() != State::Open {
+        breaker.acquire().expect("a probe").failure();
+    }
+    rig.hand.advance(breaker.snapshot().retry_after.expect("open") / 2);
+    assert_eq!(rig.whole().await.status, 503);
+    assert_eq!(server.total().hits, 0);
+}
