@@ -18,6 +18,7 @@ use crate::jobs::Work;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::sessions::Service;
+use crate::vault::Secrets;
 
 /// The server's state, one for the process.
 #[derive(Debug)]
@@ -36,9 +37,13 @@ pub(crate) struct App {
     pub(crate) stop: Stop,
     pub(crate) service: Arc<Service>,
     pub(crate) work: Arc<Work>,
+    /// Where keys' secrets come from that are in a Vault.
+    pub(crate) vault: Arc<Secrets>,
     /// Sockets that are open, to wait for at the end.
     pub(crate) sockets: TaskTracker,
     config: Arc<Holds>,
+    /// Held while the engine goes over to other settings: each such step begins with those before.
+    taking_over: Mutex<()>,
     /// What came of reloads. Held for one field operation.
     reloads: Mutex<Reloads>,
 }
@@ -98,7 +103,7 @@ impl App {
         metrics: Arc<Metrics>,
         calls: Arc<Calls>,
         pretend: Pretenders,
-        (service, work): (Arc<Service>, Arc<Work>),
+        (service, work, vault): (Arc<Service>, Arc<Work>, Arc<Secrets>),
         config: Arc<Holds>,
         listen: SocketAddr,
     ) -> Self {
@@ -108,6 +113,7 @@ impl App {
         metrics.stirs(events.stir());
         metrics.of_sessions(Arc::clone(&service));
         metrics.of_calls(Arc::clone(&calls));
+        metrics.of_vault(Arc::clone(&vault));
         let loaded_at = calendar.started();
         Self {
             gateway,
@@ -121,8 +127,10 @@ impl App {
             stop: Stop::default(),
             service,
             work,
+            vault,
             sockets: TaskTracker::new(),
             config,
+            taking_over: Mutex::default(),
             reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),
         }
     }
@@ -136,6 +144,11 @@ impl App {
     pub(crate) fn swap(&self, config: Config) {
         let config = Arc::new(config);
         *self.config.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// For whoever is about to give the engine other settings: one at a time.
+    pub(crate) fn taking_over(&self) -> MutexGuard<'_, ()> {
+        self.taking_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn reloads(&self) -> MutexGuard<'_, Reloads> {

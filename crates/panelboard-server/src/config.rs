@@ -7,7 +7,8 @@
 //! 3. `build` turns checked values into the types that the server and the engine run on, and finds
 //!    the mistakes that need two values to see (duplicates, unknown providers, a bare listen
 //!    address);
-//! 4. `secret` follows the references (`env:NAME`, `file:PATH`), never printing what it finds.
+//! 4. `secret` follows the references (`env:NAME`, `file:PATH`), never printing what it finds;
+//!    those to a Vault (`vault:MOUNT/PATH#FIELD`) are followed by the running server alone.
 //!
 //! `schema` prints the same table as a JSON schema, and `discover` writes the file that a start
 //! without a file stands for, which then takes the same way as any other.
@@ -26,13 +27,14 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use build::LISTEN;
 use build::Origin;
-pub use build::{Breakers, Calls, Config, Jobs, Seen, Server, Sessions, Store};
+pub use build::{Breakers, Calls, Config, Jobs, Seen, Server, Sessions, Store, Vault, VaultKey};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;
 pub(crate) use panelboard_mistakes::nearest;
 pub use panelboard_mistakes::{Mistake, Mistakes};
 pub use schema::schema;
+pub(crate) use secret::fits_header;
 
 /// The largest configuration file that is read, in bytes. A larger one is refused.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;

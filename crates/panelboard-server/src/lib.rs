@@ -18,6 +18,7 @@
 //! | how does a WebSocket go | `ws` |
 //! | what is counted | `metrics` |
 //! | what is logged of calls | `calls` |
+//! | which keys' secrets come from a Vault, and what are they now | `vault` |
 //!
 //! # Bounds
 //!
@@ -49,6 +50,8 @@
 //! | the store | `store.max_bytes`, 1 GiB | 503; clears and deletions go on |
 //! | the log of calls | `calls.keep`, `max_rows`, `max_bytes` | the oldest go |
 //! | calls that wait for the log | `calls.queue`, 8,192 | not logged, and counted |
+//! | secrets in a Vault | 1,000 | refused |
+//! | the wait for them at the start | 3 s | their keys wait for them, and the others serve |
 //! | tripping and breaking by hand | 1 day | 400 |
 //! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |
 //! | configuration file | 1 MiB | refused |
@@ -75,6 +78,7 @@ mod scratch;
 pub mod serve;
 mod sessions;
 pub mod token;
+mod vault;
 mod ws;
 
 pub use reload::Reload;

@@ -10,6 +10,7 @@
 mod calls;
 mod families;
 mod sessions;
+mod vault;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -30,8 +31,10 @@ use self::families::{
     TransitionLabels,
 };
 use self::sessions::OfSessions;
+use self::vault::OfVault;
 use crate::calls::Calls as CallLog;
 use crate::sessions::Service;
+use crate::vault::Secrets;
 
 /// The content type of what [`Metrics::text`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -88,6 +91,12 @@ impl Metrics {
     pub(crate) fn of_calls(&self, calls: Arc<CallLog>) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(OfCalls(calls)));
+    }
+
+    /// From now on the Vault is told of too, whenever there is one.
+    pub(crate) fn of_vault(&self, secrets: Arc<Secrets>) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(OfVault(secrets)));
     }
 
     /// What there is of jobs now.

@@ -3,7 +3,8 @@
 //! On SIGHUP, and when the file or a secret's file has changed (looked at once a second, which sees
 //! every way of replacing a file, on every file system). The file is read and checked as at the
 //! start; only if it is right as a whole, all of it takes the place of what held before. Breakers
-//! whose key and secret are the same keep their state.
+//! whose key and secret are the same keep their state. Secrets from a Vault are asked for before,
+//! and waited for a few seconds.
 //!
 //! What the listener was made with (`listen`, `max_connections`, `max_header_bytes`,
 //! `header_timeout`, `max_event_streams`) and the sections `[store]` and `[sessions]` hold until
@@ -92,8 +93,19 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let loaded = tokio::task::spawn_blocking(task).await.map_err(|error| error.to_string())?;
     let mut config = loaded.map_err(|mistakes| mistakes.to_string())?;
     app.pretend.fill(&mut config.llm).await.map_err(|error| error.to_string())?;
-    let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
+    // Waited for while the old configuration serves.
+    let next = app.vault.next(config.vault.as_ref()).await.map_err(|error| error.to_string())?;
     let old = app.config();
+    let (done, before) = {
+        let _one_at_a_time = app.taking_over();
+        if let Some(next) = &next {
+            next.fill(&mut config.llm);
+        }
+        let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
+        (done, app.vault.replace(next))
+    };
+    drop(before);
+    app.vault.tell();
     tell_what_waits(&old.server, &config.server);
     for (section, changed) in [
         ("store", old.store != config.store),

@@ -28,6 +28,8 @@ use crate::pretend::Pretenders;
 use crate::reload::Reload;
 use crate::sessions::Service;
 use crate::sessions::start::Started;
+pub use crate::vault::NoVault;
+use crate::vault::{self, Secrets};
 use crate::{jobs, reload, routes, sessions};
 
 /// What a server can be given beside its configuration.
@@ -54,6 +56,8 @@ pub enum ServeError {
     Listener(io::Error),
     /// The store of sessions can not be opened.
     Store(OpenError),
+    /// There can be no client of the Vault.
+    Vault(NoVault),
     /// The jobs of an earlier life of the process can not be taken up.
     Jobs(NoJobs),
 }
@@ -64,6 +68,7 @@ impl fmt::Display for ServeError {
             Self::Pretend(error) => write!(f, "the pretend providers cannot start: {error}"),
             Self::Settings(error) => write!(f, "the engine refused the settings: {error}"),
             Self::Listener(error) => write!(f, "the listener is broken: {error}"),
+            Self::Vault(error) => error.fmt(f),
             Self::Jobs(error) => write!(f, "the jobs can not be taken up: {error}"),
             Self::Store(error) => {
                 write!(f, "the store of sessions can not be opened: {error}, see store.path")
@@ -99,11 +104,22 @@ pub async fn run(
     let listen = listener.local_addr().map_err(ServeError::Listener)?;
     let pretend = Pretenders::default();
     pretend.fill(&mut config.llm).await.map_err(ServeError::Pretend)?;
+    let vault = Arc::new(Secrets::default());
+    let secrets = vault.next(config.vault.as_ref()).await.map_err(ServeError::Vault)?;
+    if let Some(secrets) = &secrets {
+        secrets.fill(&mut config.llm);
+    }
+    drop(vault.replace(secrets));
+    vault.tell();
     let metrics = Arc::new(Metrics::new());
     let calls = Arc::new(Calls::new(&config));
     let gateway = Gateway::builder(config.llm.clone())
         .clock(options.clock.unwrap_or_else(Clock::system))
-        .observer(Arc::new(Told { metrics: Arc::clone(&metrics), calls: Arc::clone(&calls) }))
+        .observer(Arc::new(Told {
+            metrics: Arc::clone(&metrics),
+            calls: Arc::clone(&calls),
+            vault: Arc::clone(&vault),
+        }))
         .build()
         .map_err(ServeError::Settings)?;
     let server = config.server.clone();
@@ -120,8 +136,8 @@ pub async fn run(
     let work = jobs::start::start(&config, kept, &calls).await;
     let work = Arc::new(work.map_err(ServeError::Jobs)?);
     let of_jobs = Arc::clone(&work);
-    let both = (service, work);
-    let app = Arc::new(App::new(gateway, metrics, calls, pretend, both, config, listen));
+    let all = (service, work, vault);
+    let app = Arc::new(App::new(gateway, metrics, calls, pretend, all, config, listen));
 
     tasks.spawn({
         let app = Arc::clone(&app);
@@ -132,6 +148,7 @@ pub async fn run(
         tasks.spawn(async move { work.run(&service).await });
     }
     tasks.spawn(Arc::clone(&of_calls).watch(app.stop.over.clone()));
+    tasks.spawn(vault::take_over::rotations(Arc::clone(&app)));
     if let Some(reload) = options.reload {
         tasks.spawn(reload::watch(reload, options.hangup, Arc::clone(&app)));
     }
@@ -189,6 +206,7 @@ async fn serve(
             app.sockets.wait(),
             started.drain(budget),
             app.work.drain(budget),
+            app.vault.end(budget),
         );
     };
     tokio::pin!(ended);

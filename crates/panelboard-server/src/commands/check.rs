@@ -27,10 +27,17 @@ pub(super) fn check(args: &cli::Check, env: &Environment) -> u8 {
 fn summary(config: &Config) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let keys = config.llm.providers.iter().map(|provider| provider.keys.len()).sum();
-    format!(
+    let all = format!(
         "{}, {}, {}",
         count(config.llm.providers.len(), "provider"),
         count(keys, "key"),
         count(config.llm.models.len(), "model"),
-    )
+    );
+    match &config.vault {
+        None => all,
+        Some(vault) => {
+            let keys = count(vault.keys.len(), "key");
+            format!("{all}; the Vault was not asked for the secrets of {keys}")
+        }
+    }
 }

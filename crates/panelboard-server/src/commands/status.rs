@@ -124,6 +124,7 @@ fn row(item: &Value) -> [String; 9] {
     let closed = state == "closed";
     let failures = item["consecutive_failures"].as_u64().unwrap_or(0);
     let why = match (closed, failures) {
+        _ if item["awaits_secret"] == true => "waiting for its secret".to_owned(),
         (true, 0) => "-".to_owned(),
         (true, n) => format!("{n} of {} failures", item["failure_threshold"]),
         (false, _) if item["ready_to_probe"] == true => "ready to probe".to_owned(),

@@ -8,6 +8,7 @@ mod calls;
 mod jobs;
 mod providers;
 mod sessions;
+mod vault;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,7 +22,9 @@ pub(super) use breakers::breakers;
 pub use calls::Calls;
 pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};
+pub use vault::{Vault, VaultKey};
 
+use super::secret::{AT_HAND, Reference};
 use super::values::Table;
 use super::{Environment, Source};
 use crate::token::Token;
@@ -43,8 +46,11 @@ pub struct Config {
     pub jobs: Jobs,
     /// The settings of breakers, as they were written: what they come to is in `llm`.
     pub breakers: Breakers,
-    /// What the engine is told. Pretend providers have neither address nor secrets yet: the
-    /// server gives them theirs when it starts them.
+    /// The Vault that keys come from; none without its section.
+    pub vault: Option<Vault>,
+    /// What the engine is told. Keys that come from the Vault await their secrets here. Pretend
+    /// providers have neither address nor secrets yet: the server gives them theirs when it starts
+    /// them.
     pub llm: Settings,
     /// Where it came from.
     pub source: Source,
@@ -125,13 +131,10 @@ pub(super) struct Origin<'a> {
 /// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
 pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) -> Option<Config> {
     let Origin { source, seen, listen, env, folder } = origin;
-    let mut builder = Builder {
-        env,
-        folder,
-        found,
-        files: seen.into_iter().collect(),
-        breakers: Breakers::default(),
-    };
+    let files = seen.into_iter().collect();
+    let has_vault = file.has("vault");
+    let (breakers, vault_keys) = (Breakers::default(), Vec::new());
+    let mut builder = Builder { env, folder, found, files, breakers, has_vault, vault_keys };
     let nothing = Table::default();
     let server = builder.server(file.table("server").unwrap_or(&nothing), listen);
     let (common, breaker) = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
@@ -143,13 +146,25 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     llm.wait_up_to = gateway.duration("wait_up_to").filter(|wait| !wait.is_zero());
     llm.providers = builder.providers(file, &llm);
     llm.models = builder.models(file);
+    let vault = builder.vault(file);
     builder.check(&llm);
     let Builder { files, breakers, .. } = builder;
     let store = sessions::store(file.table("store").unwrap_or(&nothing));
     let sessions = sessions::sessions(file.table("sessions").unwrap_or(&nothing));
     let calls = calls::calls(file.table("calls").unwrap_or(&nothing));
     let jobs = jobs::jobs(file.table("jobs").unwrap_or(&nothing));
-    Some(Config { server: server?, store, sessions, calls, jobs, breakers, llm, source, files })
+    Some(Config {
+        server: server?,
+        store,
+        sessions,
+        calls,
+        jobs,
+        breakers,
+        vault,
+        llm,
+        source,
+        files,
+    })
 }
 
 struct Builder<'a> {
@@ -158,6 +173,9 @@ struct Builder<'a> {
     found: &'a mut Vec<Found>,
     files: Vec<Seen>,
     breakers: Breakers,
+    has_vault: bool,
+    /// The keys that come from the Vault, as they are met.
+    vault_keys: Vec<VaultKey>,
 }
 
 impl Builder<'_> {
@@ -228,7 +246,7 @@ impl Builder<'_> {
                 Ok(secret) => tokens.push(Token::new(&secret)),
                 Err(wrong) => {
                     let key = format!("{}[{i}]", table.key("client_keys"));
-                    self.found.push(Found::new(at, key, wrong));
+                    self.found.push(not_followed(reference, Found::new(at, key, wrong)));
                 }
             }
         }
@@ -241,7 +259,8 @@ impl Builder<'_> {
         match reference.follow(self.env, self.folder) {
             Ok(secret) => Some(secret),
             Err(wrong) => {
-                self.found.push(Found::new(table.place(field), table.key(field), wrong));
+                let mistake = Found::new(table.place(field), table.key(field), wrong);
+                self.found.push(not_followed(reference, mistake));
                 None
             }
         }
@@ -267,6 +286,14 @@ impl Builder<'_> {
             let mistake = Found::new(0, error.field, wrong).expected(error.expected);
             self.found.push(mistake);
         }
+    }
+}
+
+/// A reference that leads nowhere, with what to write instead of one to a Vault.
+fn not_followed(reference: &Reference, mistake: Found) -> Found {
+    match reference {
+        Reference::Vault(_) => mistake.expected(AT_HAND),
+        _ => mistake,
     }
 }
 

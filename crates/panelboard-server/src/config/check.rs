@@ -186,9 +186,7 @@ fn scalar(kind: &Kind, value: &DeValue<'_>) -> Result<Value, String> {
                 Err(format!("{} is unknown", quoted(text)))
             }
         }
-        (Kind::Secret, DeValue::String(text)) => {
-            Reference::parse(text).map(Value::Secret).map_err(str::to_owned)
-        }
+        (Kind::Secret, DeValue::String(text)) => Reference::parse(text).map(Value::Secret),
         (Kind::Duration { min, max }, DeValue::String(text)) => {
             let time = humantime::parse_duration(text)
                 .map_err(|_| format!("{} is no duration", quoted(text)))?;
@@ -250,6 +248,7 @@ fn bytes(text: &str) -> Option<u64> {
 fn fits(shape: Shape, text: &str) -> bool {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let printable = |c: char| !c.is_whitespace() && !c.is_control();
+    let part = |t: &str| !matches!(t, "" | "." | "..") && t.chars().all(printable);
     let model = |t: &str| !t.is_empty() && t.chars().count() <= 200 && t.chars().all(printable);
     match shape {
         Shape::Name => !text.is_empty() && text.len() <= 100 && text.chars().all(name),
@@ -260,7 +259,10 @@ fn fits(shape: Shape, text: &str) -> bool {
         Shape::Url => url_host(text).is_some_and(|rest| !rest.contains(['?', '#', '@'])),
         Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
         Shape::Host => !text.is_empty() && text.len() <= 253 && text.chars().all(name),
-        Shape::Path => (1..=4096).contains(&text.len()) && !text.chars().any(char::is_control),
+        Shape::Mount => !text.is_empty() && text.len() <= 512 && text.split('/').all(part),
+        Shape::Path | Shape::File => {
+            (1..=4096).contains(&text.len()) && !text.chars().any(char::is_control)
+        }
         Shape::Origin => url_host(text).is_some_and(|rest| !rest.contains(['/', '?', '#', '@'])),
     }
 }

@@ -5,11 +5,13 @@
 //! test `every_field_changes_the_outcome`.
 
 mod kept;
+mod vault;
 
 use std::time::Duration;
 
 use kept::{CALLS, JOBS, SESSIONS, STORE};
 use panelboard_lab::{Setting, SettingKind};
+use vault::VAULT;
 
 /// A table of the file.
 #[derive(Debug)]
@@ -75,6 +77,10 @@ pub(super) enum Shape {
     Origin,
     /// The path of a file, or `:memory:`.
     Path,
+    /// The path of a file.
+    File,
+    /// A mount or a namespace: parts with slashes between them.
+    Mount,
 }
 
 impl Shape {
@@ -89,6 +95,8 @@ impl Shape {
             Shape::Host => "a host name such as \"gateway.example.com\"",
             Shape::Origin => "an origin such as \"https://gateway.example.com\"",
             Shape::Path => "a path such as \"panelboard.db\", or \":memory:\"",
+            Shape::File => "the path of a file",
+            Shape::Mount => "a path such as \"secret\" or \"team/kv\", without a slash at an end",
         }
     }
 }
@@ -125,6 +133,12 @@ pub(super) static FILE: Section = Section {
         field("sessions", Kind::Table(&SESSIONS), None, "Chats, each with one run at a time."),
         field("calls", Kind::Table(&CALLS), None, "The log of calls to providers."),
         field("jobs", Kind::Table(&JOBS), None, "Simulations and analyses."),
+        field(
+            "vault",
+            Kind::Table(&VAULT),
+            None,
+            "Where keys whose secrets are in a Vault come from.",
+        ),
         field("provider", Kind::Tables(&PROVIDER), None, "The services that answer."),
         field("model", Kind::Tables(&MODEL), None, "The names that clients ask for."),
     ],
@@ -351,7 +365,12 @@ static KEY: Section = Section {
     about: "A credential of a provider.",
     fields: &[
         required("name", Kind::Text(Shape::Name), "Its name in breakers, headers and metrics."),
-        field("secret", Kind::Secret, None, "The credential, by reference."),
+        field(
+            "secret",
+            Kind::Secret,
+            None,
+            "The credential, by reference. From a Vault it may change while the program runs.",
+        ),
         field(
             "weight",
             Kind::Count { min: 1, max: 1_000_000 },

@@ -60,7 +60,10 @@ fn value(kind: &Kind) -> Value {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Share { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         Kind::Secret => {
-            json!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$" })
+            json!({
+                "type": "string",
+                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:[^/#]+/[^#]+#.+)$",
+            })
         }
         Kind::List(kind) => json!({ "type": "array", "items": value(kind) }),
         Kind::Table(section) => table(section),
@@ -76,7 +79,8 @@ fn pattern(shape: Shape) -> &'static str {
         Shape::Url => "^https?://[^\\s/:?#@][^\\s?#@]*$",
         Shape::Address => "^\\S+:[0-9]{1,5}$",
         Shape::Host => "^[A-Za-z0-9._-]{1,253}$",
-        Shape::Path => "^[^\\u0000-\\u001f]{1,4096}$",
+        Shape::Path | Shape::File => "^[^\\u0000-\\u001f]{1,4096}$",
+        Shape::Mount => "^[^\\s/]+(/[^\\s/]+)*$",
         Shape::Origin => "^https?://[^\\s/:?#@][^\\s/?#@]*$",
     }
 }

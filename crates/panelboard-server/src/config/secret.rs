@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
 use panelboard_mistakes::nearest;
+use panelboard_vault::SecretRef;
+
+use super::Environment;
 
 /// The longest secret that a file may hold, in bytes.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -16,10 +18,17 @@ pub(super) enum Reference {
     Env(String),
     /// A file.
     File(PathBuf),
+    /// A field of a secret in the Vault of the section `[vault]`.
+    Vault(SecretRef),
 }
 
 /// What a reference should look like, for messages.
-pub(super) const EXPECTED: &str = "a reference: \"env:NAME\" or \"file:PATH\"";
+pub(super) const EXPECTED: &str =
+    "a reference: \"env:NAME\", \"file:PATH\" or \"vault:MOUNT/PATH#FIELD\"";
+
+/// The same where a Vault is of no use: for what guards the program's own door, which must be
+/// closed before anybody has been asked, and for what the Vault itself is asked with.
+pub(super) const AT_HAND: &str = "a reference: \"env:NAME\" or \"file:PATH\"";
 
 impl Reference {
     /// Reads a reference.
@@ -27,22 +36,27 @@ impl Reference {
     /// # Errors
     ///
     /// What is wrong with it; never with the text itself, which may be a secret.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        match text.split_once(':') {
-            Some(("env", name)) if variable_name(name) => Ok(Self::Env(name.to_owned())),
-            Some(("env", _)) => Err("is not the name of an environment variable"),
-            Some(("file", "")) => Err("names no file"),
-            Some(("file", path)) => Ok(Self::File(PathBuf::from(path))),
-            Some(("vault", _)) => Err("is a vault: reference, which this version does not support"),
-            _ => Err("is a secret in plain text (not shown)"),
-        }
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = match text.split_once(':') {
+            Some(("env", name)) if variable_name(name) => return Ok(Self::Env(name.to_owned())),
+            Some(("env", _)) => "is not the name of an environment variable",
+            Some(("file", "")) => "names no file",
+            Some(("file", path)) => return Ok(Self::File(PathBuf::from(path))),
+            Some(("vault", place)) => {
+                // The message names the part and not the text.
+                let of = place.parse().map_err(|wrong| format!("is a vault: reference, {wrong}"));
+                return of.map(Self::Vault);
+            }
+            _ => "is a secret in plain text (not shown)",
+        };
+        Err(wrong.to_owned())
     }
 
     /// The secret itself.
     ///
     /// # Errors
     ///
-    /// What is wrong: nothing there, nothing in it.
+    /// What is wrong: nothing there, nothing in it, or not at hand.
     pub(super) fn follow(&self, env: &Environment, folder: &Path) -> Result<String, String> {
         match self {
             Self::Env(name) => {
@@ -54,6 +68,9 @@ impl Reference {
                 })
             }
             Self::File(path) => read(&folder.join(path)),
+            Self::Vault(_) => {
+                Err("is a vault: reference, which only a provider's key may be".to_owned())
+            }
         }
     }
 
@@ -61,7 +78,7 @@ impl Reference {
     pub(super) fn file(&self, folder: &Path) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(folder.join(path)),
-            Self::Env(_) => None,
+            Self::Env(_) | Self::Vault(_) => None,
         }
     }
 }
@@ -71,8 +88,14 @@ impl fmt::Display for Reference {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Vault(of) => write!(f, "vault:{of}"),
         }
     }
+}
+
+/// Whether a secret can stand in the header of a call.
+pub(crate) fn fits_header(secret: &str) -> bool {
+    secret.chars().all(|c| c.is_ascii_graphic() || c == ' ')
 }
 
 fn variable_name(name: &str) -> bool {

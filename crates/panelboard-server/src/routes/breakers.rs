@@ -57,6 +57,8 @@ pub(super) struct Item {
     backoff_step: u32,
     window: Option<Window>,
     in_flight: usize,
+    /// Its secret has not come from the Vault yet: until then it takes no calls.
+    awaits_secret: bool,
     /// Moving average of the time to the first byte.
     ttfb_ms: Option<f64>,
     counts: Counts,
@@ -251,6 +253,7 @@ fn item(app: &App, figures: KeyFigures) -> Option<Item> {
         backoff_step: snapshot.backoff_step,
         window: snapshot.window.map(|w| Window { calls: w.calls, failures: w.failures }),
         in_flight: figures.in_flight,
+        awaits_secret: figures.awaits_secret,
         ttfb_ms: figures.ttfb.map(|time| (time.as_secs_f64() * 1e4).round() / 10.0),
         counts: Counts {
             successes: figures.successes,

@@ -18,6 +18,7 @@ use crate::clock::ms;
 use crate::jobs::shown;
 use crate::metrics::{self, Totals, resident_memory};
 use crate::sessions::figures::Figures;
+use crate::vault::Shown as OfVault;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
@@ -67,6 +68,8 @@ pub(super) struct Status {
     /// As `/v1/jobs/stats`; null if the jobs do not answer.
     #[schema(value_type = Option<Object>)]
     jobs: Option<Value>,
+    /// The Vault that keys come from; null without one.
+    vault: Option<OfVault>,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,
 }
@@ -119,6 +122,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         sessions: app.service.figures(),
         calls: app.calls.figures(),
         jobs: jobs.map(|stats| shown::stats(&stats)),
+        vault: app.vault.shown(),
         retry_budget_remaining: app.gateway.retry_budget_remaining(),
         memory_bytes: resident_memory(),
     })

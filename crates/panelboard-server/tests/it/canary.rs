@@ -2,13 +2,22 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::json;
 
 use crate::http::{CHAT, send, stream};
 use crate::program::{Program, command, ended};
+use crate::vault::rig::{Answer, serve};
 
 const KEY: &str = "sk-canary-1234567890abcdef";
 const CLIENT: &str = "client-canary-1234567890";
 const ADMIN: &str = "admin-canary-1234567890";
+/// What a Vault gives, and is asked with.
+const TOKEN: &str = "hvs.canary-1234567890abcdef";
+const ROLE: &str = "role-canary-1234567890abcdef";
+const SECRET_ID: &str = "secret-id-canary-1234567890";
 /// What a client says to a model; it belongs in no log.
 const PROMPT: &str = "prompt-canary-1234567890";
 
@@ -118,6 +127,95 @@ fn no_secret_shows_anywhere() {
     }
 }
 
+/// A Vault that repeats whatever it is sent and whatever it knows, in answers that are errors.
+fn indiscreet_vault(well: Arc<AtomicBool>) -> SocketAddr {
+    let statuses = AtomicUsize::new(0);
+    serve("scripted, no Vault", move |asked| {
+        let body = match asked.path.as_str() {
+            "/v1/auth/approle/login" => {
+                json!({"auth": {"client_token": TOKEN, "lease_duration": 60, "renewable": true}})
+            }
+            "/v1/secret/data/llm" if well.load(Ordering::Relaxed) => {
+                json!({"data": {"data": {"api_key": KEY}, "metadata": {"version": 1}}})
+            }
+            "/v1/sys/internal/ui/mounts/secret" => json!({"data": {"options": {"version": "2"}}}),
+            _ => {
+                let status =
+                    [403, 400, 404, 429, 500, 503][statuses.fetch_add(1, Ordering::Relaxed) % 6];
+                let sent = format!("{:?} {TOKEN} {KEY} {ROLE} {SECRET_ID}", asked.headers);
+                return Answer::Say(status, json!({"errors": [sent]}).to_string());
+            }
+        };
+        Answer::Say(200, body.to_string())
+    })
+}
+
+#[test]
+fn no_secret_of_a_vault_shows_anywhere() {
+    let well = Arc::new(AtomicBool::new(false));
+    let vault = indiscreet_vault(Arc::clone(&well));
+    let provider = indiscreet();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("panelboard.toml");
+    let store = folder.path().join("panelboard.db");
+    std::fs::write(folder.path().join("secret-id"), SECRET_ID).unwrap();
+    let text = format!(
+        "[store]\npath = {store:?}\n[vault]\naddress = \"http://{vault}\"\nrole_id = \"env:ROLE\"\n\
+         secret_id = \"file:secret-id\"\nrefresh = \"100ms\"\nbackoff = \"1ms\"\n\
+         recovery_timeout = \"1s\"\n\
+         [[provider]]\nname = \"p\"\nkind = \"openai-compatible\"\n\
+         base_url = \"http://{provider}/v1\"\n\
+         keys = [{{ name = \"one\", secret = \"vault:secret/llm#api_key\" }}]\n\
+         [[model]]\nname = \"fast\"\ntargets = [\"p/m\"]\n"
+    );
+    std::fs::write(&path, &text).unwrap();
+    let env = [("ROLE", ROLE), ("PANELBOARD_LOG", "trace")];
+    let server = Program::serve(&["--config", path.to_str().unwrap()], &env);
+    let addr = server.addr;
+    let mut said = String::new();
+    let mut look = |chats: usize| {
+        for _ in 0..chats {
+            let reply = crate::http::chat(addr);
+            said.push_str(&format!("{}{}\n", reply.head, reply.body));
+        }
+        for path in ["/status", "/metrics", "/v1/breakers", "/v1/calls/log", "/ready", "/"] {
+            let reply = crate::http::get(addr, path);
+            said.push_str(&format!("{}{}\n", reply.head, reply.body));
+        }
+    };
+    let secret = || crate::http::get(addr, "/status").json()["vault"]["secrets"][0].clone();
+    crate::http::until("its errors are seen", || secret()["last_error"].is_string().then_some(()));
+    look(1);
+    well.store(true, Ordering::Relaxed);
+    crate::http::until("the secret is there", || (secret()["in_use"] == true).then_some(()));
+    look(6);
+    let session = crate::http::post(addr, "/v1/sessions", "{}");
+    // A reload with the secret in plain text where a reference should be.
+    std::fs::write(&path, text.replace("file:secret-id", SECRET_ID)).unwrap();
+    server.signal("HUP");
+    crate::http::until("the reload is refused", || {
+        server.stderr().contains("was not reloaded").then_some(())
+    });
+    look(1);
+    said.push_str(&session.body);
+    let (_, out, err) = server.stop();
+    assert!(err.contains("a secret can not be read"), "trouble has been logged");
+    assert!(err.contains("a secret was read from the Vault") && err.contains("TRACE"), "and all");
+    // What it kept: the store and the log of calls, with their journals.
+    let mut kept = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
+        let name = file.file_name().into_string().unwrap();
+        if name.starts_with("panelboard") && name.contains(".db") {
+            assert_clean(&String::from_utf8_lossy(&std::fs::read(file.path()).unwrap()));
+            kept += 1;
+        }
+    }
+    assert!(kept >= 2, "{kept} files");
+    for text in [said, out, err] {
+        assert_clean(&text);
+    }
+}
+
 #[test]
 fn the_commands_show_no_secret() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,7 +245,7 @@ fn the_commands_show_no_secret() {
 
 #[track_caller]
 fn assert_clean(text: &str) {
-    for secret in [KEY, CLIENT, ADMIN, PROMPT] {
+    for secret in [KEY, CLIENT, ADMIN, PROMPT, TOKEN, ROLE, SECRET_ID] {
         // Nor a good part of one.
         let part = &secret[..secret.len() - 6];
         if let Some(at) = text.find(part) {

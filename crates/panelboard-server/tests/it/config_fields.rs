@@ -17,7 +17,7 @@ targets = ["a/gpt"]
 
 /// What a text means, as one string; the window of a rate shows in the engine's own `Debug`.
 fn meaning(text: &str) -> String {
-    let env = Environment::empty().with("KEY", "sk-1");
+    let env = Environment::empty().with("KEY", "sk-1").with("OTHER", "sk-2");
     match config::parse(text, Source::BuiltIn, None, &env) {
         Ok(mut config) => {
             // Of a breaker it counts what the engine is told, not what was written.
@@ -27,6 +27,31 @@ fn meaning(text: &str) -> String {
         Err(wrong) => panic!("{wrong}\n{text}"),
     }
 }
+
+/// The section's begin, with what it can't be without.
+fn head(section: &str, field: &str) -> String {
+    let lines = match (section, field) {
+        ("vault", "approle_mount") => format!("{VAULT}{APP_ROLE}"),
+        ("vault", _) => format!("{VAULT}token = \"env:KEY\"\n"),
+        _ => String::new(),
+    };
+    format!("[{section}]\n{lines}")
+}
+
+const VAULT: &str = "address = \"http://h:1\"\n";
+/// An authority that nobody trusts, good for a hundred years; its key is gone.
+const CA: &str = "-----BEGIN CERTIFICATE-----
+MIIBdDCCARugAwIBAgIUNdQtqIIgODL9gmT2tDUTDqhzP8MwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjgyMjE1NTBaGA8yMTI2MTEwNDIyMTU1
+MFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABJDf
+jl/5yID32EpTrjALdngzomlVVuDmallyU9PulGt6pnELvKee2d6ooKCX+QCzrdAq
+bRERQvqw62XHNL3SpnWjUzBRMB0GA1UdDgQWBBQHvSXJtO2+2fksIpYptybvq7SP
+lTAfBgNVHSMEGDAWgBQHvSXJtO2+2fksIpYptybvq7SPlTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0cAMEQCIGhdEyDO3gBBi2QhOEMeXWeVukd6iRt5XqVB
+DCT1VubXAiA8NCZykgK4u/BMg9BmSEAG2Em0vH2AcK26uu2sB+9LdA==
+-----END CERTIFICATE-----
+";
+const APP_ROLE: &str = "role_id = \"env:KEY\"\nsecret_id = \"env:KEY\"\n";
 
 /// A value that the schema allows and that is not the default.
 fn other_value(name: &str, field: &Value) -> String {
@@ -40,6 +65,10 @@ fn other_value(name: &str, field: &Value) -> String {
         "on_conflict" => return "\"steer\"".to_owned(),
         "combine" => return "\"all\"".to_owned(),
         "exclusive" => return "\"logical\"".to_owned(),
+        // No longer than a minute, or five.
+        "timeout" | "queue_timeout" | "backoff" | "max_backoff" => return "\"7s\"".to_owned(),
+        "approle_mount" | "namespace" => return "\"team\"".to_owned(),
+        "mount_breakers" => return "[\"kv\"]".to_owned(),
         "client_keys" => return "[\"env:KEY\"]".to_owned(),
         "admin_token" => return "\"env:KEY\"".to_owned(),
         _ => {}
@@ -67,6 +96,11 @@ fn every_field_changes_the_outcome() {
             continue;
         }
         for (name, field) in table["properties"].as_object().unwrap() {
+            // Without these there is no section: the next test has them.
+            let needed = ["address", "token", "role_id", "secret_id", "ca_file"];
+            if section == "vault" && needed.contains(&name.as_str()) {
+                continue;
+            }
             // These say nothing without a rate.
             let rate = match name.as_str() {
                 "window" | "window_calls" | "minimum_calls" => "failure_rate = 0.4\n",
@@ -75,7 +109,7 @@ fn every_field_changes_the_outcome() {
                 "combine" => "failure_rate = 0.4\nfailure_threshold = 3\n",
                 _ => "",
             };
-            let head = format!("[{section}]\n{rate}");
+            let head = head(section, name) + rate;
             let value = other_value(name, field);
             let (without, with) =
                 (format!("{head}{REST}"), format!("{head}{name} = {value}\n{REST}"));
@@ -91,13 +125,36 @@ fn every_field_changes_the_outcome() {
 }
 
 #[test]
+fn every_field_of_a_vault_makes_it_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, CA).unwrap();
+    let token = "token = \"env:KEY\"\n";
+    let texts = [
+        format!("{VAULT}{token}"),
+        format!("address = \"http://h:2\"\n{token}"),
+        format!("{VAULT}token = \"env:OTHER\"\n"),
+        format!("{VAULT}{token}ca_file = {ca:?}\n"),
+        format!("{VAULT}{APP_ROLE}"),
+        format!("{VAULT}{}", APP_ROLE.replacen("KEY", "OTHER", 1)),
+        format!("{VAULT}role_id = \"env:KEY\"\nsecret_id = \"env:OTHER\"\n"),
+    ];
+    let meanings: std::collections::HashSet<String> =
+        texts.iter().map(|text| meaning(&format!("[vault]\n{text}{REST}"))).collect();
+    assert_eq!(meanings.len(), texts.len());
+    assert!(!meanings.iter().any(|text| text.contains("sk-")), "a secret shows");
+}
+
+#[test]
 fn every_default_is_the_value_that_holds() {
     let schema = config::schema();
     for (section, table) in schema["properties"].as_object().unwrap() {
         for (name, field) in table["properties"].as_object().into_iter().flatten() {
             if let Some(default) = field.get("default") {
-                let with = format!("[{section}]\n{name} = {default}\n{REST}");
-                let same = meaning(REST) == meaning(&with);
+                let head = head(section, name);
+                let without = if section == "vault" { head.clone() } else { String::new() };
+                let with = format!("{head}{name} = {default}\n{REST}");
+                let same = meaning(&(without + REST)) == meaning(&with);
                 assert!(same, "{section}.{name} = {default} is not the default");
             }
         }
@@ -127,10 +184,17 @@ fn the_schema_in_the_package_is_the_one_that_holds() {
 
 #[test]
 fn the_example_is_right_and_knows_every_field() {
+    let variables = [
+        "PANELBOARD_ADMIN_TOKEN",
+        "APP_KEY",
+        "OPENAI_KEY_A",
+        "OPENAI_KEY_B",
+        "ANTHROPIC_API_KEY",
+        "VAULT_ROLE_ID",
+        "VAULT_SECRET_ID",
+    ];
     let env =
-        ["PANELBOARD_ADMIN_TOKEN", "APP_KEY", "OPENAI_KEY_A", "OPENAI_KEY_B", "ANTHROPIC_API_KEY"]
-            .into_iter()
-            .fold(Environment::empty(), |env, name| env.with(name, "secret-1"));
+        variables.into_iter().fold(Environment::empty(), |env, name| env.with(name, "secret-1"));
     for text in [EXAMPLE.to_owned(), uncommented()] {
         if let Err(wrong) = config::parse(&text, Source::BuiltIn, None, &env) {
             panic!("{wrong}\n{text}");

@@ -60,17 +60,12 @@ fn unknown_names_say_the_nearest_known_one() {
          total, did you mean `connect`?"],
     );
     let sections = "expected one of server, gateway, breaker, timeouts, store, sessions, \
-                    calls, jobs, provider, model";
+                    calls, jobs, vault, provider, model";
     with(
         "[servers]\n",
         &[&format!("f.toml:1:2: servers: unknown section, {sections}, did you mean `server`?")],
     );
-    for later in ["vault", "sink"] {
-        with(
-            &format!("[{later}]\n"),
-            &[&format!("f.toml:1:2: {later}: unknown section, {sections}")],
-        );
-    }
+    with("[sink]\n", &[&format!("f.toml:1:2: sink: unknown section, {sections}")]);
     with("[[sink]]\nname = \"x\"\n", &[&format!("f.toml:1:3: sink: unknown section, {sections}")]);
 }
 
@@ -226,7 +221,8 @@ fn provider(lines: &str) -> String {
 #[test]
 fn a_provider_lacks_what_its_kind_needs() {
     let kinds = "expected one of openai, anthropic, openai-compatible, pretend";
-    let reference = "expected a reference: \"env:NAME\" or \"file:PATH\"";
+    let reference =
+        "expected a reference: \"env:NAME\", \"file:PATH\" or \"vault:MOUNT/PATH#FIELD\"";
     check(
         &provider(
             "name = \"a\"\nkind = \"openia\"\nkeys = [{ name = \"k\", secret = \"env:KEY\" }]",
@@ -288,7 +284,8 @@ fn a_secret_comes_by_reference_only() {
         ))
     };
     let at = "f.toml:4:32: provider[0].keys[0].secret:";
-    let reference = "expected a reference: \"env:NAME\" or \"file:PATH\"";
+    let reference =
+        "expected a reference: \"env:NAME\", \"file:PATH\" or \"vault:MOUNT/PATH#FIELD\"";
     check(
         &key("sk-canary-literal"),
         &[&format!("{at} is a secret in plain text (not shown), {reference}")],
@@ -296,10 +293,6 @@ fn a_secret_comes_by_reference_only() {
     check(
         &key("env:sk-canary"),
         &[&format!("{at} is not the name of an environment variable, {reference}")],
-    );
-    check(
-        &key("vault:secret/llm#openai"),
-        &[&format!("{at} is a vault: reference, which this version does not support, {reference}")],
     );
     check(
         &key("env:OTHR_KEY"),

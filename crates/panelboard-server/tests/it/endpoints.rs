@@ -40,6 +40,7 @@ fn the_panel_shows_each_breaker_with_all_its_fields() {
             "failure_threshold",
             "probes_in_flight",
             "half_open_max_calls",
+            "awaits_secret",
             "backoff_step",
             "window",
             "in_flight",

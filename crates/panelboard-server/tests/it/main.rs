@@ -36,3 +36,4 @@ mod simulate;
 mod stop;
 mod throttling;
 mod tune;
+mod vault;

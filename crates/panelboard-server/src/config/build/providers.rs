@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use panelboard_llm::{Key, Kind, Model, Provider, Secret, Settings, Target};
 
 use super::{Builder, timeouts};
-use crate::config::secret;
+use crate::config::secret::{self, Reference, fits_header};
 use crate::config::values::Table;
 use panelboard_mistakes::Found;
 
@@ -33,7 +33,7 @@ impl Builder<'_> {
         let name = table.text("name")?.to_owned();
         let kind = kind(table.text("kind")?)?;
         let base_url = self.base_url(table, kind);
-        let keys = self.keys(table, kind);
+        let keys = self.keys(table, &name, kind);
         let breaker = match table.table("breaker") {
             None => None,
             own => self.breaker(&[own, common_breaker]),
@@ -67,12 +67,12 @@ impl Builder<'_> {
         given.unwrap_or_else(|| usual.to_owned())
     }
 
-    fn keys(&mut self, table: &Table, kind: Kind) -> Vec<Key> {
+    fn keys(&mut self, table: &Table, provider: &str, kind: Kind) -> Vec<Key> {
         let mut seen = HashSet::new();
         let mut keys = Vec::new();
         for key in table.tables("keys") {
             self.once(&mut seen, key, "key");
-            keys.extend(self.key(key, kind));
+            keys.extend(self.key(key, provider, kind));
         }
         if table.list("keys").is_empty() {
             if kind != Kind::OpenAiCompatible && (!table.has("keys") || table.is_empty_list("keys"))
@@ -85,7 +85,7 @@ impl Builder<'_> {
         keys
     }
 
-    fn key(&mut self, table: &Table, kind: Kind) -> Option<Key> {
+    fn key(&mut self, table: &Table, provider: &str, kind: Kind) -> Option<Key> {
         let needs = matches!(kind, Kind::OpenAi | Kind::Anthropic);
         if needs && !table.has("secret") {
             let mistake = Found::new(table.at, table.key("secret"), "missing");
@@ -95,9 +95,22 @@ impl Builder<'_> {
             let wrong = "a pretend provider needs no secret";
             self.found.push(Found::new(table.place("secret"), table.key("secret"), wrong));
         }
+        let secret = match table.secret("secret") {
+            Some(Reference::Vault(of)) => {
+                self.vault_key(table, provider, of);
+                Secret::awaited()
+            }
+            _ => self.key_at_hand(table),
+        };
+        let mut key = plain_key(table.text("name")?.to_owned(), secret);
+        key.weight = table.count32("weight").unwrap_or(1);
+        key.quota_group = table.text("quota_group").map(str::to_owned);
+        Some(key)
+    }
+
+    fn key_at_hand(&mut self, table: &Table) -> Secret {
         let secret = self.secret(table, "secret").unwrap_or_default();
-        let visible = |c: char| c.is_ascii_graphic() || c == ' ';
-        if !secret.chars().all(visible) {
+        if !fits_header(&secret) {
             let mistake = Found::new(
                 table.place("secret"),
                 table.key("secret"),
@@ -105,10 +118,7 @@ impl Builder<'_> {
             );
             self.found.push(mistake.expected("one line of visible ASCII"));
         }
-        let mut key = plain_key(table.text("name")?.to_owned(), Secret::new(secret));
-        key.weight = table.count32("weight").unwrap_or(1);
-        key.quota_group = table.text("quota_group").map(str::to_owned);
-        Some(key)
+        Secret::new(secret)
     }
 
     pub(super) fn models(&mut self, file: &Table) -> Vec<Model> {
