@@ -20,6 +20,7 @@ const reason = (r) => REASONS[r] ?? r ?? '';
 
 function why(item) {
   const n = item.consecutive_failures || item.failure_threshold;
+  if (item.awaits_secret) return 'waits for its secret from the Vault, takes no calls';
   switch (item.state) {
     case 'closed': return item.consecutive_failures
       ? `${plural(item.consecutive_failures, 'failure')} in a row` : 'lets calls through';
@@ -219,6 +220,32 @@ function showStatus(next, inFlight) {
   if (wrong) set($('config-error'), `The config was not reloaded, the earlier one holds: ${wrong}`);
   showTotals(next.totals ?? {}, inFlight, next.retry_budget_remaining);
   showModels(next.models ?? []);
+  showVault(next.vault);
+}
+
+/** Where keys come from that are in a Vault: its breakers, its token, and what is wrong. */
+function showVault(vault) {
+  $('vault').hidden = !vault;
+  if (!vault) return;
+  const { breakers, token: its, queue, secrets } = vault;
+  set($('vault-count'), count(secrets.length));
+  const lines = breakers.map((b) => `${b.name}: ${b.state}`
+    + (b.state === 'open' && b.retry_after_ms ? `, ${reason(b.reason)}, for ${span(b.retry_after_ms)}` : ''));
+  const left = its.ttl_left_ms === null ? 'without an end' : `for ${span(its.ttl_left_ms)}`;
+  lines.push(its.valid ? `token: good ${left}, ${plural(its.renewals, 'renewal')}`
+    : `token: none, ${its.last_failure ?? 'not asked for yet'}`);
+  lines.push(`requests: ${queue.running} run, ${queue.waiting} wait`);
+  for (const s of secrets) {
+    const version = s.version === null ? '' : `, version ${s.version}`;
+    const use = s.in_use ? `in use${version}` : `awaited by ${s.keys.join(', ')}`;
+    lines.push(`${s.reference}: ${use}${s.last_error ? ` · ${s.last_error}` : ''}`);
+  }
+  const list = $('vault-lines');
+  while (list.children.length > lines.length) list.lastElementChild.remove();
+  while (list.children.length < lines.length) list.append(make('li'));
+  lines.forEach((line, i) => set(list.children[i], line));
+  const wrong = breakers.some((b) => b.state !== 'closed') || secrets.some((s) => s.last_error);
+  attr($('vault'), 'data-wrong', wrong ? 'yes' : 'no');
 }
 
 const tiles = new Map();
