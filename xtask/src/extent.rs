@@ -53,7 +53,7 @@ impl Extent {
             match option.as_str() {
                 "--kills" => extent.kills = u32::try_from(number()?).unwrap_or(u32::MAX),
                 "--seed" => extent.seed = number()?,
-                "--program" => extent.program = Some(PathBuf::from(value)),
+                "--program" => extent.program = Some(program(value)?),
                 "--only" if of.all.contains(&value.as_str()) => extent.parts = vec![value.clone()],
                 "--only" => return Err(format!("no part `{value}`; there are {:?}", of.all)),
                 _ => {
@@ -67,6 +67,14 @@ impl Extent {
         }
         Ok(extent)
     }
+}
+
+/// The value of `--program`: a path from here, though the program is started elsewhere.
+///
+/// # Errors
+/// It is empty.
+pub(crate) fn program(value: &str) -> Result<PathBuf, String> {
+    std::path::absolute(value).map_err(|error| format!("--program {value}: {error}"))
 }
 
 #[cfg(test)]
@@ -87,6 +95,12 @@ mod tests {
         let some = read("--seed 7 --short --kills 3 --only kills").unwrap();
         let parts = vec!["kills".to_owned()];
         assert_eq!(some, Extent { short: true, kills: 3, seed: 7, parts, program: None });
+    }
+
+    #[test]
+    fn a_program_is_found_from_wherever_it_is_started() {
+        let program = read("--program target/it").unwrap().program;
+        assert!(program.is_some_and(|path| path.is_absolute() && path.ends_with("target/it")));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Extent {
                 "--rate" => extent.rate = value.parse::<u32>().map_err(wrong)?.clamp(1, 100),
                 "--tokens" => extent.tokens = value.parse::<u32>().map_err(wrong)?.clamp(1, 100),
                 "--seed" => extent.seed = value.parse().map_err(wrong)?,
-                "--program" => extent.program = Some(PathBuf::from(value)),
+                "--program" => extent.program = Some(crate::extent::program(value)?),
                 _ => {
                     return Err(format!(
                         "`real-outage` takes --short, --passes N, --rate N, --tokens N, --seed N \
