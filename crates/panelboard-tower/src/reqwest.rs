@@ -28,11 +28,13 @@ use crate::{Breakers, Classify, Http, Keyed, future::Follow};
 ///     request.url().host_str().unwrap_or_default().into()
 /// }
 ///
+/// # fn example(client: reqwest::Client) {
 /// let panel: Panel = Panel::builder().build();
-/// let client = ClientBuilder::new(reqwest::Client::new())
+/// let client = ClientBuilder::new(client)
 ///     .with(BreakerMiddleware::keyed(panel, host))
 ///     .build();
 /// # let _ = client;
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct BreakerMiddleware<P, C = Http> {

@@ -60,9 +60,9 @@
 //!
 //! # Features
 //!
-//! - `http`: [`sinks::HttpSink`] and [`sinks::LokiSink`].
-//! - `otlp`: also [`sinks::OtlpHttpSink`].
-//! - `otlp-grpc`: also [`sinks::OtlpGrpcSink`].
+//! - `http`: `sinks::HttpSink` and `sinks::LokiSink`.
+//! - `otlp`: also `sinks::OtlpHttpSink`.
+//! - `otlp-grpc`: also `sinks::OtlpGrpcSink`.
 //! - `opentelemetry`: trace and span ids of the spans that `tracing-opentelemetry` keeps.
 
 mod baton;

@@ -168,7 +168,8 @@ impl Shared {
         let now = self.clock.now();
         let free = |key: &&Arc<KeyState>| {
             let is_out = key.live.benches.is_out(&route.model, now);
-            !tried.has(target, key) && is_to_ask(&key.breaker) && !is_out
+            let usable = !key.awaits_secret() && is_to_ask(&key.breaker) && !is_out;
+            !tried.has(target, key) && usable
         };
         let keys: Vec<&Arc<KeyState>> = route.provider.keys.iter().filter(free).collect();
         // One call finds out whether a key is back. If it is not, the call goes on to the next key.

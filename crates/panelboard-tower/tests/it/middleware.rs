@@ -27,9 +27,14 @@ async fn server(text: &'static str) -> SocketAddr {
     address
 }
 
+fn plain() -> reqwest::Client {
+    // Needed where all crates are built together; another test may have been here first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 fn client(breaker: &Arc<Breaker>) -> ClientWithMiddleware {
-    let reqwest = reqwest::Client::builder().no_proxy().build().unwrap();
-    ClientBuilder::new(reqwest).with(BreakerMiddleware::new(Arc::clone(breaker))).build()
+    ClientBuilder::new(plain()).with(BreakerMiddleware::new(Arc::clone(breaker))).build()
 }
 
 #[tokio::test]
@@ -120,8 +125,7 @@ async fn each_key_has_its_breaker_and_errors_can_be_classified() {
         Ok(head) if head.status == StatusCode::NOT_FOUND => Verdict::Failure,
         _ => Verdict::Success,
     };
-    let reqwest = reqwest::Client::builder().no_proxy().build().unwrap();
-    let client = ClientBuilder::new(reqwest)
+    let client = ClientBuilder::new(plain())
         .with(BreakerMiddleware::keyed(panel.clone(), path).classify(classify))
         .build();
     let address = server("HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n").await;
