@@ -21,7 +21,7 @@ use super::{id::JobId, limits::JobLimits, options::NewJob, row::JobState, row::P
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cleanup {
-    /// They ended longer ago than this.
+    /// They ended at least this long ago; zero is all that have.
     pub older_than: Duration,
     /// Their end is one of these; any if there are none.
     pub states: Vec<JobState>,

@@ -39,7 +39,7 @@ impl Steps<'_> {
         let ids: Vec<JobId> = if fault::CLEANS_ACTIVE.planted() {
             self.state.jobs.keys().copied().collect()
         } else {
-            let old = self.state.ended.iter().take_while(|(ended_ms, _)| *ended_ms < cutoff_ms);
+            let old = self.state.ended.iter().take_while(|(ended_ms, _)| *ended_ms <= cutoff_ms);
             old.map(|(_, id)| *id).filter(|id| self.has_end_of(*id, &cleanup.states)).collect()
         };
         if !cleanup.dry_run {

@@ -374,11 +374,11 @@ fn j7_only_what_has_ended_was_told_and_is_not_pinned_is_removed() {
         Command::Cleanup(Cleanup { older_than, states: states.into(), dry_run })
     };
     rig.now += Duration::from_millis(10);
-    assert_eq!(rig.command(cleanup(10, &[], false)), Reply::Cleaned(0), "not older than that");
-    assert_eq!(rig.command(cleanup(9, &[JobState::Failed], false)), Reply::Cleaned(0));
-    assert_eq!(rig.command(cleanup(9, &[JobState::Completed], true)), Reply::Cleaned(1));
-    assert_eq!(rig.command(cleanup(9, &[], false)), Reply::Cleaned(1));
-    assert_eq!(rig.command(cleanup(9, &[], false)), Reply::Cleaned(0), "once");
+    assert_eq!(rig.command(cleanup(11, &[], false)), Reply::Cleaned(0), "not as old as that");
+    assert_eq!(rig.command(cleanup(10, &[JobState::Failed], false)), Reply::Cleaned(0));
+    assert_eq!(rig.command(cleanup(10, &[JobState::Completed], true)), Reply::Cleaned(1));
+    assert_eq!(rig.command(cleanup(10, &[], false)), Reply::Cleaned(1));
+    assert_eq!(rig.command(cleanup(10, &[], false)), Reply::Cleaned(0), "once");
     assert!(rig.state.job(jobs[0]).is_none() && rig.state.job(jobs[1]).is_some());
     // One that is pinned goes when a person names it.
     assert_eq!(rig.command(Command::Delete(jobs[1])), Reply::Deleted);
