@@ -53,7 +53,8 @@ cargo xtask real-outage [--passes N]
                                 are the settings that `tune` recommends better on the wire, too?
 cargo xtask real-jobs [--short] [--kills N] [--seed N] [--only kills|queue]
                                 jobs under `kill -9`; ten thousand that wait
-cargo xtask real-vault          a Vault server: sealed, killed, hung, its answers cut
+cargo xtask real-vault [--only client|gateway]
+                                a Vault server: sealed, killed, hung, its keys rotated
 cargo xtask real-sinks          rsyslog, OpenTelemetry and HTTP collectors: hung, killed, slow";
 
 fn main() -> ExitCode {

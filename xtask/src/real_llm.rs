@@ -31,7 +31,7 @@ use crate::{
     watch::{self, Watch},
     workspace::Workspace,
 };
-use traffic::Tally;
+pub(crate) use traffic::Tally;
 
 const FIRST: &str = "llama-a";
 const SPARE: &str = "spare";
@@ -68,8 +68,8 @@ pub(crate) fn step(workspace: &Workspace) -> Outcome {
 
 /// What is needed, on disk.
 #[derive(Debug)]
-struct Kit {
-    llama: Llama,
+pub(crate) struct Kit {
+    pub(crate) llama: Llama,
     sdk: PathBuf,
     script: PathBuf,
 }
@@ -77,7 +77,7 @@ struct Kit {
 impl Kit {
     /// # Errors
     /// Something is not there and cannot be installed.
-    fn install(workspace: &Workspace) -> Result<Self, String> {
+    pub(crate) fn install(workspace: &Workspace) -> Result<Self, String> {
         let scripts = workspace.root.join("xtask/real-llm");
         let llama = Llama::install(workspace)?;
         let sdk = install::environment("openai-sdk", &scripts.join("requirements.txt"))?;
@@ -85,7 +85,7 @@ impl Kit {
     }
 
     /// The SDK's script.
-    fn client(&self, gateway: SocketAddr, mode: &[&str]) -> Command {
+    pub(crate) fn client(&self, gateway: SocketAddr, mode: &[&str]) -> Command {
         let mut command = Command::new(&self.sdk);
         command.arg(&self.script).arg(format!("http://{gateway}/v1")).arg("fast").args(mode);
         command

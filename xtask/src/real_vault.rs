@@ -1,14 +1,17 @@
-//! Does the client of Vault hold with a real server? `cargo xtask real-vault`.
+//! Do the client of Vault, and the gateway, hold with a real server?
+//! `cargo xtask real-vault [--only client|gateway] [--program PATH]`.
 //!
 //! An OpenBao server with a store on disk is initialised and unsealed. `panelboard-vault` is driven
 //! by its example `vault_driver`, through a proxy of ours; the unmodified `hvac` client reads what
 //! it wrote, and the other way round. While reads go on, the server is sealed, killed and
 //! restarted, stopped and continued, and its token revoked; answers are cut and delayed. Asserted:
 //! nobody reads anything wrong, errors are those that the design announces, the breaker opens and
-//! closes, and no write is there twice. Every program is ended by its process id.
+//! closes, and no write is there twice. Then the gateway serves a real model with a key from such a
+//! server ([`gateway`]). Every program is ended by its process id.
 
 mod bao;
 mod driver;
+mod gateway;
 mod proxy;
 
 use std::{path::PathBuf, process::Command, time::Duration};
@@ -17,25 +20,43 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    clock, counts::Counts, http, install, process, report::closing_line, story::Story,
+    clock, extent, http, install, process, real_llm, report::closing_line, server, story::Story,
     workspace::Workspace,
 };
 use bao::Bao;
 use driver::Driver;
 use proxy::{Mode, Proxy};
 
-/// `cargo xtask real-vault`.
+/// `cargo xtask real-vault [--only client|gateway] [--program PATH]`.
 ///
 /// # Errors
 /// An unknown argument, something that cannot be installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
-    if !arguments.is_empty() {
-        return Err(format!("`real-vault` takes nothing, not {arguments:?}"));
+    let (mut only, mut program) = (None, None);
+    for pair in arguments.chunks(2) {
+        match pair {
+            [option, part] if option == "--only" && ["client", "gateway"].contains(&&**part) => {
+                only = Some(part.as_str());
+            }
+            [option, path] if option == "--program" => program = Some(extent::program(path)?),
+            _ => {
+                let takes = "`--only client`, `--only gateway` and `--program PATH`";
+                return Err(format!("`real-vault` takes {takes}, not {pair:?}"));
+            }
+        }
     }
     let workspace = Workspace::load()?;
-    let counts = tell(&workspace)?;
-    println!("{}", closing_line(counts));
-    Ok(counts.failed == 0)
+    let mut story = Story::new();
+    if only != Some("gateway") {
+        story = tell(&workspace, story)?;
+    }
+    if only != Some("client") {
+        let kit = real_llm::Kit::install(&workspace)?;
+        let program = program.map_or_else(|| server::build(&workspace, "release"), Ok)?;
+        gateway::tell(&kit, &program, &mut story)?;
+    }
+    println!("{}", closing_line(story.counts));
+    Ok(story.counts.failed == 0)
 }
 
 /// The programs of one run. They end with it, in the order of the fields.
@@ -48,13 +69,12 @@ struct Scene {
     story: Story,
 }
 
-fn tell(workspace: &Workspace) -> Result<Counts, String> {
+fn tell(workspace: &Workspace, story: Story) -> Result<Story, String> {
     let scripts = workspace.root.join("xtask/real-vault");
     let hvac = install::environment("hvac", &scripts.join("requirements.txt"))?;
     let bao = Bao::start()?;
     let driver = Driver::start(workspace)?;
     let proxy = Proxy::start(bao.address())?;
-    let story = Story::new();
     story.say(format!("{:?} is initialised and unsealed: OpenBao", bao.server));
     let script = scripts.join("client.py");
     let mut scene = Scene { driver, proxy, bao, hvac, script, story };
@@ -68,7 +88,7 @@ fn tell(workspace: &Workspace) -> Result<Counts, String> {
     scene.hangs()?;
     scene.cuts_and_delays()?;
     scene.ends()?;
-    Ok(scene.story.counts)
+    Ok(scene.story)
 }
 
 impl Scene {

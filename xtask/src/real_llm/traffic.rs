@@ -4,20 +4,20 @@ use serde_json::Value;
 
 /// Calls by how they ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) whole: u64,
-    pub(super) streamed: u64,
+pub(crate) struct Tally {
+    pub(crate) whole: u64,
+    pub(crate) streamed: u64,
     /// Streams that broke after output had reached the client: nobody can hide these.
-    pub(super) cut: Vec<String>,
+    pub(crate) cut: Vec<String>,
     /// Errors that another provider could have hidden.
-    pub(super) errors: Vec<String>,
+    pub(crate) errors: Vec<String>,
     /// The slowest answer, in milliseconds.
-    pub(super) slowest_ms: u64,
+    pub(crate) slowest_ms: u64,
 }
 
 impl Tally {
     /// From the lines that the script wrote.
-    pub(super) fn read<S: AsRef<str>>(lines: &[S]) -> Self {
+    pub(crate) fn read<S: AsRef<str>>(lines: &[S]) -> Self {
         let mut tally = Self::default();
         for line in lines {
             let line = line.as_ref();
@@ -30,7 +30,7 @@ impl Tally {
         tally
     }
 
-    pub(super) fn good(&self) -> u64 {
+    pub(crate) fn good(&self) -> u64 {
         self.whole + self.streamed
     }
 

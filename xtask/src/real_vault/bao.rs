@@ -58,6 +58,11 @@ impl Bao {
         Ok(bao)
     }
 
+    /// The unseal keys.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         http::local(self.port)
     }
