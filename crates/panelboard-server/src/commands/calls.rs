@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use panelboard_store::{Call, CallQuery, CallReader, Calls};
 
@@ -23,6 +23,30 @@ const HEADER: [&str; 9] = [
     "output_tokens",
 ];
 
+/// So long ago. Longer ago than there are dates is the beginning.
+pub(super) fn before(ago: Duration) -> SystemTime {
+    wall().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The calls of a log from so long ago until so long ago, and of one provider, as far as is said.
+pub(super) fn query(
+    since: Option<Duration>,
+    until: Option<Duration>,
+    provider: Option<&str>,
+) -> CallQuery {
+    let mut query = CallQuery::new();
+    if let Some(ago) = since {
+        query = query.since(before(ago));
+    }
+    if let Some(ago) = until {
+        query = query.until(before(ago));
+    }
+    if let Some(provider) = provider {
+        query = query.provider(provider);
+    }
+    query
+}
+
 /// Reads the file and prints what is asked for.
 pub(super) fn calls(args: &cli::Calls) -> u8 {
     let reader = match CallReader::open(&args.file) {
@@ -32,18 +56,7 @@ pub(super) fn calls(args: &cli::Calls) -> u8 {
             return exit::REFUSED;
         }
     };
-    let mut query = CallQuery::new();
-    // Longer ago than there are dates is the beginning.
-    let before = |ago| wall().checked_sub(ago).unwrap_or(std::time::UNIX_EPOCH);
-    if let Some(ago) = args.since {
-        query = query.since(before(ago));
-    }
-    if let Some(ago) = args.until {
-        query = query.until(before(ago));
-    }
-    if let Some(provider) = &args.provider {
-        query = query.provider(provider);
-    }
+    let query = query(args.since, args.until, args.provider.as_deref());
     let mut out = BufWriter::new(io::stdout().lock());
     let print = if args.csv { print_csv } else { print_columns };
     match print(&mut out, reader.calls(query)) {

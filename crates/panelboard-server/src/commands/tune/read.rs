@@ -5,16 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
-use std::time::{Duration, SystemTime};
 
 use panelboard_lab::{CallReader, CallsRead, Column, Recording};
-use panelboard_store::{CallQuery, CallReader as LogReader};
+use panelboard_store::CallReader as LogReader;
 
+use super::super::calls::{before, query};
 use super::super::complain;
 use super::super::simulate::refused;
 use crate::calls::Recorded;
 use crate::cli;
-use crate::clock::{micros, wall};
+use crate::clock::micros;
 
 /// Calls, and what was left out.
 pub(super) struct Read {
@@ -112,11 +112,6 @@ fn reader(args: &cli::Tune) -> CallReader {
     reader
 }
 
-/// So long ago. Longer ago than there are dates is the beginning.
-fn before(ago: Duration) -> SystemTime {
-    wall().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
 /// The calls of a gateway's log.
 fn log(args: &cli::Tune, source: &str) -> Result<Read, u8> {
     if let Some((_, name)) = columns(args).next() {
@@ -125,16 +120,7 @@ fn log(args: &cli::Tune, source: &str) -> Result<Read, u8> {
     }
     let reader = LogReader::open(&args.file)
         .map_err(|error| refused(format_args!("panelboard: {error}")))?;
-    let mut query = CallQuery::new();
-    if let Some(ago) = args.since {
-        query = query.since(before(ago));
-    }
-    if let Some(ago) = args.until {
-        query = query.until(before(ago));
-    }
-    if let Some(provider) = &args.provider {
-        query = query.provider(provider);
-    }
+    let query = query(args.since, args.until, args.provider.as_deref());
     let mut recorded = Recorded::of(args.key.clone(), args.model.clone());
     for call in reader.calls(query) {
         let call = call.map_err(|error| refused(format_args!("{source}: {error}")))?;
