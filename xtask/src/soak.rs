@@ -26,7 +26,16 @@ struct Search {
     name: &'static str,
     /// Of its first turn.
     amount: u64,
-    run: fn(&Workspace, u64, u64, Duration) -> Result<Found, String>,
+    run: fn(&Workspace, &Turn) -> Result<Found, String>,
+}
+
+/// What one turn of a search is told.
+struct Turn<'a> {
+    amount: u64,
+    seed: u64,
+    left: Duration,
+    /// The models that draw by chance, as the first turn of all models has found them.
+    by_chance: &'a [String],
 }
 
 const SEARCHES: [Search; 6] = [
@@ -34,8 +43,8 @@ const SEARCHES: [Search; 6] = [
     Search { name: "operations", amount: 20_000, run: operations },
     Search { name: "histories", amount: 5_000, run: histories },
     Search { name: "seeds", amount: 1_000, run: seeds },
-    Search { name: "fuzz config", amount: 30, run: |w, amount, _, _| fuzz(w, 0, amount) },
-    Search { name: "fuzz script", amount: 30, run: |w, amount, _, _| fuzz(w, 1, amount) },
+    Search { name: "fuzz config", amount: 30, run: |w, turn| fuzz(w, 0, turn.amount) },
+    Search { name: "fuzz script", amount: 30, run: |w, turn| fuzz(w, 1, turn.amount) },
 ];
 
 /// `cargo xtask soak --for 2h [--only shuttle]`.
@@ -63,6 +72,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         time,
         figures: Figures::default(),
         findings: Vec::new(),
+        by_chance: Vec::new(),
         failures: 0,
     };
     // From the first moment on: a run that is ended from outside has its line too.
@@ -86,6 +96,7 @@ struct Soak {
     time: Duration,
     figures: Figures,
     findings: Vec<Finding>,
+    by_chance: Vec<String>,
     /// Turns that could not be run.
     failures: u64,
 }
@@ -100,7 +111,8 @@ impl Soak {
             // A wall clock is no generator, but no two turns have the same.
             let seed = clock::wall_ms();
             let began = clock::now();
-            let result = (search.run)(&self.workspace, amount, seed, left);
+            let told = Turn { amount, seed, left, by_chance: &self.by_chance };
+            let result = (search.run)(&self.workspace, &told);
             let took = began.elapsed();
             turn += 1;
             match result {
@@ -110,6 +122,9 @@ impl Soak {
                     println!("turn {turn}: {name}, seed {seed}: {told} in {seconds:.0} s");
                     self.figures += found.figures;
                     self.findings.extend(found.findings);
+                    if self.by_chance.is_empty() {
+                        self.by_chance = found.by_chance;
+                    }
                 }
                 Err(why) => {
                     println!("turn {turn}: {} could not be run: {why}", search.name);
@@ -160,30 +175,39 @@ fn next_amount(amount: u64, took: Duration, time: Duration) -> u64 {
     ((amount as f64 * factor.clamp(0.1, 10.0)) as u64).max(1)
 }
 
-fn shuttle(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
-    let job = Job::new(Kind::Models(Checker::Shuttle), &[])
-        .with("PANELBOARD_SCHEDULES", amount)
-        .with("PANELBOARD_SEED", seed);
-    println!("shuttle: {} schedules of each model", grouped(2 * amount));
-    job.run(w, left, false)
+/// All models once; then those that draw by chance, as the others would only search to the same end
+/// again.
+fn shuttle(w: &Workspace, turn: &Turn) -> Result<Found, String> {
+    let job = Job::new(Kind::Models(Checker::Shuttle), &just(turn.by_chance))
+        .with("PANELBOARD_SCHEDULES", turn.amount)
+        .with("PANELBOARD_SEED", turn.seed);
+    println!("shuttle: {} schedules of each model", grouped(2 * turn.amount));
+    job.run(w, turn.left, false)
 }
 
-fn operations(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
+/// The filters by which these models are run and no others; all, if none are named.
+fn just(names: &[String]) -> Vec<&str> {
+    let exact = if names.is_empty() { None } else { Some("--exact") };
+    exact.into_iter().chain(names.iter().map(String::as_str)).collect()
+}
+
+fn operations(w: &Workspace, turn: &Turn) -> Result<Found, String> {
     let job = Job::new(Kind::Tests, &["script::"])
-        .with("PANELBOARD_CASES", amount)
-        .with("PANELBOARD_SEED", seed);
-    job.run(w, left, false)
+        .with("PANELBOARD_CASES", turn.amount)
+        .with("PANELBOARD_SEED", turn.seed);
+    job.run(w, turn.left, false)
 }
 
-fn histories(w: &Workspace, amount: u64, seed: u64, left: Duration) -> Result<Found, String> {
+fn histories(w: &Workspace, turn: &Turn) -> Result<Found, String> {
     let job = Job::new(Kind::Tests, &["histories::"])
-        .with("PANELBOARD_HISTORIES", amount)
-        .with("PANELBOARD_SEED", seed);
-    job.run(w, left, false)
+        .with("PANELBOARD_HISTORIES", turn.amount)
+        .with("PANELBOARD_SEED", turn.seed);
+    job.run(w, turn.left, false)
 }
 
-fn seeds(w: &Workspace, amount: u64, _: u64, left: Duration) -> Result<Found, String> {
-    Job::new(Kind::Tests, &["seeds::"]).with("PANELBOARD_REPEATS", amount).run(w, left, false)
+fn seeds(w: &Workspace, turn: &Turn) -> Result<Found, String> {
+    let job = Job::new(Kind::Tests, &["seeds::"]).with("PANELBOARD_REPEATS", turn.amount);
+    job.run(w, turn.left, false)
 }
 
 fn fuzz(w: &Workspace, target: usize, seconds: u64) -> Result<Found, String> {
@@ -242,6 +266,13 @@ mod tests {
         assert_eq!(told(Some("fuzz config")), Ok(1));
         let wrong = told(Some("fuzz")).unwrap_err();
         assert!(wrong.starts_with("there is no search `fuzz`, only `shuttle`, "), "{wrong}");
+    }
+
+    #[test]
+    fn what_searches_to_its_end_is_searched_once() {
+        assert_eq!(just(&[]), <[&str; 0]>::default(), "all, as long as nobody knows");
+        let names = ["models::a".into(), "models::b".into()];
+        assert_eq!(just(&names), ["--exact", "models::a", "models::b"]);
     }
 
     #[test]
