@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::post::{Post, basic};
+use super::post::{self, Post};
 use crate::{
     config::BuildError,
     format::Format,
@@ -36,39 +36,9 @@ impl HttpSink {
     pub fn new(url: &str) -> Result<Self, BuildError> {
         Ok(Self { post: Post::to(url)?, lines: Vec::new() })
     }
-
-    /// With a token: `Authorization: Bearer`.
-    ///
-    /// # Errors
-    /// The token can't stand in a header.
-    pub fn bearer(self, token: &str) -> Result<Self, BuildError> {
-        self.header("authorization", &format!("Bearer {token}"))
-    }
-
-    /// With a name and a password: `Authorization: Basic`.
-    ///
-    /// # Errors
-    /// Never: its encoding can stand in a header.
-    pub fn basic(self, user: &str, password: &str) -> Result<Self, BuildError> {
-        self.header("authorization", &basic(user, password))
-    }
-
-    /// With this header.
-    ///
-    /// # Errors
-    /// It is no header.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
-        self.post.header(name, value)?;
-        Ok(self)
-    }
-
-    /// Whether bodies are compressed.
-    #[must_use]
-    pub fn gzip(mut self, yes: bool) -> Self {
-        self.post.gzip(yes);
-        self
-    }
 }
+
+post::settings!(HttpSink);
 
 impl Sink for HttpSink {
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), WriteError> {
@@ -84,6 +54,6 @@ impl Sink for HttpSink {
     }
 
     fn batch_delay(&self) -> Duration {
-        Duration::from_millis(200)
+        post::BATCH_DELAY
     }
 }

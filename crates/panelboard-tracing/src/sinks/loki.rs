@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::post::{Post, basic};
+use super::post::{self, Post};
 use crate::{
     config::BuildError,
     format::json,
@@ -56,25 +56,8 @@ impl LokiSink {
     ///
     /// # Errors
     /// It can't stand in a header.
-    pub fn tenant(mut self, name: &str) -> Result<Self, BuildError> {
-        self.post.header("x-scope-orgid", name)?;
-        Ok(self)
-    }
-
-    /// With a name and a password.
-    ///
-    /// # Errors
-    /// Never: its encoding can stand in a header.
-    pub fn basic(mut self, user: &str, password: &str) -> Result<Self, BuildError> {
-        self.post.header("authorization", &basic(user, password))?;
-        Ok(self)
-    }
-
-    /// Whether bodies are compressed.
-    #[must_use]
-    pub fn gzip(mut self, yes: bool) -> Self {
-        self.post.gzip(yes);
-        self
+    pub fn tenant(self, name: &str) -> Result<Self, BuildError> {
+        self.header("x-scope-orgid", name)
     }
 
     /// `{"streams":[{"stream":{..},"values":[["TIME","LINE"],..]},..]}`, a stream for each level.
@@ -113,6 +96,8 @@ impl LokiSink {
     }
 }
 
+post::settings!(LokiSink);
+
 impl Sink for LokiSink {
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), WriteError> {
         self.put_into_words(batch);
@@ -124,6 +109,6 @@ impl Sink for LokiSink {
     }
 
     fn batch_delay(&self) -> Duration {
-        Duration::from_millis(200)
+        post::BATCH_DELAY
     }
 }

@@ -12,7 +12,7 @@ use prost::Message as _;
 pub use grpc::OtlpGrpcSink;
 use message::{Answer, Request, Resource};
 
-use super::post::Post;
+use super::post::{self, Post};
 use crate::{
     config::BuildError,
     sink::{Batch, Sink, WriteError},
@@ -55,23 +55,9 @@ impl OtlpHttpSink {
         self.resource.add(name, value);
         self
     }
-
-    /// With this header.
-    ///
-    /// # Errors
-    /// It is no header.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
-        self.post.header(name, value)?;
-        Ok(self)
-    }
-
-    /// Whether bodies are compressed.
-    #[must_use]
-    pub fn gzip(mut self, yes: bool) -> Self {
-        self.post.gzip(yes);
-        self
-    }
 }
+
+post::settings!(OtlpHttpSink);
 
 impl Sink for OtlpHttpSink {
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), WriteError> {
@@ -88,7 +74,7 @@ impl Sink for OtlpHttpSink {
     }
 
     fn batch_delay(&self) -> Duration {
-        Duration::from_millis(200)
+        post::BATCH_DELAY
     }
 }
 

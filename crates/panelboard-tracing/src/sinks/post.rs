@@ -136,6 +136,50 @@ fn failed(why: &Error) -> WriteError {
     }
 }
 
+/// How long a record waits for others to be sent with: each request has its price.
+pub(super) const BATCH_DELAY: Duration = Duration::from_millis(200);
+
+/// What each sink that posts can be told: of a type with a field `post`.
+macro_rules! settings {
+    ($sink:ident) => {
+        impl $sink {
+            /// With a token: `Authorization: Bearer`.
+            ///
+            /// # Errors
+            /// The token can't stand in a header.
+            pub fn bearer(self, token: &str) -> Result<Self, BuildError> {
+                self.header("authorization", &format!("Bearer {token}"))
+            }
+
+            /// With a name and a password: `Authorization: Basic`.
+            ///
+            /// # Errors
+            /// Never: its encoding can stand in a header.
+            pub fn basic(self, user: &str, password: &str) -> Result<Self, BuildError> {
+                self.header("authorization", &$crate::sinks::post::basic(user, password))
+            }
+
+            /// With this header.
+            ///
+            /// # Errors
+            /// It is no header.
+            pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+                self.post.header(name, value)?;
+                Ok(self)
+            }
+
+            /// Whether bodies are compressed.
+            #[must_use]
+            pub fn gzip(mut self, yes: bool) -> Self {
+                self.post.gzip(yes);
+                self
+            }
+        }
+    };
+}
+
+pub(super) use settings;
+
 /// `Basic` authentication's value.
 pub(super) fn basic(user: &str, password: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     config::BuildError,
     sink::{Batch, Sink, WriteError},
+    sinks::post::BATCH_DELAY,
 };
 
 /// A collector, by OTLP over gRPC.
@@ -116,7 +117,7 @@ impl Sink for OtlpGrpcSink {
     }
 
     fn batch_delay(&self) -> Duration {
-        Duration::from_millis(200)
+        BATCH_DELAY
     }
 }
 
