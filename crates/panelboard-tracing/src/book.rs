@@ -5,7 +5,7 @@
 //! ```text
 //!            offer, take_over                begin               end: delivered
 //!  (routed) ------------------> lanes, retry -------> out ------------------------> (counted)
-//!                                 |    ^               |  | end: failed
+//!                                 |    ^               |  | end: failed, halved
 //!                                 |    +---------------|--+
 //!                                 v take_all           v claim: overdue
 //!                               moving <---------------+
@@ -20,15 +20,18 @@
 //! 1. [`Ledger::balances`] whenever the lock is free.
 //! 2. A batch that is out is decided once: by the write that comes back, or by whoever found it
 //!    overdue and took it. The number of the write says which batch an answer belongs to.
-//! 3. Nothing is delivered out of order: what failed goes before what came later.
+//! 3. Nothing is delivered out of order: what failed, or was rejected and halved, goes before what
+//!    came later.
 //!
 //! Nothing here knows a breaker, a thread or a clock: times are passed in, and `P` is what the
 //! writer must not lose (its permit).
 
+mod retry;
 mod step;
 
 use std::{sync::Arc, time::Duration};
 
+use retry::Retry;
 pub(crate) use step::Plan;
 
 use crate::{
@@ -68,8 +71,7 @@ pub(crate) struct Book<P> {
 #[derive(Debug)]
 pub(crate) struct State<P> {
     lanes: Lanes,
-    /// What failed and is to be tried again, before anything else.
-    retry: Vec<Arc<Event>>,
+    retry: Retry,
     out: Option<Out<P>>,
     /// Records in the hands of whoever takes them to the fallback or to the spill.
     moving: u64,
@@ -120,7 +122,7 @@ impl<P> Book<P> {
     pub(crate) fn new(terms: Terms) -> Self {
         let state = State {
             lanes: Lanes::new(terms.bound, terms.policy),
-            retry: Vec::new(),
+            retry: Retry::default(),
             out: None,
             moving: 0,
             spilled: 0,
@@ -194,7 +196,7 @@ impl<P> Book<P> {
     /// Everything that waits in memory, to be given to the fallback: see [`moved`](Self::moved).
     pub(crate) fn take_all(&self) -> Vec<Arc<Event>> {
         let mut state = self.state.lock();
-        let mut all = std::mem::take(&mut state.retry);
+        let mut all = state.retry.take_all();
         while let Some(event) = state.lanes.pop() {
             all.push(event);
         }
@@ -285,7 +287,7 @@ impl<P> Book<P> {
     pub(crate) fn stop(&self, gone: &mut Vec<Arc<Event>>) {
         let mut state = self.state.lock();
         state.stopped = true;
-        let mut lost = std::mem::take(&mut state.retry);
+        let mut lost = state.retry.take_all();
         if let Some(out) = state.out.take() {
             lost.extend(out.batch);
         }
@@ -359,7 +361,8 @@ impl<P> State<P> {
     fn held(&self) -> Bound {
         let out = self.out.as_ref().map_or(&[][..], |out| &out.batch);
         let bytes = |events: &[Arc<Event>]| events.iter().map(|event| event.size()).sum::<usize>();
-        Bound { records: self.retry.len() + out.len(), bytes: bytes(&self.retry) + bytes(out) }
+        let retry = self.retry.records();
+        Bound { records: retry.len() + out.len(), bytes: bytes(retry) + bytes(out) }
     }
 
     fn in_memory(&self) -> Bound {
@@ -388,12 +391,13 @@ impl<P> State<P> {
     fn waiting(&self) -> u64 {
         let out = self.out.as_ref().map_or(0, |out| out.batch.len());
         let moving = if crate::fault::MOVING_IS_SETTLED.planted() { 0 } else { self.moving };
-        (self.lanes.len() + self.retry.len() + out) as u64 + moving + self.spilled
+        let retry = self.retry.records().len();
+        (self.lanes.len() + retry + out) as u64 + moving + self.spilled
     }
 
     fn on_disk(&self, has_spill: bool) -> u64 {
         let out = self.out.as_ref().map_or(0, |out| out.batch.len());
-        let read = if has_spill { self.retry.len() + out } else { 0 };
+        let read = if has_spill { self.retry.records().len() + out } else { 0 };
         self.spilled + read as u64
     }
 }

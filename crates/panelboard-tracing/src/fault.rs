@@ -44,4 +44,6 @@ faults! {
     LEAVES_UNREDACTED = "leaves-unredacted";
     /// L9: a sink whose write does not come back keeps its breaker closed.
     HANG_UNSEEN = "hang-unseen";
+    /// L10: a batch that is rejected for one of its records is given up as a whole.
+    GOOD_GOES_WITH_BAD = "good-goes-with-bad";
 }

@@ -120,6 +120,7 @@ impl<'a> IntoIterator for &Batch<'a> {
 /// | --- | --- | --- |
 /// | [`failed`](Self::failed), [`io`](Self::io) | yes | are tried again |
 /// | [`rejected`](Self::rejected) | yes | go to the fallback, or are dropped and counted |
+/// | the same, [`divisible`](Self::divisible) | once for each that is given up | are halved first |
 /// | [`deferred`](Self::deferred) | no | are tried again, after the time that it says |
 ///
 /// ```
@@ -135,6 +136,7 @@ pub struct WriteError {
     pub(crate) class: &'static str,
     pub(crate) message: String,
     pub(crate) written: usize,
+    pub(crate) divisible: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,20 +147,24 @@ pub(crate) enum Kind {
 }
 
 impl WriteError {
+    fn new(kind: Kind, class: &'static str, message: String) -> Self {
+        Self { kind, class, message, written: 0, divisible: false }
+    }
+
     /// The sink could not be reached or did not do it: to be tried again. `class` is one of a few
     /// words that people can count by, `message` the whole story.
     pub fn failed(class: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, class, message: message.into(), written: 0 }
+        Self::new(Kind::Failed, class, message.into())
     }
 
     /// The sink said that it will never take these records.
     pub fn rejected(class: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: Kind::Rejected, class, message: message.into(), written: 0 }
+        Self::new(Kind::Rejected, class, message.into())
     }
 
     /// The sink is well and asks for time: neither success nor failure.
     pub fn deferred(after: Duration, class: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: Kind::Deferred(after), class, message: message.into(), written: 0 }
+        Self::new(Kind::Deferred(after), class, message.into())
     }
 
     /// A [`failed`](Self::failed) of the class that fits the kind of an I/O error.
@@ -184,6 +190,28 @@ impl WriteError {
     #[must_use]
     pub fn after(mut self, written: usize) -> Self {
         self.written = written;
+        self
+    }
+
+    /// The sink has looked at the batch as a whole: without the guilty ones it may well take it. It
+    /// is written again in halves, at once and in order, until what is rejected is one record, or
+    /// 32 halvings were made of the batch. For what is [`rejected`](Self::rejected), and else
+    /// without a meaning.
+    ///
+    /// ```
+    /// use panelboard_tracing::{Batch, WriteError};
+    ///
+    /// fn all_or_nothing(batch: &Batch<'_>) -> Result<(), WriteError> {
+    ///     match batch.iter().any(|record| record.message().is_empty()) {
+    ///         true => Err(WriteError::rejected("empty", "a record says nothing").divisible()),
+    ///         false => Ok(()),
+    ///     }
+    /// }
+    /// # let _ = all_or_nothing;
+    /// ```
+    #[must_use]
+    pub fn divisible(mut self) -> Self {
+        self.divisible = self.kind == Kind::Rejected;
         self
     }
 

@@ -55,7 +55,8 @@ fn attempt(shared: &Shared, cell: &Cell, sink: &mut dyn Sink) {
     };
     let ended = cell.book.end(write, answer, shared.now());
     if let Some(permit) = ended.permit {
-        verdict.record(permit);
+        // A batch is one failure, however many halves it is rejected in.
+        if ended.halved { Verdict::Neutral } else { verdict }.record(permit);
     }
     if let Some(spill) = &cell.spill {
         spill.done(ended.decided);

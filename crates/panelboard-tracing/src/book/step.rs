@@ -31,6 +31,8 @@ pub(crate) struct Ended<P> {
     pub(crate) given_up: Vec<Arc<Event>>,
     /// Nothing more is to be done with these.
     pub(crate) done: Vec<Arc<Event>>,
+    /// The batch was rejected, and is written again in halves: nothing is said of it yet.
+    pub(crate) halved: bool,
 }
 
 /// A write was found to take too long.
@@ -99,7 +101,7 @@ impl<P> Book<P> {
         if state.stopped {
             return None;
         }
-        let mut batch = std::mem::take(&mut state.retry);
+        let mut batch = state.retry.take_part();
         if batch.is_empty() && self.terms.has_spill {
             state.spilled = state.spilled.saturating_sub(read.len() as u64);
             batch = read;
@@ -138,7 +140,8 @@ impl<P> Book<P> {
         }
         let Some(Out { mut batch, permit, .. }) = state.out.take_if(|out| out.write == write)
         else {
-            return Ended { permit: None, decided: 0, given_up: Vec::new(), done: Vec::new() };
+            let (given_up, done) = (Vec::new(), Vec::new());
+            return Ended { permit: None, decided: 0, given_up, done, halved: false };
         };
         let written = match &answer {
             Ok(()) => batch.len(),
@@ -149,16 +152,22 @@ impl<P> Book<P> {
         let mut rest = batch.split_off(written);
         let mut done = batch;
         let mut given_up = Vec::new();
+        let mut halved = false;
         match answer {
             Ok(()) => {
                 (state.attempts, state.hold) = (0, None);
                 state.hurry &= state.waiting() > 0;
             }
             Err(why) => {
+                if why.divisible && !fault::GOOD_GOES_WITH_BAD.planted() {
+                    let whole = state.retry.halve(std::mem::take(&mut rest));
+                    halved = whole.is_none();
+                    rest = whole.unwrap_or_default();
+                }
                 let reason = state.refused(self, &why, written > 0, now);
                 state.last_error = Some((now, why));
                 match reason {
-                    None => state.retry = std::mem::take(&mut rest),
+                    None => state.retry.put_back(std::mem::take(&mut rest)),
                     Some(_) if self.terms.has_fallback => {
                         state.moving += rest.len() as u64;
                         given_up = std::mem::take(&mut rest);
@@ -169,7 +178,7 @@ impl<P> Book<P> {
         }
         done.append(&mut rest);
         let decided = (done.len() + given_up.len()) as u64;
-        Ended { permit, decided, given_up, done }
+        Ended { permit, decided, given_up, done, halved }
     }
 
     /// Finds a write that has taken longer than `limit`, once. With a fallback its batch is taken

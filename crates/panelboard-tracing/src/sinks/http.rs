@@ -11,8 +11,9 @@ use crate::{
 
 /// A collector that takes JSON lines (`application/x-ndjson`) by POST.
 ///
-/// 2xx is delivered; 429 asks for time; 400, 413 and 422 reject the batch; all else is tried again.
-/// A batch whose answer is lost is written twice.
+/// 2xx is delivered; 429 asks for time; 400, 413 and 422 reject the batch, which is
+/// [halved](crate::WriteError::divisible) until the guilty are alone; all else is tried again. A
+/// batch whose answer is lost is written twice.
 ///
 /// ```
 /// use panelboard_tracing::{Pipeline, SinkConfig, sinks::HttpSink};

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | 2xx | delivered |
 //! | 429 | asked for time: not counted, tried again after `Retry-After`, or 1 s |
-//! | 400, 413, 422 | rejected: these records will never be taken |
+//! | 400, 413, 422 | rejected: these records will never be taken together; the batch is halved |
 //! | any other, none, none in time | failed: tried again |
 
 use std::{fmt, io::Write as _, time::Duration};
@@ -105,7 +105,7 @@ impl Post {
                 let wait = wait.unwrap_or(A_MOMENT).min(LONGEST_MOMENT);
                 Err(WriteError::deferred(wait, "asked for time", said(&read)))
             }
-            400 | 413 | 422 => Err(WriteError::rejected("rejected", said(&read))),
+            400 | 413 | 422 => Err(WriteError::rejected("rejected", said(&read)).divisible()),
             401 | 403 => Err(WriteError::failed("not permitted", said(&read))),
             404 | 405 | 300..400 => Err(WriteError::failed("not found", said(&read))),
             _ => Err(WriteError::failed("server error", said(&read))),

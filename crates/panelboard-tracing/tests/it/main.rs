@@ -12,6 +12,7 @@ mod clock;
 mod concurrency;
 mod conservation;
 mod files;
+mod halves;
 mod hanging;
 mod http;
 mod points;

@@ -27,7 +27,7 @@ impl Posted {
     }
 }
 
-/// Answers each request with the next answer of its script; with the last one from then on.
+/// Answers each request as its script says, and remembers what was posted.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
@@ -35,16 +35,25 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Each answer is a status line's end and headers, as in `"429 No\r\nretry-after: 3"`.
+    /// Each request gets the next answer, and from then on the last one. An answer is a status
+    /// line's end and headers, as in `"429 No\r\nretry-after: 3"`.
     pub(crate) fn start(script: &'static [&'static str]) -> Self {
+        Self::judging(move |before, _| script[before.min(script.len() - 1)])
+    }
+
+    /// The answer is by how many requests came before, and by what is posted.
+    pub(crate) fn judging(
+        judge: impl Fn(usize, &Posted) -> &'static str + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of loopback");
         let address = listener.local_addr().expect("it has one");
         let posted: Arc<Mutex<Vec<Posted>>> = Arc::default();
         let own = Arc::clone(&posted);
+        let judge: Arc<Judge> = Arc::new(judge);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let own = Arc::clone(&own);
-                thread::spawn(move || serve(stream, script, &own));
+                let (own, judge) = (Arc::clone(&own), Arc::clone(&judge));
+                thread::spawn(move || serve(stream, &*judge, &own));
             }
         });
         Self { address, posted }
@@ -59,7 +68,9 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, script: &[&str], posted: &Mutex<Vec<Posted>>) -> Option<()> {
+type Judge = dyn Fn(usize, &Posted) -> &'static str + Send + Sync;
+
+fn serve(stream: TcpStream, judge: &Judge, posted: &Mutex<Vec<Posted>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut writer = stream;
     loop {
@@ -79,7 +90,7 @@ fn serve(stream: TcpStream, script: &[&str], posted: &Mutex<Vec<Posted>>) -> Opt
         request.body.resize(length, 0);
         reader.read_exact(&mut request.body).ok()?;
         let mut posted = posted.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = script[posted.len().min(script.len() - 1)];
+        let answer = judge(posted.len(), &request);
         posted.push(request);
         drop(posted);
         let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\nno");

@@ -68,6 +68,12 @@ pub(super) const SINKS: &[Fault] = &[
         Kind::It,
         "hanging::without_a_fallback_a_batch_that_hangs_is_decided_by_its_answer",
     ),
+    sink(
+        "good-goes-with-bad",
+        "L10",
+        Kind::It,
+        "halves::a_bad_record_does_not_take_its_batch_along",
+    ),
 ];
 
 const fn sink(

@@ -131,9 +131,10 @@ impl fmt::Debug for OtlpGrpcSink {
 fn refused(status: &Status) -> WriteError {
     let said = format!("{:?}: {}", status.code(), status.message());
     match status.code() {
-        Code::InvalidArgument | Code::OutOfRange | Code::DataLoss => {
-            WriteError::rejected("rejected", said)
+        Code::InvalidArgument | Code::OutOfRange => {
+            WriteError::rejected("rejected", said).divisible()
         }
+        Code::DataLoss => WriteError::rejected("rejected", said),
         Code::ResourceExhausted => {
             WriteError::deferred(Duration::from_secs(1), "asked for time", said)
         }
