@@ -1,6 +1,7 @@
 //! How is a pipeline built, and what can be asked of it and done to it while it runs?
 
 mod builder;
+mod files;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! What is a sink? Something that records can be written to, in batches, and that may say no.
 
-use std::{error, fmt, sync::Arc, time::Duration};
+use std::{error, fmt, path::Path, sync::Arc, time::Duration};
 
 use crate::{event::Event, record::Record};
 
@@ -49,6 +49,12 @@ pub trait Sink: Send {
     /// [`SinkConfig::batch_delay`](crate::SinkConfig::batch_delay) does not say.
     fn batch_delay(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// The file that it writes to. A pipeline can't be built with two sinks on one file: each would
+    /// cut it, or move it away, under the other's hands.
+    fn file(&self) -> Option<&Path> {
+        None
     }
 }
 

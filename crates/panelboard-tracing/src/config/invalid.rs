@@ -38,6 +38,15 @@ pub enum BuildError {
         /// A sink that is on the way.
         sink: String,
     },
+    /// Two sinks that write to one file.
+    SameFile {
+        /// The one.
+        sink: String,
+        /// The other.
+        other: String,
+        /// The file, as the first spells it.
+        file: String,
+    },
     /// Both ways to keep what can't be delivered.
     SpillAndFallback {
         /// The sink.
@@ -100,6 +109,9 @@ impl fmt::Display for BuildError {
             }
             Self::FallbackCircle { sink } => {
                 write!(f, "sink `{sink}`: its fallbacks lead back to it")
+            }
+            Self::SameFile { sink, other, file } => {
+                write!(f, "sink `{sink}`: its file {file} is that of sink `{other}`")
             }
             Self::SpillAndFallback { sink } => {
                 write!(f, "sink `{sink}`: a spill and a fallback; choose one")

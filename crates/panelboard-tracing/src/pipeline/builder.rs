@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, io, sync::Arc, thread::JoinHandle, time::D
 
 use panelboard::{Breaker, Clock};
 
-use super::Pipeline;
+use super::{Pipeline, files};
 use crate::{
     baton::Baton,
     book::Book,
@@ -247,7 +247,7 @@ impl PipelineBuilder {
                 return Err(BuildError::IdleStandby { sink: sink.name.clone() });
             }
         }
-        Ok(())
+        files::check(&self.sinks)
     }
 }
 

@@ -27,6 +27,8 @@ use crate::{
 ///   `app-20261128T210000Z.log`, and `app-20261128T210000Z.log.gz` once it is compressed, by a
 ///   thread of its own.
 /// - A file that somebody moves away, or removes, is made again.
+/// - A file is one sink's: a pipeline with two on one file can't be built, however its path is
+///   spelled. Those of other pipelines and processes it can't see.
 ///
 /// Why not `file-rotate` or `tracing-appender`: the first panics or drops what it can't write, the
 /// second rotates by time only.
@@ -136,19 +138,21 @@ impl FileBuilder {
             what: self.path.display().to_string(),
             why: why.to_string(),
         };
-        if let Some(folder) = self.path.parent() {
+        // A program that changes its folder goes on with the same file.
+        let path = std::path::absolute(&self.path).map_err(open)?;
+        if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(open)?;
         }
         let every_ns =
             self.every.map(|period| u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
-        let (file, length, period) = open_file(&self.path, every_ns).map_err(open)?;
+        let (file, length, period) = open_file(&path, every_ns).map_err(open)?;
         let keep = Keep { files: self.keep, time: self.keep_for, gzip: self.gzip };
         let archive = match rotates {
-            true => Some(Archive::start(&self.path, keep).map_err(open)?),
+            true => Some(Archive::start(&path, keep).map_err(open)?),
             false => None,
         };
         Ok(FileSink {
-            path: self.path,
+            path,
             format: self.format,
             max_bytes: self.max_bytes,
             every_ns,
@@ -281,5 +285,9 @@ impl Sink for FileSink {
 
     fn kind(&self) -> &'static str {
         "file"
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 }

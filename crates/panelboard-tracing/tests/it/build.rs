@@ -85,6 +85,38 @@ fn a_place_that_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn a_file_is_one_sinks_however_its_path_is_spelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("sub")).unwrap();
+    std::fs::write(at("app.log"), "").unwrap();
+    std::os::unix::fs::symlink(at("app.log"), at("link.log")).unwrap();
+    std::os::unix::fs::symlink(folder.path(), at("sub/up")).unwrap();
+    std::fs::hard_link(at("app.log"), at("hard.log")).unwrap();
+    let file = |name: &str, path| SinkConfig::new(name, FileSink::open(path).expect("a file"));
+    for other in
+        ["app.log", "./app.log", "sub/../app.log", "link.log", "sub/up/app.log", "hard.log"]
+    {
+        let refused = builder([sink("x"), file("a", at("app.log")), file("b", at(other))]).build();
+        let expected =
+            BuildError::SameFile { sink: "b".into(), other: "a".into(), file: shown(&at(other)) };
+        assert_eq!(refused.unwrap_err(), expected, "{other}");
+    }
+    let said = builder([file("a", at("app.log")), file("b", at("link.log"))]).build().unwrap_err();
+    let expected = format!("sink `b`: its file {} is that of sink `a`", at("link.log").display());
+    assert_eq!(said.to_string(), expected);
+    // Others may be beside it, and what is no file of its own may be shared.
+    for (one, two) in [(at("app.log"), at("other.log")), ("/dev/null".into(), "/dev/null".into())] {
+        assert!(builder([file("a", one), file("b", two)]).build().is_ok());
+    }
+}
+
+/// As a file sink keeps it.
+fn shown(path: &std::path::Path) -> String {
+    std::path::absolute(path).unwrap().display().to_string()
+}
+
+#[test]
 fn a_spill_is_one_sinks_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let one = builder([sink("a").spill(folder.path(), 1 << 20)]).build().expect("free");
