@@ -58,7 +58,8 @@ impl Pipeline {
     }
 
     /// How much trouble the sinks are in. It is computed from what is, not from what has happened:
-    /// when all breakers are closed and all queues empty it is nothing.
+    /// when all breakers are closed and all queues empty it is nothing. It also comes to nothing by
+    /// itself: a sink with nothing to write is no trouble once its open time is over.
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         Pressure::of(&self.shared)

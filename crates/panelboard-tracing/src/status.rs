@@ -122,7 +122,8 @@ impl SinkStatus {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Pressure {
-    /// Sinks whose breakers are not closed.
+    /// Sinks that can't be written to: their breakers are open, or are probing while records wait.
+    /// One that had nothing to write when its open time was over is none of them.
     pub open: usize,
     /// All sinks.
     pub sinks: usize,
@@ -134,7 +135,13 @@ pub struct Pressure {
 
 impl Pressure {
     pub(crate) fn of(shared: &Shared) -> Self {
-        let closed = |cell: &&Cell| matches!(cell.breaker.state(), State::Closed);
+        let open = |cell: &&Cell| match cell.breaker.state() {
+            State::Open | State::ForcedOpen => true,
+            // Only a write can close it, and without a record there is none: by itself it would
+            // stay so for ever.
+            State::HalfOpen | State::Recovering => cell.book.waiting().0 > 0,
+            _ => false,
+        };
         let full = |cell: &Cell| {
             let seen = cell.book.seen();
             let bound = cell.book.terms().bound;
@@ -143,7 +150,7 @@ impl Pressure {
                 .max(cell.spill.as_ref().map_or(0.0, |spill| spill.share()))
         };
         Self {
-            open: shared.cells.len() - shared.cells.iter().filter(closed).count(),
+            open: shared.cells.iter().filter(open).count(),
             sinks: shared.cells.len(),
             queue: share(shared.line.len(), shared.line.capacity()),
             fullest: shared.cells.iter().map(full).fold(0.0, f64::max),

@@ -254,6 +254,37 @@ fn p08_pressure_is_nothing_when_all_is_well_whatever_was_before() {
     });
 }
 
+/// An idle sink has nothing to be probed with: its breaker would show half-open until a record
+/// comes, which may be never.
+#[test]
+fn p08_pressure_comes_to_nothing_by_itself() {
+    let main = Fake::new(Mode::Fail);
+    let rig = Rig::new([main.sink("main").breaker(opens_after(1)), Fake::fine().sink("b")]);
+    let pressure = || (rig.pipeline.pressure().open, rig.pipeline.pressure().level());
+    assert!(rig.pipeline.trip("main"));
+    assert_eq!(pressure(), (1, 0.5));
+    rig.turn(Duration::from_secs(29));
+    assert_eq!(pressure(), (1, 0.5));
+    rig.turn(Duration::from_secs(1));
+    assert_eq!(rig.pipeline.sink("main").unwrap().state, State::HalfOpen);
+    assert_eq!(pressure(), (0, 0.0));
+    // With something to write it is in trouble until that is written.
+    main.set(Mode::Hang);
+    rig.info(["a"]);
+    main.wait_hanging();
+    assert_eq!(rig.pipeline.pressure().open, 1);
+    main.set(Mode::Fine);
+    rig.settles();
+    assert_eq!(pressure(), (0, 0.0));
+    // By hand it stays open for as long as the hand says, and no breaker at all is no trouble.
+    let breaker = breaker(&rig, "main");
+    breaker.force_open();
+    rig.turn(Duration::from_secs(3_600));
+    assert_eq!(rig.pipeline.pressure().open, 1);
+    breaker.disable();
+    assert_eq!(rig.pipeline.pressure().open, 0);
+}
+
 #[test]
 fn p09_a_sink_that_hangs_holds_others_up_for_its_time_out_at_most() {
     const LIMIT: Duration = Duration::from_millis(400);
