@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use panelboard::State;
+use tracing::Level;
 
-use crate::rig::{Fake, LONG, Mode, Rig, builder, numbers, opens_after};
+use crate::rig::{Fake, LONG, Mode, Paper, Rig, builder, numbers, opens_after};
 
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -38,18 +39,31 @@ fn a_write_that_hangs_opens_the_breaker_and_the_fallback_takes_over() {
 
 #[test]
 fn without_a_fallback_a_batch_that_hangs_is_decided_by_its_answer() {
-    let main = Fake::new(Mode::Hang);
-    let rig = Rig::new([main.sink("main").timeout(LIMIT).breaker(opens_after(9))]);
+    let (main, other) = (Fake::new(Mode::Hang), Fake::fine());
+    let paper = Paper::default();
+    let sinks = [
+        main.sink("main").timeout(LIMIT).breaker(opens_after(9)),
+        other.sink("other").level(Level::WARN),
+    ];
+    let rig = Rig::of(builder(sinks).complaints(paper.clone(), LIMIT));
     rig.info(0..3);
     main.wait_hanging();
     rig.turn(LIMIT * 2);
-    rig.until("seen", |it| it.sink("main").unwrap().state == State::Open);
+    // Who looks for writes that hang complains after each look: what it says of a failure that came
+    // after the turn is said after a look at it.
+    other.set(Mode::Fail);
+    rig.run(|| tracing::warn!("for both"));
+    rig.until("looked", |_| paper.text().contains("sink other"));
+    assert_eq!(rig.pipeline.sink("main").unwrap().state, State::Open);
     let status = rig.pipeline.sink("main").unwrap();
     assert_eq!(status.last_error.map(|(class, ..)| class), Some("timed out"));
-    assert_eq!((status.ledger.waiting, status.failures), (3, 1));
+    assert_eq!((status.ledger.waiting, status.failures), (4, 1));
     main.set(Mode::Fine);
+    other.set(Mode::Fine);
     rig.until("delivered", |_| rig.ledger("main").delivered == 3);
     assert_eq!(rig.pipeline.sink("main").unwrap().late_answers, 0);
+    rig.turn(Duration::from_secs(60));
+    rig.settles();
 }
 
 /// The program's own way is the same whether a sink hangs or not: it ends at the line.
@@ -77,7 +91,8 @@ fn what_failed_is_written_first_and_what_was_written_of_it_not_again() {
     let rig = Rig::new([main.sink("main").breaker(opens_after(99)).batch_records(5)]);
     rig.info(0..10);
     main.wait_writes(1);
-    rig.until("a part", |_| rig.ledger("main").delivered == 2);
+    rig.until("answered", |it| it.sink("main").unwrap().failures == 1);
+    assert_eq!(rig.ledger("main").delivered, 2);
     main.set(Mode::Fail);
     rig.turn(Duration::from_secs(1));
     main.wait_writes(2);

@@ -2,6 +2,7 @@
 //! turned by hand.
 
 use std::{
+    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -135,6 +136,27 @@ impl Fake {
     }
 }
 
+/// Everything that was written to it, as text.
+#[derive(Clone, Default)]
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).expect("text")
+    }
+}
+
+impl io::Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A breaker that opens after so many failures in a row, for 30 s.
 pub(crate) fn opens_after(failures: u32) -> Config {
     Config::builder().failure_threshold(failures).jitter(0.0).build().expect("valid")
@@ -150,7 +172,7 @@ pub(crate) struct Rig {
 
 /// A pipeline of these sinks, that says nothing on standard error.
 pub(crate) fn builder(sinks: impl IntoIterator<Item = SinkConfig>) -> PipelineBuilder {
-    let quiet = Pipeline::builder().complaints(std::io::sink(), Duration::from_secs(1));
+    let quiet = Pipeline::builder().complaints(io::sink(), Duration::from_secs(1));
     sinks.into_iter().fold(quiet, PipelineBuilder::sink)
 }
 
@@ -227,6 +249,15 @@ impl Rig {
 
     pub(crate) fn shutdown(&mut self) -> panelboard_tracing::Report {
         self.guard.take().expect("once").shutdown()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // What failed need not be drained.
+            std::mem::forget(self.guard.take());
+        }
     }
 }
 

@@ -1,14 +1,10 @@
 //! How does it end, and what is said of it?
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use panelboard_tracing::{Pipeline, Reason};
 
-use crate::rig::{Fake, LONG, Mode, Rig, builder, numbers, opens_after};
+use crate::rig::{Fake, LONG, Mode, Paper, Rig, builder, numbers, opens_after};
 
 #[test]
 fn a_flush_waits_for_what_was_said_before_and_for_no_full_batch() {
@@ -88,28 +84,13 @@ fn a_full_line_drops_and_counts_and_never_waits() {
     assert!(!report.is_complete());
 }
 
-/// Everything that was written to it, as text.
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn it_complains_at_a_bounded_rate_and_not_through_itself() {
     let (paper, main, good) = (Paper::default(), Fake::new(Mode::Fail), Fake::fine());
     let sinks = [main.sink("main").breaker(opens_after(1_000)).attempts(1), good.sink("good")];
     let every = Duration::from_secs(10);
     let mut rig = Rig::of(builder(sinks).complaints(paper.clone(), every));
-    let said = || String::from_utf8(paper.0.lock().unwrap().clone()).expect("text");
+    let said = || paper.text();
     for round in 0..50 {
         rig.info([round]);
         rig.settles();
