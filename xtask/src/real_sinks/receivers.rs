@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpStream,
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -19,17 +20,25 @@ const ROTEL: (&str, &str) = ("rotel", "0.0.1a15");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Syslog,
+    SyslogUdp,
     OtlpGrpc,
     OtlpHttp,
     Http,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Syslog, Self::OtlpGrpc, Self::OtlpHttp, Self::Http];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Syslog, Self::SyslogUdp, Self::OtlpGrpc, Self::OtlpHttp, Self::Http];
+
+    /// Whether whoever sends learns what was taken.
+    pub(super) fn answers(self) -> bool {
+        self != Self::SyslogUdp
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Syslog => "rsyslog",
+            Self::Syslog => "rsyslog (TCP)",
+            Self::SyslogUdp => "rsyslog (UDP)",
             Self::OtlpGrpc => "rotel (gRPC)",
             Self::OtlpHttp => "rotel (HTTP)",
             Self::Http => "the HTTP collector",
@@ -48,27 +57,34 @@ pub(super) struct Receiver {
     running: Option<Running>,
     /// What was on the output of those before: rotel writes down nowhere else.
     before: Vec<u32>,
+    /// From this number on it must have all. Datagrams that nobody took are nowhere.
+    pub(super) sure_from: u32,
 }
 
 /// The numbers that came.
 pub(super) struct Seen {
-    pub(super) distinct: usize,
+    known: BTreeSet<u32>,
     pub(super) twice: usize,
     /// Each first came after all that are less.
     pub(super) in_order: bool,
-    most: Option<u32>,
 }
 
 impl Seen {
-    pub(super) fn has_all(&self, next: u32) -> bool {
-        self.distinct == next as usize && self.most.map_or(0, |most| most + 1) == next
+    pub(super) fn distinct(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether it has these, and nothing that was never said.
+    pub(super) fn has_all(&self, numbers: Range<u32>) -> bool {
+        let beyond = self.known.range(numbers.end..).next();
+        beyond.is_none() && self.known.range(numbers.clone()).count() == numbers.len()
     }
 }
 
 impl Receiver {
     pub(super) fn start(kind: Kind, workspace: &Workspace, folder: &Path) -> Result<Self, String> {
         let program = match kind {
-            Kind::Syslog => {
+            Kind::Syslog | Kind::SyslogUdp => {
                 rsyslog()?;
                 "rsyslogd".into()
             }
@@ -85,8 +101,9 @@ impl Receiver {
         let (port, other_port) = (http::free_port()?, http::free_port()?);
         let folder = folder.join(format!("{kind:?}"));
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let before = Vec::new();
-        let mut receiver = Self { kind, port, other_port, program, folder, running: None, before };
+        let (running, before, sure_from) = (None, Vec::new(), 0);
+        let mut receiver =
+            Self { kind, port, other_port, program, folder, running, before, sure_from };
         receiver.restart(None)?;
         Ok(receiver)
     }
@@ -100,6 +117,7 @@ impl Receiver {
         let port = self.port;
         match self.kind {
             Kind::Syslog => format!("syslog-tcp=127.0.0.1:{port}"),
+            Kind::SyslogUdp => format!("syslog-udp=127.0.0.1:{port}"),
             Kind::OtlpGrpc => format!("otlp-grpc=http://127.0.0.1:{port}"),
             Kind::OtlpHttp => format!("otlp-http=http://127.0.0.1:{port}"),
             Kind::Http => format!("http=http://127.0.0.1:{port}/logs"),
@@ -109,7 +127,7 @@ impl Receiver {
     /// Starts it on its port; with a rate, one that takes so many bytes a second.
     pub(super) fn restart(&mut self, rate: Option<u32>) -> Result<(), String> {
         let command = match self.kind {
-            Kind::Syslog => self.rsyslog()?,
+            Kind::Syslog | Kind::SyslogUdp => self.rsyslog()?,
             Kind::OtlpGrpc => self.rotel(self.port, self.other_port),
             Kind::OtlpHttp => self.rotel(self.other_port, self.port),
             Kind::Http => {
@@ -132,11 +150,13 @@ impl Receiver {
         self.folder.join("received")
     }
 
+    /// By both protocols on one port, whichever it is sent to by: that it listens is seen over TCP.
     fn rsyslog(&self) -> Result<Command, String> {
         let (folder, port) = (self.folder.display(), self.port);
         let config = format!(
             "global(workDirectory=\"{folder}\" maxMessageSize=\"64k\")\n\
-             module(load=\"imtcp\")\n\
+             module(load=\"imtcp\")\nmodule(load=\"imudp\")\n\
+             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"all\")\n\
              input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"all\")\n\
              template(name=\"line\" type=\"string\" string=\"%app-name% %msg%\\n\")\n\
              ruleset(name=\"all\") {{ action(type=\"omfile\" file=\"{}\" template=\"line\") }}\n",
@@ -180,7 +200,7 @@ impl Receiver {
             Kind::OtlpGrpc | Kind::OtlpHttp => {
                 running.lines.all().iter().flat_map(|(_, line)| numbers(line)).collect()
             }
-            Kind::Syslog | Kind::Http => Vec::new(),
+            Kind::Syslog | Kind::SyslogUdp | Kind::Http => Vec::new(),
         }
     }
 
@@ -188,7 +208,7 @@ impl Receiver {
     pub(super) fn seen(&self) -> Seen {
         let mut all = self.before.clone();
         match (self.kind, &self.running) {
-            (Kind::Syslog | Kind::Http, _) => {
+            (Kind::Syslog | Kind::SyslogUdp | Kind::Http, _) => {
                 all.extend(numbers(&fs::read_to_string(self.file()).unwrap_or_default()));
             }
             (_, Some(running)) => all.extend(self.printed(running)),
@@ -203,7 +223,7 @@ impl Receiver {
             }
         }
         let twice = all.len() - known.len();
-        Seen { distinct: known.len(), twice, in_order, most: known.last().copied() }
+        Seen { known, twice, in_order }
     }
 }
 
@@ -237,6 +257,19 @@ fn numbers(text: &str) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_or_was_never_said_is_seen() {
+        let seen = |known: &[u32]| Seen {
+            known: known.iter().copied().collect(),
+            twice: 0,
+            in_order: true,
+        };
+        assert!(seen(&[0, 1, 2]).has_all(0..3) && seen(&[0, 2, 3]).has_all(2..4));
+        for (known, numbers) in [(&[0, 2][..], 0..3), (&[0, 1, 2, 3], 0..3), (&[0, 2], 1..3)] {
+            assert!(!seen(known).has_all(numbers), "{known:?}");
+        }
+    }
 
     #[test]
     fn numbers_are_found_in_what_receivers_write() {
