@@ -3,17 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use reqwest::Method;
+use http::Method;
 
 use crate::{
     correlation::CorrelationId,
     error::{Error, ErrorKind, Operation},
     fault,
-    http::{Raw, Request},
     life::Life,
     pool,
     secret::Secret,
     stop::Stage,
+    transport::{Raw, Request},
     verdict::{self, Again, NoAnswer, Reply, Verdict},
     wire,
 };
@@ -29,9 +29,11 @@ pub(crate) struct Op {
     pub(crate) body: Option<Bytes>,
     pub(crate) repeat: Repeat,
     pub(crate) correlation: CorrelationId,
-    /// Whether a successful answer has what it must have.
-    pub(crate) shape: fn(&[u8]) -> bool,
 }
+
+/// Takes what is wanted out of a successful answer. None: it is not there, and the answer is none
+/// of a Vault.
+pub(crate) type Read<T> = fn(&[u8]) -> Option<T>;
 
 /// Whether doing it twice is doing it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +53,8 @@ pub(crate) struct Sent {
     maybe_done: bool,
 }
 
-/// An answer with a status of 2xx, or 404.
-pub(crate) struct Answer {
-    pub(crate) is_missing: bool,
-    pub(crate) raw: Raw,
-}
-
 impl Op {
-    pub(crate) fn error(&self, kind: ErrorKind, sent: &Sent) -> Error {
+    fn error(&self, kind: ErrorKind, sent: &Sent) -> Error {
         let Sent { attempts, maybe_done } = *sent;
         let Self { operation, correlation, .. } = *self;
         Error { kind, operation, correlation, attempts, maybe_done }
@@ -78,16 +74,35 @@ impl Op {
 }
 
 impl Life {
+    /// What `read` takes out of the answer; none if the server has nothing there (404).
+    ///
     /// # Cancel safety
     /// Dropping the future closes the request's connection and gives every place back. A write may
     /// then have been done.
-    pub(crate) async fn call(self: &Arc<Self>, op: &Op) -> Result<Answer, Error> {
+    pub(crate) async fn call<T>(
+        self: &Arc<Self>,
+        op: &Op,
+        read: Read<T>,
+    ) -> Result<Option<T>, Error> {
         let mut sent = Sent::default();
-        let result = self.run(op, &mut sent).await;
+        let result = self.run(op, read, &mut sent).await;
         result.map_err(|kind| op.error(kind, &sent))
     }
 
-    async fn run(self: &Arc<Self>, op: &Op, sent: &mut Sent) -> Result<Answer, ErrorKind> {
+    /// As [`call`](Self::call), where a 404 says that the request is wrong: there is no such mount.
+    pub(crate) async fn call_for<T>(self: &Arc<Self>, op: &Op, read: Read<T>) -> Result<T, Error> {
+        let mut sent = Sent::default();
+        let found = self.run(op, read, &mut sent).await;
+        let found = found.and_then(|found| found.ok_or(ErrorKind::BadRequest { status: 404 }));
+        found.map_err(|kind| op.error(kind, &sent))
+    }
+
+    async fn run<T>(
+        self: &Arc<Self>,
+        op: &Op,
+        read: Read<T>,
+        sent: &mut Sent,
+    ) -> Result<Option<T>, ErrorKind> {
         let _inside = self.stop.enter().ok_or(ErrorKind::ShuttingDown)?;
         // While a breaker is open nobody waits for a turn, only to be told so then.
         self.gate.look(&op.mount)?;
@@ -96,10 +111,10 @@ impl Life {
         loop {
             let (token, generation) = self.token_ready(op.correlation).await?;
             let turn = self.turn(op).await?;
-            let answer = self.attempt(op, Some(&*token), sent).await;
+            let came = self.attempt(op, Some(&token), read, sent).await;
             drop(turn);
-            let (kind, again) = match answer? {
-                Ok(answer) => return Ok(answer),
+            let (kind, again) = match came? {
+                Ok(found) => return Ok(found),
                 Err(failed) => failed,
             };
             if kind == ErrorKind::Forbidden {
@@ -117,11 +132,15 @@ impl Life {
     }
 
     async fn turn(&self, op: &Op) -> Result<pool::Turn<'_>, ErrorKind> {
-        // The usual case needs no clock.
-        let until = self.now() + self.settings().queue_timeout;
+        let within = self.settings().queue_timeout;
         if fault::PERMIT_BEFORE_QUEUE.planted() {
-            return self.turn_within_the_call(op, until).await;
+            return self.turn_within_the_call(op, self.now() + within).await;
         }
+        // The usual case needs no clock.
+        if let Some(turn) = self.pool.turn_now() {
+            return Ok(turn);
+        }
+        let until = self.now() + within;
         tokio::select! {
             biased;
             turn = self.pool.turn() => Ok(turn),
@@ -148,12 +167,13 @@ impl Life {
     }
 
     /// One request. The outer error ends the operation; the inner one is a verdict.
-    pub(crate) async fn attempt(
+    pub(crate) async fn attempt<T>(
         &self,
         op: &Op,
-        token: Option<&Secret<String>>,
+        token: Option<&Arc<Secret<String>>>,
+        read: Read<T>,
         sent: &mut Sent,
-    ) -> Result<Result<Answer, (ErrorKind, Again)>, ErrorKind> {
+    ) -> Result<Result<Option<T>, (ErrorKind, Again)>, ErrorKind> {
         let pass = match self.gate.admit(&op.mount, op.correlation) {
             Ok(pass) => Some(pass),
             Err(_) if sent.attempts > 0 && fault::RETRIES_WHILE_OPEN.planted() => None,
@@ -170,26 +190,23 @@ impl Life {
         let deadline = self.now() + self.settings().timeout;
         let came = tokio::select! {
             biased;
-            came = self.http.send(&request) => came,
+            came = self.transport.send(&request) => came,
             () = self.sleep_until(deadline) => Err(NoAnswer::Timeout),
             () = self.stop.reached(Stage::Cancelling) => {
                 sent.maybe_done |= op.writes();
                 return Err(ErrorKind::ShuttingDown);
             }
         };
-        let (verdict, raw) = judge(op, came);
+        let (verdict, found) = judge(came, read);
         if let Some(pass) = pass {
             pass.end(verdict.outcome(), is_servers_own(&verdict));
         }
-        Ok(match (verdict, raw) {
-            (Verdict::Answered, Some(raw)) => Ok(Answer { is_missing: false, raw }),
-            (Verdict::Missing, Some(raw)) => Ok(Answer { is_missing: true, raw }),
-            (Verdict::Failed { kind, again, maybe_done, .. }, _) => {
+        Ok(match verdict {
+            Verdict::Answered | Verdict::Missing => Ok(found),
+            Verdict::Failed { kind, again, maybe_done, .. } => {
                 sent.maybe_done |= maybe_done && op.writes();
                 Err((kind, again))
             }
-            // An answer has a body, if an empty one.
-            (Verdict::Answered | Verdict::Missing, None) => Err((ErrorKind::Garbage, Again::Never)),
         })
     }
 
@@ -219,21 +236,22 @@ impl Life {
     }
 }
 
-fn judge(op: &Op, came: Result<Raw, NoAnswer>) -> (Verdict, Option<Raw>) {
+/// With what was read, if the verdict is that it was answered.
+fn judge<T>(came: Result<Raw, NoAnswer>, read: Read<T>) -> (Verdict, Option<T>) {
     let raw = match came {
         Ok(raw) => raw,
         Err(what) => return (verdict::of_silence(what), None),
     };
     if (200..=299).contains(&raw.status) {
-        return match (op.shape)(&raw.body) {
-            true => (Verdict::Answered, Some(raw)),
-            false => (verdict::of_garbage(), None),
+        return match read(&raw.body) {
+            Some(found) => (Verdict::Answered, Some(found)),
+            None => (verdict::of_garbage(), None),
         };
     }
     let errors = wire::errors(&raw.body);
     let reply =
         Reply { status: raw.status, retry_after: raw.retry_after, errors: errors.as_deref() };
-    (verdict::of_reply(reply), Some(raw))
+    (verdict::of_reply(reply), None)
 }
 
 /// What is held against the server although a mount has a breaker of its own.

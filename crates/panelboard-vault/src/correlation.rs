@@ -1,6 +1,6 @@
 //! How are an error, a transition and the server's audit log brought together? By one id a call.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The id of one call: on its error, on each transition that it causes, and sent to the server in
 /// `x-correlation-id`. Shown as 32 hexadecimal digits.
@@ -22,6 +22,17 @@ impl CorrelationId {
     pub fn new() -> Self {
         Self(fastrand::u128(..))
     }
+
+    /// As it is shown.
+    pub(crate) fn digits(self) -> [u8; 32] {
+        const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            two[0] = HEXADECIMAL[usize::from(byte >> 4)];
+            two[1] = HEXADECIMAL[usize::from(byte & 0xf)];
+        }
+        digits
+    }
 }
 
 impl Default for CorrelationId {
@@ -38,7 +49,7 @@ impl From<u128> for CorrelationId {
 
 impl fmt::Display for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        self.digits().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
     }
 }
 

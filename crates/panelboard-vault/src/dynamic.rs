@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use http::Method;
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     engine::{Mount, What, any_answer},
     error::{Error, ErrorKind, Operation},
     found::{Found, Lease},
-    http, keeper,
+    keeper, transport,
     vault::Vault,
     wire,
 };
@@ -51,8 +51,7 @@ impl Dynamic {
     /// # Errors
     /// [`Error`]; with `maybe_done` there may be one that ends with its lease.
     pub async fn read(&self, path: &str) -> Result<Option<Found>, Error> {
-        let life = self.0.vault.life();
-        self.0.read(&life, what(path), found).await
+        self.0.call(what(path), found).await
     }
 
     /// The secret that was made last, while it is fresh: at most `cache_ttl`, and never beyond its
@@ -77,13 +76,8 @@ impl Vault {
     ) -> Result<Lease, Error> {
         let operation = Operation::RenewLease;
         let increment = increment.map(|time| time.as_secs());
-        let op = self.lease_op(operation, "sys/leases/renew", lease, increment, |body| {
-            renewed(body).is_some()
-        })?;
-        let answer = self.life().call(&op).await?;
-        renewed(&answer.raw.body)
-            .filter(|_| !answer.is_missing)
-            .ok_or_else(|| self.unsent(operation, ErrorKind::BadRequest { status: 404 }))
+        let op = self.lease_op(operation, "sys/leases/renew", lease, increment)?;
+        self.life().call_for(&op, renewed).await
     }
 
     /// Revokes a lease, and with it the secret that it was given with.
@@ -92,9 +86,9 @@ impl Vault {
     /// [`Error`]. Sent again after a failure of the server: it is the same twice.
     pub async fn revoke_lease(&self, lease: &Lease) -> Result<(), Error> {
         let operation = Operation::RevokeLease;
-        let op = self.lease_op(operation, "sys/leases/revoke", lease, None, any_answer)?;
+        let op = self.lease_op(operation, "sys/leases/revoke", lease, None)?;
         let life = self.life();
-        let result = life.call(&op).await.map(drop);
+        let result = life.call_for(&op, any_answer).await;
         // Which entry it was is not known, and it must not be served.
         life.cache.with(|cache| cache.clear());
         result
@@ -106,10 +100,9 @@ impl Vault {
         path: &str,
         lease: &Lease,
         increment: Option<u64>,
-        shape: fn(&[u8]) -> bool,
     ) -> Result<Op, Error> {
         let json = keeper::json(&Named { lease_id: &lease.id, increment });
-        let body = json.map(http::body);
+        let body = json.map(transport::body);
         let body = body.ok_or_else(|| self.unsent(operation, ErrorKind::NotJson))?;
         Ok(Op {
             operation,
@@ -119,14 +112,12 @@ impl Vault {
             body: Some(body),
             repeat: Repeat::Idempotent,
             correlation: self.correlation(),
-            shape,
         })
     }
 }
 
 fn what(path: &str) -> What<'_> {
-    let shape = |body: &[u8]| found(body).is_some();
-    What { shape, repeat: Repeat::Once, ..What::read(Operation::Read, "", path) }
+    What { repeat: Repeat::Once, ..What::read(Operation::Read, "", path) }
 }
 
 fn found(body: &[u8]) -> Option<Found> {

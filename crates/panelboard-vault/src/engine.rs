@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::Method;
+use http::Method;
 use serde::Serialize;
 
 use crate::{
     cache::Cached,
-    call::{Answer, Op, Repeat, Sent},
+    call::{Op, Read, Repeat},
     error::{Error, ErrorKind, Operation},
     found::Found,
-    http, keeper,
+    keeper,
     life::Life,
     path::{check, encode},
+    transport,
     vault::Vault,
     wire,
 };
@@ -36,30 +37,24 @@ pub(crate) struct What<'a> {
     pub(crate) query: &'a str,
     pub(crate) body: Option<Bytes>,
     pub(crate) repeat: Repeat,
-    pub(crate) shape: fn(&[u8]) -> bool,
 }
 
 impl<'a> What<'a> {
     pub(crate) fn read(operation: Operation, prefix: &'a str, path: &'a str) -> Self {
         let method = Method::GET;
         let (query, body, repeat) = ("", None, Repeat::Reads);
-        Self { operation, method, prefix, path, query, body, repeat, shape: any_answer }
+        Self { operation, method, prefix, path, query, body, repeat }
     }
 }
 
 /// An answer whose body does not matter: empty, or JSON.
-pub(crate) fn any_answer(body: &[u8]) -> bool {
-    body.is_empty() || wire::answer(body).is_some()
-}
-
-/// An answer that holds a list of names.
-pub(crate) fn has_keys(body: &[u8]) -> bool {
-    wire::data::<wire::Keys>(body).is_some()
+pub(crate) fn any_answer(body: &[u8]) -> Option<()> {
+    (body.is_empty() || wire::answer(body).is_some()).then_some(())
 }
 
 impl Mount {
     pub(crate) fn op(&self, what: What<'_>) -> Result<Op, Error> {
-        let What { operation, method, prefix, path, query, body, repeat, shape } = what;
+        let What { operation, method, prefix, path, query, body, repeat } = what;
         // The root of a mount is a path for lists only.
         let well_formed = check("mount", &self.name).and_then(|()| match (path, operation) {
             ("", Operation::List) => Ok(()),
@@ -77,12 +72,12 @@ impl Mount {
         url.push_str(query);
         let correlation = self.vault.correlation();
         let mount = self.name.clone();
-        Ok(Op { operation, mount, method, path: url, body, repeat, correlation, shape })
+        Ok(Op { operation, mount, method, path: url, body, repeat, correlation })
     }
 
-    pub(crate) async fn call(&self, what: What<'_>) -> Result<Answer, Error> {
+    pub(crate) async fn call<T>(&self, what: What<'_>, read: Read<T>) -> Result<Option<T>, Error> {
         let op = self.op(what)?;
-        self.vault.life().call(&op).await
+        self.vault.life().call(&op, read).await
     }
 
     /// A body, or the error that there can't be one.
@@ -92,32 +87,13 @@ impl Mount {
         value: &(impl Serialize + ?Sized),
     ) -> Result<Bytes, Error> {
         let json = keeper::json(value);
-        json.map(http::body).ok_or_else(|| self.vault.unsent(operation, ErrorKind::NotJson))
+        json.map(transport::body).ok_or_else(|| self.vault.unsent(operation, ErrorKind::NotJson))
     }
 
     pub(crate) async fn list(&self, prefix: &str, path: &str) -> Result<Vec<String>, Error> {
-        let read = What::read(Operation::List, prefix, path);
-        let answer = self.call(What { query: "?list=true", shape: has_keys, ..read }).await?;
-        match answer.is_missing {
-            true => Ok(Vec::new()),
-            false => Ok(wire::data(&answer.raw.body).map_or_else(Vec::new, |k: wire::Keys| k.keys)),
-        }
-    }
-
-    /// Reads a secret; `found` takes it out of an answer whose shape was judged.
-    pub(crate) async fn read(
-        &self,
-        life: &Arc<Life>,
-        what: What<'_>,
-        found: fn(&[u8]) -> Option<Found>,
-    ) -> Result<Option<Found>, Error> {
-        let op = self.op(what)?;
-        let answer = life.call(&op).await?;
-        if answer.is_missing {
-            return Ok(None);
-        }
-        let sent = Sent::default();
-        found(&answer.raw.body).map(Some).ok_or_else(|| op.error(ErrorKind::Garbage, &sent))
+        let what = What { query: "?list=true", ..What::read(Operation::List, prefix, path) };
+        let keys = |body: &[u8]| wire::data(body).map(|wire::Keys { keys }| keys);
+        Ok(self.call(what, keys).await?.unwrap_or_default())
     }
 
     /// From the cache while it is fresh; else asks; and if the server can't be asked, from the
@@ -125,7 +101,7 @@ impl Mount {
     pub(crate) async fn read_cached(
         &self,
         what: What<'_>,
-        found: fn(&[u8]) -> Option<Found>,
+        found: Read<Found>,
     ) -> Result<Option<Cached>, Error> {
         let life = self.vault.life();
         let key = self.key(what.path);
@@ -134,7 +110,8 @@ impl Mount {
             Ok(cached) => return Ok(Some(cached)),
             Err(ticket) => ticket,
         };
-        match self.read(&life, what, found).await {
+        let op = self.op(what)?;
+        match life.call(&op, found).await {
             Ok(Some(found)) => {
                 let found = Arc::new(found);
                 let age = life.now().saturating_sub(now);
@@ -159,13 +136,22 @@ impl Mount {
         }
     }
 
-    /// A call that changes a secret; whatever comes of it, the cache forgets what it holds.
-    pub(crate) async fn change(&self, what: What<'_>) -> Result<Answer, Error> {
+    /// Writes a secret; whatever comes of it, the cache forgets what it holds.
+    pub(crate) async fn write<T>(&self, what: What<'_>, read: Read<T>) -> Result<T, Error> {
         let key = self.key(what.path);
         let op = self.op(what)?;
         let life = self.vault.life();
         let _forgets = Forgets { life: &life, key: &key };
-        life.call(&op).await
+        life.call_for(&op, read).await
+    }
+
+    /// Deletes, or the contrary. That there is no such secret is fine.
+    pub(crate) async fn change(&self, what: What<'_>) -> Result<(), Error> {
+        let key = self.key(what.path);
+        let op = self.op(what)?;
+        let life = self.vault.life();
+        let _forgets = Forgets { life: &life, key: &key };
+        life.call(&op, any_answer).await.map(drop)
     }
 
     fn key(&self, path: &str) -> String {

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::Method;
 use panelboard::Snapshot;
-use reqwest::Method;
 
 use crate::{
     error::{Error, ErrorKind, Operation},
-    http::Request,
     pool::QueueHealth,
     stop::Stage,
     sync::Contention,
     token::TokenState,
+    transport::Request,
     vault::Vault,
     verdict::NoAnswer,
     wire,
@@ -158,7 +158,7 @@ impl Vault {
         let deadline = life.now() + life.settings().timeout;
         let came = tokio::select! {
             biased;
-            came = life.http.send(&request) => came,
+            came = life.transport.send(&request) => came,
             () = life.sleep_until(deadline) => Err(NoAnswer::Timeout),
             () = life.stop.reached(Stage::Cancelling) => {
                 return Err(error(ErrorKind::ShuttingDown));

@@ -5,21 +5,21 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Method;
+use http::Method;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    call::{Op, Repeat, Sent},
+    call::{Op, Read, Repeat, Sent},
     config::Auth,
     correlation::CorrelationId,
     error::{ErrorKind, Operation},
-    fault, http,
+    fault,
     life::Life,
     secret::Secret,
     stop::Stage,
     token::{Begin, Came, Flight, Granted, TokenState, Work},
-    wire,
+    transport, wire,
 };
 
 impl Life {
@@ -63,12 +63,13 @@ impl Life {
         self: &Arc<Self>,
         correlation: CorrelationId,
     ) -> Result<(Arc<Secret<String>>, u64), ErrorKind> {
-        let until = self.now() + self.settings().queue_timeout;
+        let mut until = None;
         loop {
             let now = self.now();
             if let Some(good) = self.token.with(|token| token.current(now)) {
                 return Ok(good);
             }
+            let until = *until.get_or_insert(now + self.settings().queue_timeout);
             let mut news = self.token_news.subscribe();
             match self.tend(true, correlation) {
                 None => {}
@@ -174,23 +175,21 @@ impl Life {
 
     async fn ask(&self, op: &Op, flight: &Flight) -> Came {
         let mut sent = Sent::default();
-        let answer = match self.attempt(op, flight.token.as_deref(), &mut sent).await {
-            Ok(Ok(answer)) if !answer.is_missing => answer,
-            // The server answered, and has no such token, role or mount.
-            Ok(Ok(_)) => return Came::Refused,
-            Ok(Err((ErrorKind::Forbidden | ErrorKind::BadRequest { .. }, _))) => {
-                return Came::Refused;
-            }
-            Ok(Err((kind, _))) | Err(kind) => return Came::Failed(kind),
+        let read: Read<Granted> = match flight.work {
+            Work::LookUp => looked_up,
+            Work::LogIn | Work::Renew => granted,
         };
-        match read_grant(flight.work, &answer.raw.body) {
-            Some(granted) => Came::Granted(granted),
-            None => Came::Failed(ErrorKind::Garbage),
+        match self.attempt(op, flight.token.as_ref(), read, &mut sent).await {
+            Ok(Ok(Some(granted))) => Came::Granted(granted),
+            // The server answered, and has no such token, role or mount.
+            Ok(Ok(None)) => Came::Refused,
+            Ok(Err((ErrorKind::Forbidden | ErrorKind::BadRequest { .. }, _))) => Came::Refused,
+            Ok(Err((kind, _))) | Err(kind) => Came::Failed(kind),
         }
     }
 
     fn op_for(&self, flight: &Flight, correlation: CorrelationId) -> Option<Op> {
-        let op = |operation, method, path: &str, body, shape| Op {
+        let op = |operation, method, path: &str, body| Op {
             operation,
             mount: Box::default(),
             method,
@@ -198,27 +197,22 @@ impl Life {
             body,
             repeat: Repeat::Once,
             correlation,
-            shape,
         };
-        let auth = |body: &[u8]| read_grant(Work::Renew, body).is_some();
         match (flight.work, &self.settings().auth) {
             (Work::LookUp, _) => {
-                let shape = |body: &[u8]| read_grant(Work::LookUp, body).is_some();
-                let path = "auth/token/lookup-self";
-                Some(op(Operation::LookUpToken, Method::GET, path, None, shape))
+                Some(op(Operation::LookUpToken, Method::GET, "auth/token/lookup-self", None))
             }
             (Work::Renew, _) => {
-                let body = Some(http::body(Zeroizing::new(b"{}".to_vec())));
-                let path = "auth/token/renew-self";
-                Some(op(Operation::RenewToken, Method::POST, path, body, auth))
+                let body = Some(transport::body(Zeroizing::new(b"{}".to_vec())));
+                Some(op(Operation::RenewToken, Method::POST, "auth/token/renew-self", body))
             }
             (Work::LogIn, Auth::AppRole { mount, role_id, secret_id }) => {
                 let (role_id, secret_id) = (role_id.expose(), secret_id.expose());
-                let body = Some(http::body(json(&LogIn { role_id, secret_id })?));
+                let body = Some(transport::body(json(&LogIn { role_id, secret_id })?));
                 let mut path = String::from("auth/");
                 crate::path::encode(mount, &mut path);
                 path.push_str("/login");
-                Some(op(Operation::LogIn, Method::POST, &path, body, auth))
+                Some(op(Operation::LogIn, Method::POST, &path, body))
             }
             (Work::LogIn, Auth::Token(_)) => None,
         }
@@ -270,17 +264,18 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Option<Zeroizing<Vec<u8
     Some(body)
 }
 
-/// What a log-in, a renewal (`auth`) or a look-up (`data`) gives.
-fn read_grant(work: Work, body: &[u8]) -> Option<Granted> {
-    let seconds = Duration::from_secs;
-    if work == Work::LookUp {
-        let wire::LookedUp { ttl, renewable, .. } = wire::data(body)?;
-        let (ttl, renewable) = (seconds(ttl?), renewable.unwrap_or(false));
-        return Some(Granted { token: None, ttl, renewable });
-    }
+/// What a log-in or a renewal gives.
+fn granted(body: &[u8]) -> Option<Granted> {
     let wire::Grant { client_token, lease_duration, renewable } = wire::answer(body)?.auth?;
     let token = Secret::new(client_token?);
     let fits = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
-    let ttl = seconds(lease_duration?);
+    let ttl = Duration::from_secs(lease_duration?);
     fits.then(|| Granted { token: Some(token), ttl, renewable: renewable.unwrap_or(false) })
+}
+
+/// What a look-up says.
+fn looked_up(body: &[u8]) -> Option<Granted> {
+    let wire::LookedUp { ttl, renewable, .. } = wire::data(body)?;
+    let (ttl, renewable) = (Duration::from_secs(ttl?), renewable.unwrap_or(false));
+    Some(Granted { token: None, ttl, renewable })
 }

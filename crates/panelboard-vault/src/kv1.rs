@@ -1,13 +1,13 @@
 //! The KV engine, version 1: one value for a path, without versions.
 
-use reqwest::Method;
+use http::Method;
 use serde::Serialize;
 
 use crate::{
     cache::Cached,
     call::Repeat,
     data::SecretData,
-    engine::{Mount, What},
+    engine::{Mount, What, any_answer},
     error::{Error, Operation},
     found::Found,
     vault::Vault,
@@ -38,8 +38,7 @@ impl Kv1 {
     /// # Errors
     /// [`Error`]. Reading is sent again after a failure of the server.
     pub async fn read(&self, path: &str) -> Result<Option<Found>, Error> {
-        let life = self.0.vault.life();
-        self.0.read(&life, what(path), found).await
+        self.0.call(what(path), found).await
     }
 
     /// A secret, as of at most `cache_ttl` ago; older only if the server can't be asked. The
@@ -78,7 +77,7 @@ impl Kv1 {
         let body = Some(self.0.body(Operation::Write, data)?);
         let what = What::read(Operation::Write, "", path);
         let what = What { method: Method::POST, body, repeat: Repeat::Once, ..what };
-        self.0.change(what).await.map(drop)
+        self.0.write(what, any_answer).await
     }
 
     /// Deletes a secret. That there is none is fine.
@@ -88,7 +87,7 @@ impl Kv1 {
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
         let what = What::read(Operation::Delete, "", path);
         let what = What { method: Method::DELETE, repeat: Repeat::Once, ..what };
-        self.0.change(what).await.map(drop)
+        self.0.change(what).await
     }
 
     /// The names below a path, folders with a slash at their end; none if there is no such path. An
@@ -102,11 +101,10 @@ impl Kv1 {
 }
 
 fn what(path: &str) -> What<'_> {
-    let shape = |body: &[u8]| found(body).is_some();
-    What { shape, ..What::read(Operation::Read, "", path) }
+    What::read(Operation::Read, "", path)
 }
 
 pub(crate) fn found(body: &[u8]) -> Option<Found> {
-    let data = SecretData::new(wire::answer(body)?.data?)?;
+    let data = SecretData::new(wire::data(body)?)?;
     Some(Found { data, version: None, lease: None })
 }

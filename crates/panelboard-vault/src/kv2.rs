@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
+use http::Method;
 use serde::Serialize;
 
 use crate::{
@@ -141,8 +141,7 @@ impl Kv2 {
     /// # Errors
     /// [`Error`]. Reading is sent again after a failure of the server.
     pub async fn read(&self, path: &str) -> Result<Option<Found>, Error> {
-        let life = self.0.vault.life();
-        self.0.read(&life, what(path), found).await
+        self.0.call(what(path), found).await
     }
 
     /// One version of a secret; none if there is none, or it is deleted or destroyed.
@@ -150,9 +149,8 @@ impl Kv2 {
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn read_version(&self, path: &str, version: u64) -> Result<Option<Found>, Error> {
-        let life = self.0.vault.life();
         let query = format!("?version={version}");
-        self.0.read(&life, What { query: &query, ..what(path) }, found).await
+        self.0.call(What { query: &query, ..what(path) }, found).await
     }
 
     /// The newest version, as of at most `cache_ttl` ago; older only if the server can't be asked.
@@ -191,15 +189,13 @@ impl Kv2 {
     ) -> Result<u64, Error> {
         let options = write.cas.map(|cas| Options { cas });
         let body = self.0.body(Operation::Write, &Body { options, data })?;
-        let answer = self.0.change(What {
+        let what = What {
             method: Method::POST,
             body: Some(body),
             repeat: write.repeat(),
-            shape: has_version,
             ..What::read(Operation::Write, "data/", path)
-        });
-        let answer = answer.await?;
-        Ok(version(&answer.raw.body).unwrap_or_default())
+        };
+        self.0.write(what, version).await
     }
 
     /// Deletes the newest version. It can be [undeleted](Self::undelete).
@@ -209,7 +205,7 @@ impl Kv2 {
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
         let what = What::read(Operation::Delete, "data/", path);
         let what = What { method: Method::DELETE, repeat: Repeat::Once, ..what };
-        self.0.change(what).await.map(drop)
+        self.0.change(what).await
     }
 
     /// Deletes versions by their numbers.
@@ -250,7 +246,7 @@ impl Kv2 {
             repeat: Repeat::Idempotent,
             ..What::read(operation, prefix, path)
         };
-        self.0.change(what).await.map(drop)
+        self.0.change(what).await
     }
 
     /// The names below a path, folders with a slash at their end; none if there is no such path. An
@@ -268,9 +264,7 @@ impl Kv2 {
     /// As [`read`](Self::read).
     pub async fn metadata(&self, path: &str) -> Result<Option<Metadata>, Error> {
         let what = What::read(Operation::Metadata, "metadata/", path);
-        let shape = |body: &[u8]| wire::data::<wire::Kv2Metadata>(body).is_some();
-        let answer = self.0.call(What { shape, ..what }).await?;
-        Ok(wire::data(&answer.raw.body).filter(|_| !answer.is_missing).map(metadata))
+        self.0.call(what, |body| wire::data(body).map(metadata)).await
     }
 
     /// Removes a secret with all its versions, for good.
@@ -280,13 +274,12 @@ impl Kv2 {
     pub async fn delete_all(&self, path: &str) -> Result<(), Error> {
         let what = What::read(Operation::Metadata, "metadata/", path);
         let what = What { method: Method::DELETE, repeat: Repeat::Once, ..what };
-        self.0.change(what).await.map(drop)
+        self.0.change(what).await
     }
 }
 
 fn what(path: &str) -> What<'_> {
-    let shape = |body: &[u8]| found(body).is_some();
-    What { shape, ..What::read(Operation::Read, "data/", path) }
+    What::read(Operation::Read, "data/", path)
 }
 
 pub(crate) fn found(body: &[u8]) -> Option<Found> {
@@ -296,11 +289,7 @@ pub(crate) fn found(body: &[u8]) -> Option<Found> {
 }
 
 fn version(body: &[u8]) -> Option<u64> {
-    wire::data::<wire::Kv2Version>(body)?.version
-}
-
-fn has_version(body: &[u8]) -> bool {
-    version(body).is_some()
+    wire::data::<wire::Kv2Written>(body)?.version
 }
 
 fn metadata(wire: wire::Kv2Metadata) -> Metadata {

@@ -85,9 +85,14 @@
 //! `String` at the time it is made, has no bound for an answer, and gives the status only of
 //! answers with its own kind of error; `vault-client-rs` 0.8 brings retries and a token's life of
 //! its own, which would run beside ours. What is left of them is a list of paths. So this is
-//! `reqwest` with rustls over ring, and every field of an answer is optional. It follows redirects
-//! within the configured address only, uses no proxy of the environment, and never sends again by
-//! itself, but for a request whose idle connection turned out closed before its first byte.
+//! hyper's client (`hyper-util`) over `hyper-rustls`, and every field of an answer is optional.
+//! `reqwest` would do as much, but not as a guest: with its feature for rustls without a provider,
+//! the clients of other crates in the same program want one and panic; with its others, a second
+//! provider comes in. Here it is ring, named where TLS is made, and no default of the process.
+//!
+//! Redirects are followed within the configured address only, no proxy of the environment is used,
+//! and nothing is sent again that was begun: only a request whose kept connection turned out closed
+//! before its first byte.
 //!
 //! [Vault]: https://developer.hashicorp.com/vault
 //! [OpenBao]: https://openbao.org
@@ -105,7 +110,6 @@ mod fault;
 mod found;
 mod gate;
 mod health;
-mod http;
 mod keeper;
 mod kv1;
 mod kv2;
@@ -117,6 +121,7 @@ mod secret;
 mod stop;
 mod sync;
 mod token;
+mod transport;
 mod vault;
 mod verdict;
 mod watch;

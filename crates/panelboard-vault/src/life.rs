@@ -17,17 +17,17 @@ use crate::{
     correlation::CorrelationId,
     fault,
     gate::{Event, Gate},
-    http::Http,
     pool::Pool,
     stop::{Ended, Stage, Stop},
     sync::{Gauge, Locked},
     token::TokenState,
+    transport::Transport,
 };
 
 /// One life.
 pub(crate) struct Life {
     pub(crate) config: Config,
-    pub(crate) http: Http,
+    pub(crate) transport: Transport,
     pub(crate) gate: Gate,
     pub(crate) pool: Pool,
     pub(crate) stop: Arc<Stop>,
@@ -53,7 +53,7 @@ impl Life {
         };
         let Settings { cache_entries, cache_ttl, stale_for, .. } = **settings;
         Some(Arc::new(Self {
-            http: Http::new(settings)?,
+            transport: Transport::new(settings)?,
             gate: Gate::new(settings, events)?,
             pool: Pool::new(settings.max_concurrent, settings.max_queued()),
             stop: Stop::new(),
@@ -137,6 +137,7 @@ impl Life {
         self.token.with(TokenState::forget);
         self.cache.with(Cache::clear);
         self.gate.reset(CorrelationId::new());
+        self.transport.close();
     }
 
     /// Nobody can ask for anything any more: the client was dropped.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use http::Method;
 
 use crate::{
     call::{Op, Repeat},
-    error::{Error, ErrorKind, Operation},
+    error::{Error, Operation},
     vault::Vault,
     wire,
 };
@@ -31,22 +31,17 @@ impl Vault {
     /// # Errors
     /// [`Error`]. Sent again after a failure of the server.
     pub async fn look_up_token(&self) -> Result<TokenInfo, Error> {
-        let operation = Operation::LookUpToken;
         let op = Op {
-            operation,
+            operation: Operation::LookUpToken,
             mount: Box::default(),
             method: Method::GET,
             path: "auth/token/lookup-self".to_owned(),
             body: None,
             repeat: Repeat::Reads,
             correlation: self.correlation(),
-            shape: |body| wire::data::<wire::LookedUp>(body).is_some(),
         };
-        let answer = self.life().call(&op).await?;
-        let read: Option<wire::LookedUp> = wire::data(&answer.raw.body);
-        let read = read.filter(|_| !answer.is_missing);
-        let garbage = || self.unsent(operation, ErrorKind::Garbage);
-        let wire::LookedUp { ttl, renewable, policies, display_name } = read.ok_or_else(garbage)?;
+        let read = self.life().call_for(&op, |body| wire::data(body)).await?;
+        let wire::LookedUp { ttl, renewable, policies, display_name } = read;
         let ttl = ttl.filter(|ttl| *ttl > 0).map(Duration::from_secs);
         Ok(TokenInfo { ttl, is_renewable: renewable.unwrap_or(false), policies, display_name })
     }

@@ -54,10 +54,15 @@ impl Pool {
         place.map(|place| Place(Some(place)))
     }
 
+    /// A turn, if nobody has to wait for one.
+    pub(crate) fn turn_now(&self) -> Option<Turn<'_>> {
+        self.turns.try_acquire().ok().map(|turn| Turn(Some(turn)))
+    }
+
     /// Waits for a turn, in order of arrival. Dropping the future gives the wait up.
     pub(crate) async fn turn(&self) -> Turn<'_> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Turn(Some(turn));
+        if let Some(turn) = self.turn_now() {
+            return turn;
         }
         let _waiting = self.waiting.enter();
         // The semaphore is never closed.

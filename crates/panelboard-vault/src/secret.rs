@@ -7,8 +7,8 @@ use zeroize::Zeroize;
 /// Something that must not be shown. It has no `Debug`, `Display` or `Serialize`, and its memory is
 /// wiped on drop.
 ///
-/// What may be shown of a text is its [`fingerprint`](Self::fingerprint). Not wiped are the copies
-/// that the HTTP client makes of a header, that TLS makes of a record, and what whoever
+/// What may be shown of a text is its [`fingerprint`](Self::fingerprint). Not wiped are the buffers
+/// of the HTTP client and of TLS, which a request is copied into, and what whoever
 /// [exposes](Self::expose) it copies out.
 ///
 /// ```

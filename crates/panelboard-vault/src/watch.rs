@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Method;
+use http::Method;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    call::{Op, Repeat},
+    call::{Op, Read, Repeat},
     correlation::CorrelationId,
     error::{Error, ErrorKind, Operation},
     found::Found,
@@ -249,21 +249,18 @@ impl Watcher {
             attempts: 1,
             maybe_done: false,
         };
-        let shape: fn(&[u8]) -> bool = match version {
-            KvVersion::One => |body| found(KvVersion::One, body).is_some(),
-            _ => |body| found(KvVersion::Two, body).is_some(),
+        let (prefix, found): (_, Read<Found>) = match version {
+            KvVersion::One => ("/", crate::kv1::found),
+            KvVersion::Ask | KvVersion::Two => ("/data/", crate::kv2::found),
         };
         let mut path = String::new();
         encode(self.of.mount(), &mut path);
-        path.push_str(if version == KvVersion::One { "/" } else { "/data/" });
+        path.push_str(prefix);
         encode(self.of.path(), &mut path);
-        let op = op(Operation::Read, self.of.mount(), path, correlation, shape);
-        let answer = life.call(&op).await?;
+        let op = op(Operation::Read, self.of.mount(), path, correlation);
+        let found = life.call(&op, found).await?;
         let missing = || vault_op(ErrorKind::Field(crate::FieldError::Missing));
-        if answer.is_missing {
-            return Err(missing());
-        }
-        let found = found(version, &answer.raw.body).ok_or_else(missing)?;
+        let found = found.ok_or_else(missing)?;
         let value = found.data.field(self.of.field());
         value.map_err(|why| vault_op(ErrorKind::Field(why))).map(|value| (found, value))
     }
@@ -280,17 +277,14 @@ impl Watcher {
         }
         let mut path = String::from("sys/internal/ui/mounts/");
         encode(self.of.mount(), &mut path);
-        let shape = |body: &[u8]| wire::data::<wire::Mount>(body).is_some();
-        let op = op(Operation::Metadata, self.of.mount(), path, correlation, shape);
-        let mount: Option<wire::Mount> = match life.call(&op).await {
-            Ok(answer) if answer.is_missing => return Ok(KvVersion::Two),
-            Ok(answer) => wire::data(&answer.raw.body),
-            Err(Error { kind: ErrorKind::Forbidden, .. }) => return Ok(KvVersion::Two),
+        let op = op(Operation::Metadata, self.of.mount(), path, correlation);
+        let mount: wire::Mount = match life.call(&op, |body| wire::data(body)).await {
+            Ok(Some(mount)) => mount,
+            Ok(None) | Err(Error { kind: ErrorKind::Forbidden, .. }) => return Ok(KvVersion::Two),
             Err(error) => return Err(error),
         };
         // A mount without options is of the first version.
-        let options = mount.and_then(|mount| mount.options);
-        let is_two = options.and_then(|options| options.version).as_deref() == Some("2");
+        let is_two = mount.options.and_then(|options| options.version).as_deref() == Some("2");
         Ok(if is_two { KvVersion::Two } else { KvVersion::One })
     }
 }
@@ -319,22 +313,9 @@ impl Watched {
     }
 }
 
-fn op(
-    operation: Operation,
-    mount: &str,
-    path: String,
-    correlation: CorrelationId,
-    shape: fn(&[u8]) -> bool,
-) -> Op {
+fn op(operation: Operation, mount: &str, path: String, correlation: CorrelationId) -> Op {
     let (method, body, repeat) = (Method::GET, None, Repeat::Reads);
-    Op { operation, mount: mount.into(), method, path, body, repeat, correlation, shape }
-}
-
-fn found(version: KvVersion, body: &[u8]) -> Option<Found> {
-    match version {
-        KvVersion::One => crate::kv1::found(body),
-        KvVersion::Ask | KvVersion::Two => crate::kv2::found(body),
-    }
+    Op { operation, mount: mount.into(), method, path, body, repeat, correlation }
 }
 
 /// A watch that is there, for the bound and the figures.

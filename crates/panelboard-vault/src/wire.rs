@@ -42,20 +42,31 @@ pub(crate) struct LookedUp {
     pub(crate) display_name: Option<String>,
 }
 
+/// An answer of which only `data` is of interest.
+#[derive(Deserialize)]
+struct Data<T> {
+    data: Option<T>,
+}
+
 /// `data` of a read of KV version 2.
 #[derive(Deserialize)]
 pub(crate) struct Kv2Read<'a> {
     #[serde(borrow, default)]
     pub(crate) data: Option<&'a RawValue>,
     #[serde(default)]
-    pub(crate) metadata: Option<Kv2Version>,
+    pub(crate) metadata: Option<Kv2Written>,
+}
+
+/// Which version was read or written.
+#[derive(Deserialize)]
+pub(crate) struct Kv2Written {
+    #[serde(default)]
+    pub(crate) version: Option<u64>,
 }
 
 /// What KV version 2 says of one version.
 #[derive(Deserialize)]
 pub(crate) struct Kv2Version {
-    #[serde(default)]
-    pub(crate) version: Option<u64>,
     #[serde(default)]
     pub(crate) created_time: Option<String>,
     #[serde(default)]
@@ -133,7 +144,7 @@ pub(crate) fn answer(body: &[u8]) -> Option<Answer<'_>> {
     serde_json::from_slice(body).ok()
 }
 
-/// `data`, read as a type.
+/// `data`, read as a type in one pass.
 pub(crate) fn data<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    serde_json::from_str(answer(body)?.data?.get()).ok()
+    serde_json::from_slice::<Data<T>>(body).ok()?.data
 }

@@ -28,8 +28,6 @@ async fn server(text: &'static str) -> SocketAddr {
 }
 
 fn plain() -> reqwest::Client {
-    // Needed where all crates are built together; another test may have been here first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

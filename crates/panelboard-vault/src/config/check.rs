@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{Auth, ConfigError, Settings};
-use crate::{http, path};
+use crate::{path, transport};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ fn wrong(field: &str, value: impl Into<String>, expected: &'static str) -> Confi
 
 /// What stands before an `@` is a secret, so the value of a bad address is not repeated.
 fn address(address: &str) -> Result<(), ConfigError> {
-    match http::base(address) {
+    match transport::Address::parse(address) {
         Some(_) => Ok(()),
         None => Err(wrong(
             "address",
@@ -77,7 +77,7 @@ fn secrets(s: &Settings) -> Result<(), ConfigError> {
     }
     if let Some(pem) = &s.ca_pem {
         let expected = "at least one certificate as PEM, and nothing that is none";
-        http::authorities(pem).ok_or_else(|| wrong("ca_pem", "", expected))?;
+        transport::authorities(pem).ok_or_else(|| wrong("ca_pem", "", expected))?;
     }
     match &s.auth {
         Auth::Token(token) => header("token", token.expose()),

@@ -196,6 +196,37 @@ async fn each_operation_is_the_request_that_the_api_wants() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_missing_is_refused_by_a_404_and_never_said_to_be_done() {
+    let script = for_secrets(|_| say(404, r#"{"errors":["no handler for route"]}"#));
+    let rig = rig(
+        move |seen| {
+            if seen.path.contains("/sys/") { say(404, r#"{"errors":[]}"#) } else { script(seen) }
+        },
+        |b| b,
+    )
+    .await;
+    let lease = panelboard_vault::Lease::new("l/1".to_owned(), S, true);
+    let (kv2, kv1) = (rig.vault.kv2("secret"), rig.vault.kv1("secret"));
+    let fields = [("a", "b")];
+    let errors = within(async {
+        [
+            kv2.write("a", &fields, Write::default()).await.err(),
+            kv1.write("a", &fields).await.err(),
+            rig.vault.renew_lease(&lease, None).await.err(),
+            rig.vault.revoke_lease(&lease).await.err(),
+        ]
+    });
+    for error in errors.await {
+        let error = error.expect("nothing is there to do it");
+        let expected = ErrorKind::BadRequest { status: 404 };
+        assert_eq!((error.kind, error.attempts, error.maybe_done), (expected, 1, false));
+    }
+    // Of what is gone already there is nothing to delete.
+    assert!(within(kv2.delete("a")).await.is_ok() && within(kv1.delete("a")).await.is_ok());
+    assert_eq!(rig.state(), State::Closed, "it answered");
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_well_formed_is_refused_by_its_part_and_never_sent() {
     let rig = rig(|_| usual(), |b| b).await;
     for (mount, path, part) in [

@@ -5,7 +5,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -66,6 +69,7 @@ struct Shared {
     seen: watch::Sender<Vec<Seen>>,
     /// In hand now, and the most at once.
     out: Mutex<(usize, usize)>,
+    connections: AtomicUsize,
 }
 
 impl Server {
@@ -78,12 +82,18 @@ impl Server {
             script: Mutex::new(Arc::new(script)),
             seen: watch::Sender::new(Vec::new()),
             out: Mutex::new((0, 0)),
+            connections: AtomicUsize::new(0),
         });
         let its = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, Arc::clone(&its)));
+                let its = Arc::clone(&its);
+                connections.spawn(async move {
+                    its.connections.fetch_add(1, Ordering::Relaxed);
+                    serve(socket, &its).await;
+                    its.connections.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
         Self { address, shared, task }
@@ -115,6 +125,11 @@ impl Server {
         drop(super::rig::within(waiting).await.expect("the server lives"));
     }
 
+    /// Connections that the client holds.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// The most that were in hand at once; of the paths below `secret/` only.
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.out.lock().expect("no panic").1
@@ -127,12 +142,12 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
+async fn serve(mut socket: TcpStream, shared: &Shared) {
     let mut buffer = Vec::new();
     while let Some(seen) = read(&mut socket, &mut buffer).await {
         let script = Arc::clone(&*shared.script.lock().expect("no panic"));
         let mut reply = script(&seen);
-        let counted = Counted::new(&shared, seen.path.contains("/secret/"));
+        let counted = Counted::new(shared, seen.path.contains("/secret/"));
         shared.seen.send_modify(|all| all.push(seen));
         while let Reply::Held(gate, then) = reply {
             let permitted = async { gate.acquire().await.expect("never closed").forget() };

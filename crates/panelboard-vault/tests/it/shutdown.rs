@@ -176,3 +176,14 @@ async fn a_client_that_is_dropped_has_no_task_left() {
     // The HTTP client's idle connection ends by itself.
     until(|| tokio::runtime::Handle::current().metrics().num_alive_tasks() <= before + 2).await;
 }
+
+#[tokio::test]
+async fn the_end_closes_the_connections_that_were_kept_for_the_next_request() {
+    let rig = rig(|_| usual(), |b| b).await;
+    assert!(rig.read().await.is_ok());
+    assert!(rig.server.connections() > 0, "kept");
+    within(rig.vault.shutdown(S)).await;
+    until(|| rig.server.connections() == 0).await;
+    assert!(rig.vault.open_again().expect("a runtime"));
+    assert!(rig.read().await.is_ok());
+}
