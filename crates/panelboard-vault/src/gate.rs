@@ -7,7 +7,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use panelboard::{Breaker, Cause, Clock, Outcome, Permit, Recorded, Rejected, Snapshot, State};
+use panelboard::{
+    Breaker, Cause, Clock, OpenFor, Outcome, Permit, Rejected, Snapshot, State, Transition,
+};
 use tokio::sync::broadcast;
 
 use crate::{config::Settings, correlation::CorrelationId, error::ErrorKind, sync::Counter};
@@ -163,8 +165,8 @@ impl Gate {
         });
     }
 
-    fn tell_recorded(&self, named: &Named, recorded: Recorded, correlation: CorrelationId) {
-        let Some(t) = recorded.transition() else { return };
+    fn tell_made(&self, named: &Named, made: Option<&Transition>, correlation: CorrelationId) {
+        let Some(t) = made else { return };
         self.tell(Event {
             breaker: Arc::clone(&named.name),
             generation: t.generation,
@@ -182,18 +184,51 @@ impl Gate {
         let _ = self.events.send(event);
     }
 
+    /// The server's first.
+    fn all(&self) -> impl Iterator<Item = &Named> {
+        std::iter::once(&self.server).chain(&self.mounts)
+    }
+
     /// Each breaker by its name, the server's first.
     pub(crate) fn health(&self) -> Vec<(Arc<str>, Snapshot)> {
-        let all = std::iter::once(&self.server).chain(&self.mounts);
-        all.map(|named| (Arc::clone(&named.name), named.breaker.snapshot())).collect()
+        let seen = |named: &Named| (Arc::clone(&named.name), named.breaker.snapshot());
+        self.all().map(seen).collect()
     }
 
     /// All closed, with nothing counted.
-    pub(crate) fn reset(&self, correlation: CorrelationId) {
-        for named in std::iter::once(&self.server).chain(&self.mounts) {
-            let t = named.breaker.reset();
-            self.tell_recorded(named, Recorded::Transition(t), correlation);
-        }
+    pub(crate) fn reset_all(&self, correlation: CorrelationId) {
+        self.all().for_each(|named| self.close(named, correlation));
+    }
+
+    /// Opens a breaker, for its own time or for `time`. False: there is none of that name.
+    pub(crate) fn trip(
+        &self,
+        name: &str,
+        time: Option<Duration>,
+        correlation: CorrelationId,
+    ) -> bool {
+        let Some(named) = self.all().find(|named| &*named.name == name) else { return false };
+        let made = match time {
+            None => named.breaker.trip(),
+            Some(time) => match named.breaker.open_for(time, "tripped") {
+                OpenFor::Tripped(transition) => Some(transition),
+                // It was open: no transition, only a later end, or not even that.
+                OpenFor::Extended | OpenFor::Unchanged => None,
+            },
+        };
+        self.tell_made(named, made.as_ref(), correlation);
+        true
+    }
+
+    /// Closes a breaker. False: there is none of that name.
+    pub(crate) fn reset(&self, name: &str, correlation: CorrelationId) -> bool {
+        let named = self.all().find(|named| &*named.name == name);
+        named.map(|named| self.close(named, correlation)).is_some()
+    }
+
+    fn close(&self, named: &Named, correlation: CorrelationId) {
+        let made = named.breaker.reset();
+        self.tell_made(named, Some(&made), correlation);
     }
 }
 
@@ -206,9 +241,9 @@ impl Pass<'_> {
             (Some(_), Outcome::Failure) if !is_servers => Outcome::Ignored,
             _ => outcome,
         };
-        gate.tell_recorded(&gate.server, server.end(at_server), correlation);
+        gate.tell_made(&gate.server, server.end(at_server).transition(), correlation);
         if let Some((named, permit)) = mount {
-            gate.tell_recorded(named, permit.end(outcome), correlation);
+            gate.tell_made(named, permit.end(outcome).transition(), correlation);
         }
     }
 }

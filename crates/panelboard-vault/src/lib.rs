@@ -97,6 +97,7 @@
 //! [Vault]: https://developer.hashicorp.com/vault
 //! [OpenBao]: https://openbao.org
 
+mod by_hand;
 mod cache;
 mod call;
 mod clock;

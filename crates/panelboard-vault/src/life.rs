@@ -36,6 +36,8 @@ pub(crate) struct Life {
     pub(crate) token_news: watch::Sender<u64>,
     pub(crate) cache: Locked<Cache>,
     pub(crate) watches: Gauge,
+    /// Raised when a breaker was closed by hand: what failed because of it may go well now.
+    pub(crate) resets: watch::Sender<u64>,
     /// The tasks of this life; none once it ends.
     tasks: Locked<Option<JoinSet<()>>>,
 }
@@ -61,6 +63,7 @@ impl Life {
             token_news: watch::Sender::new(0),
             cache: Locked::new(Cache::new(cache_entries, cache_ttl, stale_for)),
             watches: Gauge::default(),
+            resets: watch::Sender::new(0),
             tasks: Locked::new(Some(JoinSet::new())),
             config: config.clone(),
         }))
@@ -136,7 +139,7 @@ impl Life {
     fn forget(&self) {
         self.token.with(TokenState::forget);
         self.cache.with(Cache::clear);
-        self.gate.reset(CorrelationId::new());
+        self.gate.reset_all(CorrelationId::new());
         self.transport.close();
     }
 

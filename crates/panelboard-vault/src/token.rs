@@ -268,6 +268,13 @@ impl TokenState {
         self.failure = Some((kind, now + wait));
     }
 
+    /// What kept the last flight from going well is out of the way: the next one need not wait.
+    pub(crate) fn hurry(&mut self) {
+        if let Some((_, until)) = &mut self.failure {
+            *until = Duration::ZERO;
+        }
+    }
+
     /// A flight that nobody ends any more.
     pub(crate) fn abandon(&mut self, flight: &Flight) {
         if self.flight == Some((flight.id, flight.generation)) {

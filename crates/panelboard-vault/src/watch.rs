@@ -193,10 +193,12 @@ impl Watcher {
         let weak = self.life.clone();
         let Some(life) = weak.upgrade() else { return };
         let (time, stop) = (life.settings().time.clone(), Arc::clone(&life.stop));
+        let mut resets = life.resets.subscribe();
         drop(life);
         let _counted = Counted::new(&weak);
         loop {
             let Some(life) = weak.upgrade() else { return };
+            resets.mark_unchanged();
             tokio::select! {
                 biased;
                 () = stop.reached(Stage::Draining) => return,
@@ -212,6 +214,9 @@ impl Watcher {
                 () = stop.reached(Stage::Draining) => return,
                 () = self.sender.closed() => return,
                 () = self.ask.notified() => {}
+                // Only for whom the last look gave none: the others' time has not come. That the
+                // sender is gone is seen above.
+                _ = resets.changed(), if self.sender.borrow().error.is_some() => {}
                 () = time.sleep_until(next) => {}
             }
         }

@@ -5,6 +5,7 @@
 //! turned by hand.
 
 mod answers;
+mod by_hand;
 mod cached;
 mod config;
 mod races;
