@@ -206,3 +206,9 @@ $('theme').addEventListener('click', () => {
   const names = Object.keys(THEMES);
   theme = useTheme(names[(names.indexOf(theme) + 1) % names.length]);
 });
+
+// ---- where we are ------------------------------------------------------------------------------
+
+for (const link of document.querySelectorAll('.pages a')) {
+  attr(link, 'aria-current', link.pathname === location.pathname ? 'page' : null);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{
@@ -28,6 +29,10 @@ macro_rules! file {
     };
 }
 
+/// What stands on each page, in the place of a comment.
+const HEAD: &str = include_str!("../../dashboard/head.html");
+const ITS_PLACE: &str = "<!-- head -->\n";
+
 /// Every file: three pages and what they load.
 const FILES: [(&str, &str, &str); 16] = [
     file!("/", HTML, "index.html"),
@@ -51,11 +56,20 @@ const FILES: [(&str, &str, &str); 16] = [
 /// The routes of all files.
 pub(super) fn routes() -> Router<Arc<App>> {
     FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
+        let text = with_head(text);
         router.route(path, get(move || async move { asset(kind, text) }))
     })
 }
 
-fn asset(kind: &'static str, text: &'static str) -> Response {
+/// The file as it is served.
+fn with_head(text: &'static str) -> Bytes {
+    match text.split_once(ITS_PLACE) {
+        Some((before, after)) => Bytes::from([before, HEAD, after].concat()),
+        None => Bytes::from_static(text.as_bytes()),
+    }
+}
+
+fn asset(kind: &'static str, text: Bytes) -> Response {
     let headers = [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, "no-cache"),
@@ -65,4 +79,18 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
         (REFERRER_POLICY, "no-referrer"),
     ];
     (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_page_has_the_head_once_and_nothing_else_has_it() {
+        for (path, kind, text) in FILES {
+            let served = with_head(text);
+            let heads = str::from_utf8(&served).unwrap().matches("<header class=\"top\">").count();
+            assert_eq!(heads, usize::from(kind == HTML), "{path}");
+        }
+    }
 }

@@ -9,10 +9,13 @@ import { Sessions } from './mock-sessions.mjs';
 const PAGE = new URL('../../dashboard/', import.meta.url);
 const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript', mjs: 'text/javascript' };
 const PAGES = { '/': 'index.html', '/chat': 'chat.html' };
-/** The file that is served at a path, and its type; null for what is no file of the pages. */
+/** What is served at a path, and its type; null for what is no file of the pages. */
 function fileAt(path) {
   const name = PAGES[path] ?? /^\/([a-z]+\.(?:css|js|mjs))$/.exec(path)?.[1];
-  return name ? [name, TYPES[name.split('.').at(-1)]] : null;
+  if (!name) return null;
+  const file = (of) => readFileSync(new URL(of, PAGE), 'utf8');
+  return [file(name).replace('<!-- head -->\n', () => file('head.html')),
+    TYPES[name.split('.').at(-1)]];
 }
 // As strict as a server could be: also no string ever becomes markup.
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -266,7 +269,7 @@ export class Mock {
       const [file, type] = asset;
       response.writeHead(200, { 'content-type': `${type}; charset=utf-8`,
         'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' });
-      response.end(readFileSync(new URL(file, PAGE)));
+      response.end(file);
     } else if (this.token && request.headers.authorization !== `Bearer ${this.token}`) {
       reply(response, 401, { title: 'unauthorized', status: 401, detail: 'no such token' });
     } else if (pathname.startsWith('/v1/sessions')) {
