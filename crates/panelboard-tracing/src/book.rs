@@ -382,7 +382,7 @@ impl<P> State<P> {
         let mut size = 0;
         while batch.len() < records && (batch.is_empty() || size < bytes) {
             let Some(event) = self.lanes.pop() else { break };
-            size += event.size();
+            size += event.record().bytes().len();
             batch.push(event);
         }
         batch

@@ -190,7 +190,8 @@ impl SinkConfig {
         self
     }
 
-    /// Bytes of the records that wait in memory, at most.
+    /// Bytes of memory that the records that wait take, at most. One takes as much as its buffer:
+    /// 512 bytes at least, and up to 4 KiB where larger ones were written into it before.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.terms.bound.bytes = bytes;

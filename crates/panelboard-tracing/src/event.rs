@@ -22,7 +22,11 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(bytes: Vec<u8>, given: u64) -> Self {
+    pub(crate) fn new(mut bytes: Vec<u8>, given: u64) -> Self {
+        if bytes.capacity() > KEPT {
+            // It is not used again, and has grown by doubling.
+            bytes.shrink_to_fit();
+        }
         Self { bytes, given: AtomicU64::new(given) }
     }
 
@@ -30,8 +34,9 @@ impl Event {
         Record::new(&self.bytes)
     }
 
+    /// What it takes in memory: its buffer may have been made for a larger one.
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + OVERHEAD
+        self.bytes.capacity() + OVERHEAD
     }
 
     /// Whether this sink has not been given it before. From now on it has.
@@ -45,7 +50,7 @@ impl Event {
     }
 }
 
-/// What a record costs beside its bytes, about.
+/// What a record costs beside its buffer, about.
 const OVERHEAD: usize = 96;
 
 /// Buffers for records to be written into, so that the call site allocates nothing.

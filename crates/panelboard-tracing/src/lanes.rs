@@ -107,3 +107,24 @@ impl Lanes {
         self.bytes
     }
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_is_of_memory_and_not_of_what_is_said() {
+        let bound = Bound { records: 99, bytes: 10_000 };
+        let mut lanes = Lanes::new(bound, DropPolicy::Newest);
+        let mut dropped = 0;
+        for _ in 0..5 {
+            // A short record in a buffer that a long one was in before.
+            let mut buffer = Vec::with_capacity(4_000);
+            buffer.extend_from_slice(&[0; 100]);
+            let held = Bound { records: 0, bytes: 0 };
+            lanes.push(Arc::new(Event::new(buffer, 0)), held, |_, _| dropped += 1);
+        }
+        assert_eq!((lanes.len(), dropped), (2, 3));
+        assert!((8_000..=10_000).contains(&lanes.bytes()));
+    }
+}

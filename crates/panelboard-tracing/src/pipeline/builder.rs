@@ -108,8 +108,8 @@ impl PipelineBuilder {
     }
 
     /// Records between the program's threads and ours, at most; 8,192 if it is not said. What comes
-    /// beyond is dropped and counted. In memory it is at most that many times
-    /// [`record_bytes`](Self::record_bytes), mostly a thirtieth of it.
+    /// beyond is dropped and counted. In memory it is at most that many times twice
+    /// [`record_bytes`](Self::record_bytes), mostly a sixtieth of it.
     #[must_use]
     pub fn queue(mut self, records: usize) -> Self {
         self.queue = records;
