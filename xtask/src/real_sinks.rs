@@ -1,9 +1,9 @@
 //! Do log sinks hold on real receivers? `cargo xtask real-sinks`.
 //!
 //! A program that logs a number a message, through `panelboard-tracing` with spills, to rsyslog
-//! (Debian) over TCP and UDP, to two OpenTelemetry collectors (rotel, from the Python package index) over
-//! gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed, slowed to a trickle
-//! and restarted under load, and the program itself is killed. Asserted, by what the receivers
+//! (Debian) over TCP and UDP, to two OpenTelemetry collectors (rotel, from the Python package
+//! index) over gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed, slowed
+//! to a trickle and restarted under load, and the program itself is killed. Asserted, by what they
 //! wrote down: no number is missing at any of them, and each first came in its order. Numbers that
 //! came twice are told: a receiver that was stopped has taken what it did not answer in time. Over
 //! UDP nobody answers: there none may come twice, and none may be missing but of those that were

@@ -9,6 +9,7 @@ use crate::{
     encode::{self, KIND_AT},
     event::Event,
     lanes::{Bound, DropPolicy},
+    sink::WriteError,
 };
 
 const NOW: Duration = Duration::from_secs(1);
@@ -48,16 +49,33 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::of(1)
+    }
+
+    /// With a batch of so many.
+    fn of(records: usize) -> Self {
         let world = Self {
             main: Book::new(terms(true)),
             spare: Book::new(terms(false)),
             event: event(),
             write: 1,
         };
-        world.main.offer(&mut vec![Arc::clone(&world.event)], NOW, &mut Vec::new());
+        let mut events = vec![Arc::clone(&world.event)];
+        events.resize_with(records, event);
+        world.main.offer(&mut events, NOW, &mut Vec::new());
         let begun = world.main.begin((), NOW, |_, _| Vec::new());
-        assert_eq!(begun.map(|(write, batch)| (write, batch.len())), Some((world.write, 1)));
+        assert_eq!(begun.map(|(write, batch)| (write, batch.len())), Some((world.write, records)));
         world
+    }
+
+    /// All that is left, delivered: how large the batches were.
+    fn writes(&self) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        while let Some((write, batch)) = self.main.begin((), LATER, |_, _| Vec::new()) {
+            sizes.push(batch.len());
+            self.main.end(write, Ok(()), LATER);
+        }
+        sizes
     }
 
     fn hand_over(&self, events: Vec<Arc<Event>>) -> usize {
@@ -158,6 +176,27 @@ fn a_write_that_races_the_end_is_delivered_or_dropped() {
         &[
             "decided 1, dropped 0 | 1 delivered, 0 over, 0 covered",
             "decided 0, dropped 1 | 0 delivered, 0 over, 0 covered",
+        ],
+    );
+}
+
+/// A batch is rejected, and all that waits is taken: its halves go with the rest, or are written.
+#[test]
+fn what_is_halved_is_taken_or_written_in_halves() {
+    explore(
+        || World::of(3),
+        &[
+            |w: &World| {
+                let no = WriteError::rejected("no", "one of them").divisible();
+                let ended = w.main.end(w.write, Err(no), LATER);
+                format!("halved {}", ended.halved)
+            },
+            |w: &World| format!("took {}", w.hand_over(w.main.take_all())),
+        ],
+        |w| format!("writes {:?}; {}", w.writes(), w.accounts()),
+        &[
+            "halved true, took 3 | writes []; 0 delivered, 3 over, 0 covered",
+            "halved true, took 0 | writes [1, 2]; 3 delivered, 0 over, 0 covered",
         ],
     );
 }
