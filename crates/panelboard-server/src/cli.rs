@@ -86,7 +86,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   panelboard trip pretend-a/key-1
-  panelboard trip pretend-a --for 5m")]
+  panelboard trip pretend-a --for 5m
+  panelboard trip vault:server")]
     Trip(Trip),
     /// Close a breaker by hand and forget its failures.
     Reset(ByHand),
@@ -202,7 +203,8 @@ pub struct Break {
 /// `panelboard trip`
 #[derive(Args, Debug)]
 pub struct Trip {
-    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys.
+    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys, or of the Vault
+    /// vault:server and "vault:mount NAME".
     #[arg(value_name = "KEY")]
     pub key: String,
     /// For how long, such as 5m. Without it as long as its own recovery_timeout.
@@ -216,7 +218,8 @@ pub struct Trip {
 /// `panelboard reset`, `isolate` and `release`
 #[derive(Args, Debug)]
 pub struct ByHand {
-    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys.
+    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys, or for reset of the
+    /// Vault vault:server and "vault:mount NAME".
     #[arg(value_name = "KEY")]
     pub key: String,
     /// Where the server is.

@@ -26,6 +26,8 @@ pub(crate) enum Error {
     NoSuchMethod,
     /// No such breaker; perhaps that one was meant.
     NoSuchBreaker { key: String, nearest: Option<String> },
+    /// Keys come from no Vault.
+    NoVault,
     /// No such model.
     NoSuchModel { model: String },
     /// The breaker's key is not one of a pretend provider.
@@ -109,6 +111,10 @@ impl Error {
                 let meant = nearest.as_ref().map(|n| format!(", did you mean `{n}`?"));
                 let detail = format!("there is no breaker `{key}`{}", meant.unwrap_or_default());
                 (S::NOT_FOUND, "no_such_breaker", "no such breaker", detail)
+            }
+            Self::NoVault => {
+                let detail = "there is no Vault here, see the section [vault]".to_owned();
+                (S::NOT_FOUND, "no_vault", "no Vault", detail)
             }
             Self::NoSuchModel { model } => {
                 let detail = format!("the model `{model}` does not exist here, see /v1/models");

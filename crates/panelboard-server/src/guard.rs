@@ -87,7 +87,10 @@ pub(crate) async fn guard(
 pub(crate) fn is_gateway(path: &str) -> bool {
     let Some(rest) = path.strip_prefix("/v1/") else { return path == "/v1" };
     let first = rest.split('/').next().unwrap_or_default();
-    !matches!(first, "breakers" | "faults" | "events" | "calls" | "jobs" | "sessions" | "ws")
+    !matches!(
+        first,
+        "breakers" | "faults" | "events" | "calls" | "jobs" | "sessions" | "vault" | "ws"
+    )
 }
 
 /// Whether whoever may use the models may ask for this path.
@@ -274,6 +277,7 @@ mod tests {
             "/v1/breakers",
             "/v1/breakers/a/b",
             "/v1/jobs/1-1/stop",
+            "/v1/vault/breakers/server/trip",
             "/v1/events",
             "/status",
             "/v10",

@@ -12,6 +12,7 @@ mod process;
 mod sessions;
 mod socket;
 mod sse;
+mod vault;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*model}", get(gateway::model))
         .route("/v1/breakers", get(breakers::list))
         .route("/v1/breakers/{*path}", get(breakers::one).post(breakers::by_hand))
+        .route("/v1/vault/breakers/{*path}", post(vault::by_hand))
         .route("/v1/faults", post(faults::set))
         .route("/v1/events", get(events::events))
         .route("/v1/calls", get(calls::list))

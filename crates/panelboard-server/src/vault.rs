@@ -14,10 +14,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use panelboard_vault::{Ended, Error, OpenError};
+use panelboard_vault::{Ended, Error, OpenError, Vault as Client};
 use tokio::sync::Notify;
 
-pub(crate) use self::shown::Shown;
+pub(crate) use self::shown::{OfBreaker, Shown};
 use self::source::Source;
 use crate::config::Vault;
 
@@ -88,6 +88,11 @@ impl Secrets {
         if let Some(source) = self.source() {
             source.refused(provider, key);
         }
+    }
+
+    /// The client, if there is a Vault.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.source().map(|source| source.client().clone())
     }
 
     /// Ends the client, and all that watches.

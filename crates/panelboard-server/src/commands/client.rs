@@ -1,6 +1,6 @@
 //! How do the commands that need a server ask it?
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -195,8 +195,7 @@ pub(super) async fn by_hand(action: &str, args: &cli::ByHand, env: &Environment)
 }
 
 async fn act(action: &str, key: &str, body: &Value, server: &cli::Server, env: &Environment) -> u8 {
-    let path = format!("/v1/breakers/{key}/{action}");
-    let done = async { Client::new(server, env)?.post(&path, body).await };
+    let done = async { Client::new(server, env)?.post(&path(key, action)?, body).await };
     match done.await {
         Ok(item) => {
             let state = item["state"].as_str().unwrap_or("unknown");
@@ -211,5 +210,56 @@ async fn act(action: &str, key: &str, body: &Value, server: &cli::Server, env: &
             exit::OK
         }
         Err(failure) => failure.tell(),
+    }
+}
+
+/// Where a breaker is acted on: one of a provider, or `vault:NAME`. No provider's name has a colon.
+fn path(key: &str, action: &str) -> Result<String, Failure> {
+    match (key.strip_prefix("vault:"), action) {
+        (None, _) => Ok(format!("/v1/breakers/{key}/{action}")),
+        (Some(name), "trip" | "reset") => {
+            Ok(format!("/v1/vault/breakers/{}/{action}", encoded(name)))
+        }
+        (Some(_), _) => {
+            Err(Failure::Usage(format!("{key}: a breaker of the Vault takes trip and reset alone")))
+        }
+    }
+}
+
+/// A text as a part of a path.
+fn encoded(text: &str) -> String {
+    let mut part = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                part.push(char::from(byte));
+            }
+            // Writing to a String does not fail.
+            other => drop(write!(part, "%{other:02X}")),
+        }
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breaker_is_found_by_its_key_or_by_its_name_at_the_vault() {
+        let found = |key, action| path(key, action).map_err(|failure| failure.to_string());
+        let rows = [
+            ("a/one", "isolate", Ok("/v1/breakers/a/one/isolate")),
+            ("vault:server", "trip", Ok("/v1/vault/breakers/server/trip")),
+            ("vault:mount a/b?", "reset", Ok("/v1/vault/breakers/mount%20a/b%3F/reset")),
+            (
+                "vault:server",
+                "isolate",
+                Err("vault:server: a breaker of the Vault takes trip and reset alone"),
+            ),
+        ];
+        for (key, action, expected) in rows {
+            assert_eq!(found(key, action).as_deref().map_err(String::as_str), expected);
+        }
     }
 }

@@ -144,6 +144,16 @@ pub(super) struct Lasting {
     lasting: Option<String>,
 }
 
+impl Lasting {
+    /// For how long, if it is said; and who does not trip must not say it.
+    pub(super) fn of(self, trips: bool) -> Result<Option<Duration>, Error> {
+        if self.lasting.is_some() && !trips {
+            return Err(Error::BadRequest { what: "`for` belongs to trip alone".to_owned() });
+        }
+        self.lasting.as_deref().map(duration).transpose()
+    }
+}
+
 /// Trips, resets, isolates or releases a breaker.
 #[utoipa::path(post, path = "/v1/breakers/{key}/{action}", tag = "panel",
     params(("key" = String, Path, example = "pretend-a/key-1"), ("action" = Action, Path)),
@@ -164,10 +174,7 @@ pub(super) async fn by_hand(
         _ => return Err(Error::NoSuchPath),
     };
     let lasting: Lasting = body::json(body, app.config().server.body_timeout).await?;
-    if lasting.lasting.is_some() && !matches!(action, Action::Trip) {
-        return Err(Error::BadRequest { what: "`for` belongs to trip alone".to_owned() });
-    }
-    let lasting = lasting.lasting.as_deref().map(duration).transpose()?;
+    let lasting = lasting.of(matches!(action, Action::Trip))?;
     let breaker = known(&app, key).and_then(|figures| app.gateway.panel().get(&*figures.breaker));
     let breaker = breaker.ok_or_else(|| unknown(&app, key))?;
     act(&app, key, &breaker, action, lasting);

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::sessions::{self, memory, runs};
-use super::{breakers, calls, events, faults, gateway, jobs, process, socket};
+use super::{breakers, calls, events, faults, gateway, jobs, process, socket, vault};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{breakers, calls, events, faults, gateway, jobs, process, socket};
         breakers::list,
         breakers::one,
         breakers::by_hand,
+        vault::by_hand,
         faults::set,
         events::events,
         calls::list,

@@ -101,7 +101,7 @@ impl Shown {
 }
 
 impl OfBreaker {
-    fn of(name: &str, seen: &Snapshot) -> Self {
+    pub(crate) fn of(name: &str, seen: &Snapshot) -> Self {
         Self {
             name: name.to_owned(),
             state: seen.state.as_str(),

@@ -119,6 +119,10 @@ impl Source {
         }
     }
 
+    pub(super) fn client(&self) -> &Vault {
+        &self.client.vault
+    }
+
     pub(super) fn address(&self) -> &str {
         self.settings.client.address()
     }

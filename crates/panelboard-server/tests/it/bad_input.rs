@@ -79,6 +79,10 @@ fn paths_and_methods_that_are_not_there_are_told_in_their_shape() {
         ("POST", "/v1/breakers/pretend-a/explode", 404),
         ("POST", "/v1/breakers/pretend-a", 404),
         ("GET", "/v1/faults", 405),
+        ("GET", "/v1/vault/breakers/server/trip", 405),
+        ("POST", "/v1/vault/breakers/server/explode", 404),
+        ("POST", "/v1/vault/breakers/server", 404),
+        ("POST", "/v1/vault/nothing", 404),
     ];
     for (method, path, status) in rows {
         let reply = send(server.addr, method, path, &[], "");

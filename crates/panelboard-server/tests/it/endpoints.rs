@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::http::{CHAT, chat, get, post, send, stream, until};
 use crate::program::{InProcess, pretend};
+use crate::vault::rig::{self, FakeVault, How};
 
 fn serve() -> InProcess {
     InProcess::serve(&pretend(""), &Environment::empty())
@@ -280,7 +281,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 48] = [
+const ROUTES: [(&str, &str); 49] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -289,6 +290,7 @@ const ROUTES: [(&str, &str); 48] = [
     ("get", "/v1/breakers"),
     ("get", "/v1/breakers/{key}"),
     ("post", "/v1/breakers/{key}/{action}"),
+    ("post", "/v1/vault/breakers/{name}/{action}"),
     ("post", "/v1/faults"),
     ("get", "/v1/events"),
     ("get", "/v1/calls"),
@@ -333,7 +335,9 @@ const ROUTES: [(&str, &str); 48] = [
 
 #[test]
 fn the_description_and_the_routes_agree() {
-    let server = serve();
+    let vault = FakeVault::start(How::Well, "k-1");
+    let all = pretend(&rig::section(vault.address, ""));
+    let server = InProcess::serve(&all, &rig::env());
     let document = get(server.addr, "/openapi.json").json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
     let mut described = Vec::new();
@@ -353,7 +357,7 @@ fn the_description_and_the_routes_agree() {
         let path = path.replace("{job}", job["id"].as_str().expect("an id"));
         let path = path.replace("{session}", "a").replace("{run}", "1");
         let path = path.replace("{model}", "fast").replace("{key}", "pretend-a/key-1");
-        let path = path.replace("{action}", "reset");
+        let path = path.replace("{name}", "server").replace("{action}", "reset");
         let query = if path == "/v1/events" { "?format=json" } else { "" };
         let reply = send(server.addr, &method.to_uppercase(), &format!("{path}{query}"), &[], "");
         assert!(!matches!(reply.status, 404 | 405 | 500..), "{method} {path}: {}", reply.status);

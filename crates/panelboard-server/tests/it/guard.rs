@@ -142,6 +142,9 @@ fn tokens_open_what_they_are_for() {
             panel,
             "{authorization}"
         );
+        // There is no Vault, as who may ask is told.
+        let of_vault = status(&server, "POST", "/v1/vault/breakers/server/trip", &headers);
+        assert_eq!(of_vault, if panel == 200 { 404 } else { panel }, "{authorization}");
         assert_eq!(status(&server, "GET", "/health", &headers), 200);
         assert_eq!(status(&server, "GET", "/ready", &headers), 200);
     }

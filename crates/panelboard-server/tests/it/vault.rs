@@ -8,10 +8,11 @@ pub(crate) mod rig;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use panelboard_server::config::Environment;
 use serde_json::Value;
 
-use crate::http::{breaker, chat, get, until};
-use crate::program::{InProcess, Program};
+use crate::http::{breaker, chat, get, post, until};
+use crate::program::{InProcess, Program, pretend, run_to_end};
 use rig::{
     FakeProvider, FakeVault, How, OF, all_from_vault, ask, env, model, provider, secret, section,
     seen,
@@ -276,4 +277,74 @@ fn a_vault_that_hangs_holds_up_neither_start_nor_stop() {
     assert_eq!(code, 0);
     assert!(err.contains("the client of the Vault has ended"), "{err}");
     assert!(!err.contains("were dropped that did not end in time"), "{err}");
+}
+
+#[test]
+fn its_breakers_are_tripped_and_reset_by_hand_and_keys_in_hand_stay_in_use() {
+    let vault = FakeVault::start(How::Well, "k-1");
+    let at = FakeProvider::start(&["k-1", "k-2"]);
+    let often = format!("{OFTEN}\nmount_breakers = [\"team/db\"]");
+    let server = InProcess::serve(&all_from_vault(vault.address, &often, at.address), &env());
+    let addr = server.addr;
+    assert_eq!(chat(addr).status, 200);
+    let by_hand = |path: &str, body: &str| {
+        let reply = post(addr, &format!("/v1/vault/breakers/{path}"), body);
+        (reply.status, reply.json())
+    };
+    let (status, tripped) = by_hand("server/trip", r#"{"for":"5m"}"#);
+    assert_eq!(
+        (status, &tripped["state"], &tripped["reason"]),
+        (200, &"open".into(), &"tripped".into())
+    );
+    assert!(tripped["retry_after_ms"].as_u64().is_some_and(|ms| ms > 290_000), "{tripped}");
+    assert_eq!(tripped["name"], seen(addr)["breakers"][0]["name"]);
+    vault.rotate("k-2");
+    let reads = vault.reads();
+    until("a look finds it open", || {
+        secret(addr)["last_error"].as_str()?.contains("breaker is open").then_some(())
+    });
+    assert_eq!((chat(addr).status, secret(addr)["in_use"].clone()), (200, true.into()));
+    assert!(vault.reads() <= reads + 1, "one was under way, and nothing is sent after it");
+
+    let (status, reset) = by_hand("server/reset", "");
+    assert_eq!(
+        (status, &reset["state"], &reset["reason"]),
+        (200, &"closed".into(), &"reset".into())
+    );
+    assert_eq!(reset["retry_after_ms"], Value::Null);
+    until("what was rotated meanwhile is there", || (secret(addr)["version"] == 2).then_some(()));
+
+    let (status, of_mount) = by_hand("mount%20team/db/trip", "{}");
+    assert_eq!((status, &of_mount["name"]), (200, &"mount team/db".into()));
+    assert_eq!(seen(addr)["breakers"][0]["state"], "closed");
+
+    for (path, body, status, code, says) in [
+        ("sever/trip", "", 404, "no-such-breaker", "did you mean `server`?"),
+        ("server/isolate", "", 404, "not-found", "no such path"),
+        ("server/reset", r#"{"for":"1s"}"#, 400, "bad-request", "belongs to trip alone"),
+        ("server/trip", r#"{"for":"2days"}"#, 400, "bad-request", "must be a duration"),
+    ] {
+        let (came, problem) = by_hand(path, body);
+        assert_eq!((came, &problem["code"]), (status, &code.into()), "{path}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    let plain = InProcess::serve(&pretend(""), &Environment::empty());
+    let none = post(plain.addr, "/v1/vault/breakers/server/trip", "");
+    assert_eq!((none.status, &none.json()["code"]), (404, &"no-vault".into()));
+}
+
+#[test]
+fn its_breakers_are_tripped_and_reset_in_a_terminal() {
+    let vault = FakeVault::start(How::Well, "k-1");
+    let at = FakeProvider::start(&["k-1"]);
+    let server = InProcess::serve(&all_from_vault(vault.address, OFTEN, at.address), &env());
+    let url = format!("http://{}", server.addr);
+    let ask = |args: &[&str]| run_to_end(&[args, &["--url", &url]].concat());
+    let (code, out, err) = ask(&["trip", "vault:server", "--for", "1h"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("vault:server: open, next probe in 1h"), "{out}");
+    assert_eq!(ask(&["reset", "vault:server"]).1, "vault:server: closed\n");
+    let (code, _, err) = ask(&["isolate", "vault:server"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("takes trip and reset alone"), "{err}");
 }
