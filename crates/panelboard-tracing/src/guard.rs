@@ -63,6 +63,24 @@ impl Guard {
         Report::of(&self.pipeline.shared)
     }
 
+    /// As [`shutdown`](Self::shutdown), within another time than the pipeline was built with: for a
+    /// program whose own end has a deadline.
+    ///
+    /// ```
+    /// use panelboard_tracing::{Pipeline, SinkConfig, sinks::Console};
+    /// use std::time::Duration;
+    ///
+    /// let sink = SinkConfig::new("console", Console::stdout());
+    /// let (_layer, guard) = Pipeline::builder().sink(sink).build()?;
+    /// let left = Duration::from_secs(2);
+    /// assert!(guard.shutdown_within(left).is_complete());
+    /// # Ok::<(), panelboard_tracing::BuildError>(())
+    /// ```
+    pub fn shutdown_within(mut self, limit: Duration) -> Report {
+        self.drain = limit;
+        self.shutdown()
+    }
+
     fn end(&mut self) {
         let shared = &*self.pipeline.shared;
         if std::mem::replace(&mut self.ended, true) || !shared.is_alive() {
@@ -98,6 +116,8 @@ impl Guard {
             }
         }
         if let Some(thread) = shared.complaints.close(&Report::of(shared)) {
+            // A write that hangs has used up the time of the others, and is what is to be told.
+            let end = end_of_wait(GRACE);
             while !thread.is_finished() && !until(end).is_zero() {
                 shared.settle.wait_a_little(Duration::from_millis(1));
             }

@@ -84,15 +84,30 @@ impl Redaction {
         self
     }
 
-    pub(crate) fn compile(self) -> Result<Redactor, BuildError> {
-        let compiled = self.patterns.iter().map(|pattern| {
-            Regex::new(pattern).map_err(|why| BuildError::Pattern {
-                pattern: pattern.clone(),
-                why: why.to_string(),
-            })
-        });
-        Ok(Redactor { patterns: compiled.collect::<Result<_, _>>()?, names: self.names })
+    /// Whether a pipeline could be built with it: for whoever checks settings and starts nothing.
+    ///
+    /// ```
+    /// use panelboard_tracing::Redaction;
+    ///
+    /// assert!(Redaction::default().pattern("sk-[a-z]+").check().is_ok());
+    /// assert!(Redaction::default().pattern("sk-[a-z").check().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// The first pattern that is no regular expression.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.patterns.iter().try_for_each(|pattern| compiled(pattern).map(drop))
     }
+
+    pub(crate) fn compile(self) -> Result<Redactor, BuildError> {
+        let patterns = self.patterns.iter().map(|pattern| compiled(pattern));
+        Ok(Redactor { patterns: patterns.collect::<Result<_, _>>()?, names: self.names })
+    }
+}
+
+fn compiled(pattern: &str) -> Result<Regex, BuildError> {
+    Regex::new(pattern)
+        .map_err(|why| BuildError::Pattern { pattern: pattern.to_owned(), why: why.to_string() })
 }
 
 fn normal(name: &str) -> String {

@@ -250,6 +250,10 @@ impl Rig {
     pub(crate) fn shutdown(&mut self) -> panelboard_tracing::Report {
         self.guard.take().expect("once").shutdown()
     }
+
+    pub(crate) fn shutdown_within(&mut self, limit: Duration) -> panelboard_tracing::Report {
+        self.guard.take().expect("once").shutdown_within(limit)
+    }
 }
 
 impl Drop for Rig {

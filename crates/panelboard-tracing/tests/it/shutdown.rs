@@ -40,6 +40,18 @@ fn it_does_not_wait_for_a_breaker_that_stays_open_for_longer() {
 }
 
 #[test]
+fn an_end_with_a_time_of_its_own_takes_that_one() {
+    let main = Fake::new(Mode::Hang);
+    let mut rig = Rig::on_time(builder([main.sink("main")]).drain(LONG));
+    rig.info(0..3);
+    let start = crate::clock::now();
+    let report = rig.shutdown_within(Duration::from_millis(50));
+    assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
+    assert_eq!(report.sinks[0].1.dropped.of(Reason::Shutdown), 3);
+    main.set(Mode::Fine);
+}
+
+#[test]
 fn what_comes_after_the_end_is_counted_and_goes_nowhere() {
     let main = Fake::fine();
     let mut rig = Rig::new([main.sink("main")]);
