@@ -15,6 +15,7 @@ use crate::clock::Calendar;
 use crate::config::Config;
 use crate::events::Events;
 use crate::jobs::Work;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::sessions::Service;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) work: Arc<Work>,
     /// Where keys' secrets come from that are in a Vault.
     pub(crate) vault: Arc<Secrets>,
+    /// The sinks of the program's own logs, if there are any.
+    pub(crate) logs: Option<Logs>,
     /// Sockets that are open, to wait for at the end.
     pub(crate) sockets: TaskTracker,
     config: Arc<Holds>,
@@ -103,7 +106,7 @@ impl App {
         metrics: Arc<Metrics>,
         calls: Arc<Calls>,
         pretend: Pretenders,
-        (service, work, vault): (Arc<Service>, Arc<Work>, Arc<Secrets>),
+        (service, work, vault, logs): (Arc<Service>, Arc<Work>, Arc<Secrets>, Option<Logs>),
         config: Arc<Holds>,
         listen: SocketAddr,
     ) -> Self {
@@ -114,6 +117,7 @@ impl App {
         metrics.of_sessions(Arc::clone(&service));
         metrics.of_calls(Arc::clone(&calls));
         metrics.of_vault(Arc::clone(&vault));
+        logs.iter().for_each(|logs| metrics.of_sinks(logs.clone()));
         let loaded_at = calendar.started();
         Self {
             gateway,
@@ -128,6 +132,7 @@ impl App {
             service,
             work,
             vault,
+            logs,
             sockets: TaskTracker::new(),
             config,
             taking_over: Mutex::default(),

@@ -55,7 +55,8 @@ server on its usual port (PANELBOARD_PROBE=off: not looked for); if there is not
 providers that make answers up.
 SIGHUP, or a change of the file, reloads it. SIGTERM or Ctrl-C stops it once calls in flight have
 ended or server.stop_within is over; a second one stops it at once.
-Logs go to standard error; PANELBOARD_LOG=debug says more, PANELBOARD_LOG_FORMAT=json for programs.
+Logs go to standard error, PANELBOARD_LOG_FORMAT=json for programs; with [[sink]] in the file they
+go there instead. PANELBOARD_LOG=debug says more, and with sinks bounds what they get.
 
 Examples:
   panelboard serve
@@ -69,7 +70,7 @@ Examples:
   panelboard check panelboard.toml
   panelboard check --schema > panelboard.schema.json")]
     Check(Check),
-    /// Show each breaker: state, why, until when, last error, counts.
+    /// Show each breaker, and each sink of the logs: state, why, until when, last error, counts.
     #[command(after_help = "\
 Examples:
   panelboard status
@@ -87,7 +88,8 @@ Examples:
 Examples:
   panelboard trip pretend-a/key-1
   panelboard trip pretend-a --for 5m
-  panelboard trip vault:server")]
+  panelboard trip vault:server
+  panelboard trip sink:otlp --for 1h")]
     Trip(Trip),
     /// Close a breaker by hand and forget its failures.
     Reset(ByHand),
@@ -203,8 +205,8 @@ pub struct Break {
 /// `panelboard trip`
 #[derive(Args, Debug)]
 pub struct Trip {
-    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys, or of the Vault
-    /// vault:server and "vault:mount NAME".
+    /// The breaker's key: PROVIDER/KEY, PROVIDER for the one above its keys, sink:NAME, or of the
+    /// Vault vault:server and "vault:mount NAME".
     #[arg(value_name = "KEY")]
     pub key: String,
     /// For how long, such as 5m. Without it as long as its own recovery_timeout.
@@ -218,8 +220,8 @@ pub struct Trip {
 /// `panelboard reset`, `isolate` and `release`
 #[derive(Args, Debug)]
 pub struct ByHand {
-    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys, or for reset of the
-    /// Vault vault:server and "vault:mount NAME".
+    /// The breaker's key: PROVIDER/KEY, or PROVIDER for the one above its keys; to reset it, also
+    /// sink:NAME, vault:server and "vault:mount NAME".
     #[arg(value_name = "KEY")]
     pub key: String,
     /// Where the server is.

@@ -5,6 +5,7 @@ mod calls;
 mod check;
 mod client;
 mod greeting;
+mod log;
 mod serve;
 mod simulate;
 mod status;

@@ -27,13 +27,17 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use build::LISTEN;
 use build::Origin;
-pub use build::{Breakers, Calls, Config, Jobs, Seen, Server, Sessions, Store, Vault, VaultKey};
+pub use build::{
+    Address, Auth, Breakers, Calls, Config, File, Jobs, Log, Seen, Server, Sessions, Sink, Store,
+    To, Vault, VaultKey,
+};
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;
 pub use environment::Environment;
 pub(crate) use panelboard_mistakes::nearest;
 pub use panelboard_mistakes::{Mistake, Mistakes};
 pub use schema::schema;
+pub use secret::Held;
 pub(crate) use secret::fits_header;
 
 /// The largest configuration file that is read, in bytes. A larger one is refused.
@@ -69,12 +73,35 @@ impl fmt::Display for Source {
 ///
 /// Every mistake of the file, in the order of its lines; or the one that it can not be read.
 pub fn load(path: &Path, listen: Option<&str>, env: &Environment) -> Result<Config, Mistakes> {
+    load_file(path, listen, env, true)
+}
+
+/// As [`load`], for a server that runs: files of logs, which hold until the next start, are not
+/// looked at. A disk that is read-only by now keeps nobody from taking over another key.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_again(
+    path: &Path,
+    listen: Option<&str>,
+    env: &Environment,
+) -> Result<Config, Mistakes> {
+    load_file(path, listen, env, false)
+}
+
+fn load_file(
+    path: &Path,
+    listen: Option<&str>,
+    env: &Environment,
+    looks_at_disks: bool,
+) -> Result<Config, Mistakes> {
     // Looked at before it is read: what changes in between is found at the next look.
     let seen = Seen::now(path);
     let text = read(path).map_err(|wrong| Mistakes::unreadable(path.display(), wrong))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let source = Source::File(path.to_owned());
-    understand(&text, Origin { source, seen: Some(seen), listen, env, folder })
+    understand(&text, Origin { source, seen: Some(seen), listen, env, folder, looks_at_disks })
 }
 
 /// Reads the settings of breakers out of the file at `path`, and checks every value in it. Secrets
@@ -102,7 +129,8 @@ pub fn parse(
     listen: Option<&str>,
     env: &Environment,
 ) -> Result<Config, Mistakes> {
-    understand(text, Origin { source, seen: None, listen, env, folder: Path::new("") })
+    let (folder, looks_at_disks) = (Path::new(""), false);
+    understand(text, Origin { source, seen: None, listen, env, folder, looks_at_disks })
 }
 
 fn understand(text: &str, origin: Origin<'_>) -> Result<Config, Mistakes> {

@@ -28,6 +28,8 @@ pub(crate) enum Error {
     NoSuchBreaker { key: String, nearest: Option<String> },
     /// Keys come from no Vault.
     NoVault,
+    /// No such sink of the program's own logs; perhaps that one was meant.
+    NoSuchSink { name: String, nearest: Option<String> },
     /// No such model.
     NoSuchModel { model: String },
     /// The breaker's key is not one of a pretend provider.
@@ -115,6 +117,11 @@ impl Error {
             Self::NoVault => {
                 let detail = "there is no Vault here, see the section [vault]".to_owned();
                 (S::NOT_FOUND, "no_vault", "no Vault", detail)
+            }
+            Self::NoSuchSink { name, nearest } => {
+                let meant = nearest.as_ref().map(|n| format!(", did you mean `{n}`?"));
+                let detail = format!("there is no sink `{name}`{}", meant.unwrap_or_default());
+                (S::NOT_FOUND, "no_such_sink", "no such sink", detail)
             }
             Self::NoSuchModel { model } => {
                 let detail = format!("the model `{model}` does not exist here, see /v1/models");

@@ -89,7 +89,7 @@ pub(crate) fn is_gateway(path: &str) -> bool {
     let first = rest.split('/').next().unwrap_or_default();
     !matches!(
         first,
-        "breakers" | "faults" | "events" | "calls" | "jobs" | "sessions" | "vault" | "ws"
+        "breakers" | "faults" | "events" | "calls" | "sinks" | "jobs" | "sessions" | "vault" | "ws"
     )
 }
 
@@ -276,6 +276,7 @@ mod tests {
             "/",
             "/v1/breakers",
             "/v1/breakers/a/b",
+            "/v1/sinks/file/trip",
             "/v1/jobs/1-1/stop",
             "/v1/vault/breakers/server/trip",
             "/v1/events",

@@ -18,6 +18,7 @@
 //! | how does a WebSocket go | `ws` |
 //! | what is counted | `metrics` |
 //! | what is logged of calls | `calls` |
+//! | where do its own logs go | `logs` |
 //! | which keys' secrets come from a Vault, and what are they now | `vault` |
 //!
 //! # Bounds
@@ -56,6 +57,8 @@
 //! | time to stop | `server.stop_within`, 10 s, and 1 s | streams are told, then dropped |
 //! | configuration file | 1 MiB | refused |
 //! | lines of log that wait for a slow reader | 8,192 | the newest are left out and counted |
+//! | sinks of its own logs | 64; for each what `panelboard-tracing` says | refused; counted |
+//! | time for them at the end | what is left of `stop_within`, at least 1 s | counted, and told |
 
 mod app;
 mod body;
@@ -69,6 +72,7 @@ mod events;
 mod fault;
 mod guard;
 mod jobs;
+mod logs;
 mod metrics;
 mod pointer;
 mod pretend;
@@ -81,4 +85,5 @@ pub mod token;
 mod vault;
 mod ws;
 
+pub use logs::Logs;
 pub use reload::Reload;

@@ -10,6 +10,7 @@
 mod calls;
 mod families;
 mod sessions;
+mod sinks;
 mod vault;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -31,8 +32,10 @@ use self::families::{
     TransitionLabels,
 };
 use self::sessions::OfSessions;
+use self::sinks::OfSinks;
 use self::vault::OfVault;
 use crate::calls::Calls as CallLog;
+use crate::logs::Logs;
 use crate::sessions::Service;
 use crate::vault::Secrets;
 
@@ -97,6 +100,12 @@ impl Metrics {
     pub(crate) fn of_vault(&self, secrets: Arc<Secrets>) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(OfVault(secrets)));
+    }
+
+    /// From now on the sinks of the program's own logs are told of too.
+    pub(crate) fn of_sinks(&self, logs: Logs) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(OfSinks(logs)));
     }
 
     /// What there is of jobs now.

@@ -7,8 +7,8 @@
 //! and waited for a few seconds.
 //!
 //! What the listener was made with (`listen`, `max_connections`, `max_header_bytes`,
-//! `header_timeout`, `max_event_streams`) and the sections `[store]` and `[sessions]` hold until
-//! the next start; a change is logged.
+//! `header_timeout`, `max_event_streams`) and the sections `[store]`, `[sessions]`, `[calls]`,
+//! `[log]` and `[[sink]]` hold until the next start; a change is logged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ async fn once(reload: &Reload, app: &App) -> bool {
 async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     let task = {
         let reload = reload.clone();
-        move || config::load(&reload.file, reload.listen.as_deref(), &reload.env)
+        move || config::load_again(&reload.file, reload.listen.as_deref(), &reload.env)
     };
     let loaded = tokio::task::spawn_blocking(task).await.map_err(|error| error.to_string())?;
     let mut config = loaded.map_err(|mistakes| mistakes.to_string())?;
@@ -111,6 +111,7 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
         ("store", old.store != config.store),
         ("sessions", old.sessions != config.sessions),
         ("calls", old.calls != config.calls),
+        ("log, sink", old.log != config.log),
     ] {
         if changed {
             tracing::warn!(section, "a change that takes effect at the next start");

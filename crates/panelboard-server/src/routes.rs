@@ -10,6 +10,7 @@ mod jobs;
 mod openapi;
 mod process;
 mod sessions;
+mod sinks;
 mod socket;
 mod sse;
 mod vault;
@@ -44,6 +45,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/events", get(events::events))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/log", get(calls::log))
+        .route("/v1/sinks", get(sinks::list))
+        .route("/v1/sinks/{sink}", get(sinks::one))
+        .route("/v1/sinks/{sink}/{action}", post(sinks::by_hand))
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/stats", get(jobs::stats))
         .route("/v1/jobs/cleanup", post(jobs::cleanup))

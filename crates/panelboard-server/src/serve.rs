@@ -23,6 +23,7 @@ use crate::app::{App, Holds};
 use crate::calls::{Calls, Told};
 use crate::config::{Config, Server};
 use crate::jobs::journal::StoredJobs;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::reload::Reload;
@@ -42,6 +43,8 @@ pub struct Options {
     pub reload: Option<Reload>,
     /// A signal that asks for a reload. Default: only a change of the file does.
     pub hangup: Option<Signal>,
+    /// The sinks that the process logs to, to be shown and worked by hand. Default: none are.
+    pub logs: Option<Logs>,
 }
 
 /// Why a server did not start.
@@ -136,7 +139,7 @@ pub async fn run(
     let work = jobs::start::start(&config, kept, &calls).await;
     let work = Arc::new(work.map_err(ServeError::Jobs)?);
     let of_jobs = Arc::clone(&work);
-    let all = (service, work, vault);
+    let all = (service, work, vault, options.logs);
     let app = Arc::new(App::new(gateway, metrics, calls, pretend, all, config, listen));
 
     tasks.spawn({
@@ -195,6 +198,7 @@ async fn serve(
     }
     let budget = app.config().server.stop_within;
     tracing::info!(budget_ms = crate::clock::ms(budget), "stopping");
+    app.logs.iter().for_each(|logs| logs.stop_within(budget));
     app.stop.begin();
     drop(open);
     let ended = async {

@@ -33,11 +33,15 @@ fn summary(config: &Config) -> String {
         count(keys, "key"),
         count(config.llm.models.len(), "model"),
     );
+    let logs = match config.log.sinks.len() {
+        0 => String::new(),
+        n => format!("; logs go to {}", count(n, "sink")),
+    };
     match &config.vault {
-        None => all,
+        None => all + &logs,
         Some(vault) => {
             let keys = count(vault.keys.len(), "key");
-            format!("{all}; the Vault was not asked for the secrets of {keys}")
+            format!("{all}{logs}; the Vault was not asked for the secrets of {keys}")
         }
     }
 }

@@ -5,18 +5,14 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 
 use super::greeting::greeting;
+use super::log::Logging;
 use super::{complain, say};
 use crate::cli::{self, exit};
 use crate::config::{self, Config, Environment, Mistakes, Source};
 use crate::reload::Reload;
 use crate::serve::{Options, run};
-
-/// Lines of log that wait for whoever reads standard error; more are left out.
-const LOG_LINES: usize = 8_192;
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) fn serve(args: &cli::Serve, env: &Environment) -> u8 {
@@ -31,15 +27,15 @@ pub(super) fn serve(args: &cli::Serve, env: &Environment) -> u8 {
         say(text.trim_end());
         return exit::OK;
     }
-    let _guard = match log(env) {
-        Ok(guard) => guard,
-        Err(wrong) => {
+    let mut logging = match Logging::start(env, &config.log) {
+        Ok(logging) => Some(logging),
+        Err((code, wrong)) => {
             complain(wrong);
-            return exit::USAGE;
+            return code;
         }
     };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(start(args, env, config)),
+        Ok(runtime) => runtime.block_on(start(args, env, config, &mut logging)),
         Err(error) => {
             complain(format_args!("panelboard: cannot start: {error}"));
             exit::UNREACHABLE
@@ -65,7 +61,12 @@ fn configure(args: &cli::Serve, env: &Environment) -> Result<(String, Config), M
     }
 }
 
-async fn start(args: &cli::Serve, env: &Environment, config: Config) -> u8 {
+async fn start(
+    args: &cli::Serve,
+    env: &Environment,
+    config: Config,
+    logging: &mut Option<Logging>,
+) -> u8 {
     let address = config.server.listen;
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
@@ -91,15 +92,23 @@ async fn start(args: &cli::Serve, env: &Environment, config: Config) -> u8 {
         }
     };
     let bound = listener.local_addr().unwrap_or(address);
-    let mut options = Options { hangup: Some(hangup), ..Options::default() };
+    let logs = logging.as_ref().and_then(Logging::logs);
+    let mut options = Options { hangup: Some(hangup), logs, ..Options::default() };
     if let Source::File(file) = &config.source {
         let (file, listen) = (file.clone(), args.listen.clone());
         options.reload = Some(Reload { file, listen, env: env.clone() });
     }
     say(greeting(&config, bound));
     let (tell, told) = oneshot::channel();
+    let ended = async {
+        let ended = run(listener, config, options, async { drop(told.await) }).await;
+        if let Some(running) = logging.take() {
+            *logging = running.drain().await;
+        }
+        ended
+    };
     tokio::select! {
-        ended = run(listener, config, options, async { drop(told.await) }) => match ended {
+        ended = ended => match ended {
             Ok(()) => exit::OK,
             Err(error) => {
                 complain(format_args!("panelboard: {error}"));
@@ -141,28 +150,4 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
         _ => return format!("panelboard: cannot listen on {address}: {error}"),
     };
     format!("panelboard: cannot listen on {address}: {hint}")
-}
-
-/// Sends logs to standard error, by a thread of their own: a reader that does not read can not stop
-/// the server.
-fn log(env: &Environment) -> Result<WorkerGuard, String> {
-    let wanted = env.get("PANELBOARD_LOG").unwrap_or("info");
-    let filter = EnvFilter::builder()
-        .parse(wanted)
-        .map_err(|error| format!("panelboard: PANELBOARD_LOG: {error}"))?;
-    let (writer, guard): (NonBlocking, WorkerGuard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LOG_LINES)
-        .finish(std::io::stderr());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let done = match env.get("PANELBOARD_LOG_FORMAT") {
-        Some("json") => lines.json().flatten_event(true).try_init(),
-        None | Some("text") => lines.with_ansi(false).try_init(),
-        Some(other) => {
-            return Err(format!(
-                "panelboard: PANELBOARD_LOG_FORMAT: {other:?} is unknown, expected text or json"
-            ));
-        }
-    };
-    done.map(|()| guard).map_err(|error| format!("panelboard: cannot log: {error}"))
 }

@@ -1,5 +1,7 @@
 //! `panelboard status`: the panel as a table in a terminal.
 
+mod sinks;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -50,7 +52,8 @@ async fn show(args: &cli::Status, client: &Client, clear: &str) -> Result<(), Fa
     }
     let status = client.get("/status").await?;
     let (head, jobs) = (head(&status), jobs(&status["jobs"]));
-    say(format_args!("{clear}{head}\n{jobs}\n{}", table(&breakers)));
+    let sinks = sinks::table_of(&status["logs"]);
+    say(format_args!("{clear}{head}\n{jobs}\n{}{sinks}", of_breakers(&breakers)));
     Ok(())
 }
 
@@ -97,12 +100,16 @@ fn jobs(stats: &Value) -> String {
 const HEADERS: [&str; 9] =
     ["KEY", "STATE", "WHY", "UNTIL", "CALLS", "OK", "FAILED", "REJECTED", "LAST ERROR"];
 
-fn table(breakers: &Value) -> String {
+fn of_breakers(breakers: &Value) -> String {
     let items = breakers["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut rows = vec![HEADERS.map(str::to_owned)];
-    rows.extend(items.iter().map(row));
+    table(HEADERS, items.iter().map(row))
+}
+
+fn table<const N: usize>(headers: [&str; N], items: impl Iterator<Item = [String; N]>) -> String {
+    let mut rows = vec![headers.map(str::to_owned)];
+    rows.extend(items);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEADERS.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();

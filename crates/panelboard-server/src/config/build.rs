@@ -8,6 +8,7 @@ mod calls;
 mod jobs;
 mod providers;
 mod sessions;
+mod sinks;
 mod vault;
 
 use std::collections::HashSet;
@@ -22,6 +23,7 @@ pub(super) use breakers::breakers;
 pub use calls::Calls;
 pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};
+pub use sinks::{Address, Auth, File, Log, Sink, To};
 pub use vault::{Vault, VaultKey};
 
 use super::secret::{AT_HAND, Reference};
@@ -48,6 +50,8 @@ pub struct Config {
     pub breakers: Breakers,
     /// The Vault that keys come from; none without its section.
     pub vault: Option<Vault>,
+    /// Where the program's own logs go.
+    pub log: Log,
     /// What the engine is told. Keys that come from the Vault await their secrets here. Pretend
     /// providers have neither address nor secrets yet: the server gives them theirs when it starts
     /// them.
@@ -126,15 +130,18 @@ pub(super) struct Origin<'a> {
     pub(super) env: &'a Environment,
     /// Where relative references begin.
     pub(super) folder: &'a Path,
+    /// Whether what is written to until the next start is looked at, too.
+    pub(super) looks_at_disks: bool,
 }
 
 /// Builds the configuration; mistakes go to `found`, and then the answer is of no use.
 pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) -> Option<Config> {
-    let Origin { source, seen, listen, env, folder } = origin;
+    let Origin { source, seen, listen, env, folder, looks_at_disks } = origin;
     let files = seen.into_iter().collect();
     let has_vault = file.has("vault");
     let (breakers, vault_keys) = (Breakers::default(), Vec::new());
-    let mut builder = Builder { env, folder, found, files, breakers, has_vault, vault_keys };
+    let mut builder =
+        Builder { env, folder, found, files, breakers, has_vault, vault_keys, looks_at_disks };
     let nothing = Table::default();
     let server = builder.server(file.table("server").unwrap_or(&nothing), listen);
     let (common, breaker) = builder.breaker(&[file.table("breaker")]).unwrap_or_default();
@@ -147,6 +154,7 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
     llm.providers = builder.providers(file, &llm);
     llm.models = builder.models(file);
     let vault = builder.vault(file);
+    let log = builder.log(file);
     builder.check(&llm);
     let Builder { files, breakers, .. } = builder;
     let store = sessions::store(file.table("store").unwrap_or(&nothing));
@@ -161,6 +169,7 @@ pub(super) fn build(file: &Table, origin: Origin<'_>, found: &mut Vec<Found>) ->
         jobs,
         breakers,
         vault,
+        log,
         llm,
         source,
         files,
@@ -176,6 +185,7 @@ struct Builder<'a> {
     has_vault: bool,
     /// The keys that come from the Vault, as they are met.
     vault_keys: Vec<VaultKey>,
+    looks_at_disks: bool,
 }
 
 impl Builder<'_> {

@@ -249,12 +249,12 @@ fn fits(shape: Shape, text: &str) -> bool {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let printable = |c: char| !c.is_whitespace() && !c.is_control();
     let part = |t: &str| !matches!(t, "" | "." | "..") && t.chars().all(printable);
-    let model = |t: &str| !t.is_empty() && t.chars().count() <= 200 && t.chars().all(printable);
+    let word = |t: &str| !t.is_empty() && t.chars().count() <= 200 && t.chars().all(printable);
     match shape {
         Shape::Name => !text.is_empty() && text.len() <= 100 && text.chars().all(name),
-        Shape::Model => model(text),
+        Shape::Word => word(text),
         Shape::Target => text.split_once('/').is_some_and(|(provider, rest)| {
-            !provider.is_empty() && provider.chars().all(name) && model(rest)
+            !provider.is_empty() && provider.chars().all(name) && word(rest)
         }),
         Shape::Url => url_host(text).is_some_and(|rest| !rest.contains(['?', '#', '@'])),
         Shape::Address => text.parse::<std::net::SocketAddr>().is_ok(),
@@ -263,6 +263,8 @@ fn fits(shape: Shape, text: &str) -> bool {
         Shape::Path | Shape::File => {
             (1..=4096).contains(&text.len()) && !text.chars().any(char::is_control)
         }
+        Shape::Syslog => syslog(text),
+        Shape::Pattern => (1..=1000).contains(&text.chars().count()),
         Shape::Origin => url_host(text).is_some_and(|rest| !rest.contains(['/', '?', '#', '@'])),
     }
 }
@@ -272,6 +274,19 @@ fn url_host(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let host = !rest.is_empty() && !rest.starts_with(['/', ':']);
     (host && !text.contains(char::is_whitespace)).then_some(rest)
+}
+
+fn syslog(text: &str) -> bool {
+    let Some((scheme, place)) = text.split_once(':') else { return false };
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let host = |host: &str| !host.is_empty() && !host.contains(['/', '@', ' ']);
+    match (scheme, place.strip_prefix("//")) {
+        ("udp" | "tcp", Some(place)) => {
+            place.rsplit_once(':').is_some_and(|(its, number)| host(its) && port(number))
+        }
+        ("unix", None) => !place.is_empty() && !place.chars().any(char::is_control),
+        _ => false,
+    }
 }
 
 /// What a person should write there.

@@ -5,12 +5,14 @@
 //! test `every_field_changes_the_outcome`.
 
 mod kept;
+pub(super) mod sinks;
 mod vault;
 
 use std::time::Duration;
 
 use kept::{CALLS, JOBS, SESSIONS, STORE};
 use panelboard_lab::{Setting, SettingKind};
+use sinks::{LOG, SINK};
 use vault::VAULT;
 
 /// A table of the file.
@@ -63,8 +65,8 @@ pub(super) enum Kind {
 pub(super) enum Shape {
     /// The name of a provider, key or group: it stands in breakers' keys, headers and labels.
     Name,
-    /// The name of a model, ours or a provider's.
-    Model,
+    /// What stands in one piece: the name of a model, the value of a label.
+    Word,
     /// `PROVIDER/MODEL`.
     Target,
     /// `http://` or `https://`, a host, no query.
@@ -81,6 +83,10 @@ pub(super) enum Shape {
     File,
     /// A mount or a namespace: parts with slashes between them.
     Mount,
+    /// A syslog daemon.
+    Syslog,
+    /// A regular expression; whether it is one is seen when it is compiled.
+    Pattern,
 }
 
 impl Shape {
@@ -88,7 +94,7 @@ impl Shape {
     pub(super) fn expected(self) -> &'static str {
         match self {
             Shape::Name => "1 to 100 letters, digits and - _ .",
-            Shape::Model => "1 to 200 printable characters without spaces",
+            Shape::Word => "1 to 200 printable characters without spaces",
             Shape::Target => "\"PROVIDER/MODEL\"",
             Shape::Url => "a URL such as \"https://api.openai.com/v1\"",
             Shape::Address => "ADDRESS:PORT such as \"127.0.0.1:8080\"",
@@ -97,6 +103,8 @@ impl Shape {
             Shape::Path => "a path such as \"panelboard.db\", or \":memory:\"",
             Shape::File => "the path of a file",
             Shape::Mount => "a path such as \"secret\" or \"team/kv\", without a slash at an end",
+            Shape::Syslog => "udp://HOST:PORT, tcp://HOST:PORT or unix:PATH",
+            Shape::Pattern => "a regular expression of 1 to 1000 characters",
         }
     }
 }
@@ -139,6 +147,8 @@ pub(super) static FILE: Section = Section {
             None,
             "Where keys whose secrets are in a Vault come from.",
         ),
+        field("log", Kind::Table(&LOG), None, "What all log sinks share."),
+        field("sink", Kind::Tables(&SINK), None, "The places where the program's own logs go."),
         field("provider", Kind::Tables(&PROVIDER), None, "The services that answer."),
         field("model", Kind::Tables(&MODEL), None, "The names that clients ask for."),
     ],
@@ -285,7 +295,7 @@ static GATEWAY: Section = Section {
 static BREAKER: Section =
     Section { about: "When a breaker trips, and how it recovers.", fields: &BREAKER_FIELDS };
 
-static BREAKER_FIELDS: [Field; Setting::ALL.len()] = breaker();
+const BREAKER_FIELDS: [Field; Setting::ALL.len()] = breaker();
 
 /// The lab's table: what it says of a breaker's keys, a scenario says as well.
 const fn breaker() -> [Field; Setting::ALL.len()] {
@@ -389,7 +399,7 @@ static KEY: Section = Section {
 static MODEL: Section = Section {
     about: "A name that clients ask for.",
     fields: &[
-        required("name", Kind::Text(Shape::Model), "The name."),
+        required("name", Kind::Text(Shape::Word), "The name."),
         required(
             "targets",
             Kind::List(&Kind::Text(Shape::Target)),

@@ -74,13 +74,15 @@ fn value(kind: &Kind) -> Value {
 fn pattern(shape: Shape) -> &'static str {
     match shape {
         Shape::Name => "^[A-Za-z0-9._-]{1,100}$",
-        Shape::Model => "^\\S{1,200}$",
+        Shape::Word => "^\\S{1,200}$",
         Shape::Target => "^[A-Za-z0-9._-]+/\\S{1,200}$",
         Shape::Url => "^https?://[^\\s/:?#@][^\\s?#@]*$",
         Shape::Address => "^\\S+:[0-9]{1,5}$",
         Shape::Host => "^[A-Za-z0-9._-]{1,253}$",
         Shape::Path | Shape::File => "^[^\\u0000-\\u001f]{1,4096}$",
         Shape::Mount => "^[^\\s/]+(/[^\\s/]+)*$",
+        Shape::Syslog => "^((udp|tcp)://[^\\s/@]+:[0-9]{1,5}|unix:.+)$",
+        Shape::Pattern => "^[\\s\\S]{1,1000}$",
         Shape::Origin => "^https?://[^\\s/:?#@][^\\s/?#@]*$",
     }
 }

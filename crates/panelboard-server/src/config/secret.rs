@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use panelboard_mistakes::nearest;
-use panelboard_vault::SecretRef;
+use panelboard_vault::{Secret, SecretRef};
 
 use super::Environment;
 
@@ -90,6 +91,39 @@ impl fmt::Display for Reference {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Vault(of) => write!(f, "vault:{of}"),
         }
+    }
+}
+
+/// A secret that was at hand: for what is asked with it. It has no text form, and is wiped when
+/// nobody needs it any more.
+#[derive(Clone)]
+pub struct Held(Arc<Secret<String>>);
+
+impl Held {
+    pub(super) fn new(secret: &str) -> Self {
+        Self(Arc::new(Secret::new(secret.to_owned())))
+    }
+
+    /// The same behind a word that is none.
+    pub(super) fn with(&self, before: &str) -> Self {
+        Self(Arc::new(Secret::new(format!("{before}{}", self.expose()))))
+    }
+
+    /// The secret itself, for the one header that carries it.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held(..)")
     }
 }
 

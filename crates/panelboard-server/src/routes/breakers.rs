@@ -3,9 +3,9 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use panelboard::{Handle, Snapshot};
 use panelboard_llm::KeyFigures;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::body;
 use crate::clock::{ms, rfc3339};
 use crate::config::nearest;
 use crate::error::{Error, Problem};
+use crate::guard::RequestId;
 
 /// Some items, and where the rest is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -162,6 +163,7 @@ impl Lasting {
         (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn by_hand(
     State(app): State<Arc<App>>,
+    Extension(id): Extension<RequestId>,
     Path(path): Path<String>,
     body: Body,
 ) -> Result<Json<Item>, Error> {
@@ -178,7 +180,7 @@ pub(super) async fn by_hand(
     let breaker = known(&app, key).and_then(|figures| app.gateway.panel().get(&*figures.breaker));
     let breaker = breaker.ok_or_else(|| unknown(&app, key))?;
     act(&app, key, &breaker, action, lasting);
-    tracing::info!(key, ?action, "by hand");
+    tracing::info!(request_id = id.as_str(), key, ?action, "by hand");
     show(&app, key)
 }
 

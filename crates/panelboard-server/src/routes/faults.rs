@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::{Extension, Json};
 use panelboard_llm::pretend::Fault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::body;
 use crate::clock::ms;
 use crate::error::{Error, Problem};
+use crate::guard::RequestId;
 
 /// What to break, how, and for how long.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -43,7 +44,11 @@ pub(super) struct Done {
     responses((status = 200, body = Done), (status = 400, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, description = "not a pretend provider", body = Problem)))]
-pub(super) async fn set(State(app): State<Arc<App>>, body: Body) -> Result<Json<Done>, Error> {
+pub(super) async fn set(
+    State(app): State<Arc<App>>,
+    Extension(id): Extension<RequestId>,
+    body: Body,
+) -> Result<Json<Done>, Error> {
     let order: Order = body::json(body, app.config().server.body_timeout).await?;
     let fault: Fault =
         order.fault.parse().map_err(|unknown: panelboard_llm::pretend::UnknownFault| {
@@ -56,6 +61,6 @@ pub(super) async fn set(State(app): State<Arc<App>>, body: Body) -> Result<Json<
     let not_pretend = || Error::NotPretend { key: order.key.clone() };
     let (provider, key) = order.key.split_once('/').ok_or_else(not_pretend)?;
     app.pretend.set_fault(provider, key, fault, lasting).map_err(|_| not_pretend())?;
-    tracing::info!(key = order.key, %fault, "fault");
+    tracing::info!(request_id = id.as_str(), key = order.key, %fault, "fault");
     Ok(Json(Done { key: order.key, fault: fault.as_str(), for_ms: lasting.map(ms) }))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::sessions::{self, memory, runs};
-use super::{breakers, calls, events, faults, gateway, jobs, process, socket, vault};
+use super::{breakers, calls, events, faults, gateway, jobs, process, sinks, socket, vault};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,9 @@ use super::{breakers, calls, events, faults, gateway, jobs, process, socket, vau
         events::events,
         calls::list,
         calls::log,
+        sinks::list,
+        sinks::one,
+        sinks::by_hand,
         jobs::submit,
         jobs::list,
         jobs::stats,

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::calls::Figures as OfCalls;
 use crate::clock::ms;
 use crate::jobs::shown;
+use crate::logs::{Logged, Logs};
 use crate::metrics::{self, Totals, resident_memory};
 use crate::sessions::figures::Figures;
 use crate::vault::Shown as OfVault;
@@ -70,6 +71,8 @@ pub(super) struct Status {
     jobs: Option<Value>,
     /// The Vault that keys come from; null without one.
     vault: Option<OfVault>,
+    /// The sinks of the program's own logs; null without one.
+    logs: Option<Logged>,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,
 }
@@ -123,6 +126,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         calls: app.calls.figures(),
         jobs: jobs.map(|stats| shown::stats(&stats)),
         vault: app.vault.shown(),
+        logs: app.logs.as_ref().map(Logs::shown),
         retry_budget_remaining: app.gateway.retry_budget_remaining(),
         memory_bytes: resident_memory(),
     })

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::http::{CHAT, send, stream};
+use crate::http::{CHAT, send, stream, until};
 use crate::program::{Program, command, ended};
+use crate::sinks::rig::{Collector, How};
 use crate::vault::rig::{Answer, serve};
 
 const KEY: &str = "sk-canary-1234567890abcdef";
@@ -18,6 +19,8 @@ const ADMIN: &str = "admin-canary-1234567890";
 const TOKEN: &str = "hvs.canary-1234567890abcdef";
 const ROLE: &str = "role-canary-1234567890abcdef";
 const SECRET_ID: &str = "secret-id-canary-1234567890";
+/// What a sink of the program's own logs is asked with.
+const LOG_TOKEN: &str = "log-canary-1234567890abcdef";
 /// What a client says to a model; it belongs in no log.
 const PROMPT: &str = "prompt-canary-1234567890";
 
@@ -53,9 +56,50 @@ fn indiscreet() -> SocketAddr {
 
 #[test]
 fn no_secret_shows_anywhere() {
-    let provider = indiscreet();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("panelboard.toml");
+    let err = ask_for_all(folder.path(), "");
+    assert!(err.contains("TRACE") || err.contains("DEBUG"), "everything has been logged");
+}
+
+/// Every kind of a sink that is here to be looked into, and one that is away, with its spill.
+#[test]
+fn no_secret_shows_in_a_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    let (well, down) = (Collector::start(How::Well), Collector::start(How::Down));
+    let sink = |name: &str, kind: &str, lines: &str| {
+        format!("[[sink]]\nname = \"{name}\"\nkind = \"{kind}\"\nlevel = \"trace\"\n{lines}\n")
+    };
+    let (log, spill) = (folder.path().join("all.log"), folder.path().join("spill"));
+    let over_http = |to: &Collector| {
+        format!("url = \"http://{}\"\ntoken = \"env:LOG_TOKEN\"\nbatch_delay = \"0s\"", to.address)
+    };
+    let sinks = [
+        sink("err", "stderr", "format = \"pretty\""),
+        sink("file", "file", &format!("path = {log:?}")),
+        sink("well", "http", &over_http(&well)),
+        sink("down", "http", &format!("{}\nspill = {spill:?}", over_http(&down))),
+    ];
+    let err = ask_for_all(folder.path(), &sinks.concat());
+    let file = std::fs::read_to_string(&log).unwrap();
+    for text in [&err, &file, &well.raw()] {
+        assert!(text.contains("TRACE") || text.contains("DEBUG"), "everything has been logged");
+        assert_clean(text);
+    }
+    assert_clean(&down.raw());
+    let mut bytes = 0;
+    for segment in std::fs::read_dir(&spill).unwrap().flatten() {
+        let segment = std::fs::read(segment.path()).unwrap();
+        bytes += segment.len();
+        assert_clean(&String::from_utf8_lossy(&segment));
+    }
+    assert!(bytes > 1_000, "{bytes} bytes wait on disk");
+}
+
+/// Has a server do and refuse all there is, and looks through all that it says. What it wrote to
+/// standard error.
+fn ask_for_all(folder: &std::path::Path, sinks: &str) -> String {
+    let provider = indiscreet();
+    let path = folder.join("panelboard.toml");
     let names: Vec<String> = (0..6)
         .map(|i| format!("{{ name = \"key-{i}\", secret = \"env:PROVIDER_KEY\" }}"))
         .collect();
@@ -63,12 +107,17 @@ fn no_secret_shows_anywhere() {
         "[server]\nadmin_token = \"env:ADMIN\"\nclient_keys = [\"env:CLIENT\"]\n\
          [[provider]]\nname = \"p\"\nkind = \"openai-compatible\"\nbase_url = \
          \"http://{provider}/v1\"\n\
-         keys = [{}]\n[[model]]\nname = \"fast\"\ntargets = [\"p/m\"]\n",
+         keys = [{}]\n[[model]]\nname = \"fast\"\ntargets = [\"p/m\"]\n{sinks}",
         names.join(", ")
     );
     std::fs::write(&path, &text).unwrap();
-    let env =
-        [("PROVIDER_KEY", KEY), ("CLIENT", CLIENT), ("ADMIN", ADMIN), ("PANELBOARD_LOG", "trace")];
+    let env = [
+        ("PROVIDER_KEY", KEY),
+        ("CLIENT", CLIENT),
+        ("ADMIN", ADMIN),
+        ("LOG_TOKEN", LOG_TOKEN),
+        ("PANELBOARD_LOG", "trace"),
+    ];
     let server = Program::serve(&["--config", path.to_str().unwrap()], &env);
     let addr = server.addr;
     let client = format!("Bearer {CLIENT}");
@@ -95,6 +144,7 @@ fn no_secret_shows_anywhere() {
         "/v1/breakers/p/key-0",
         "/v1/events?format=json&after=0",
         "/v1/calls",
+        "/v1/sinks",
         "/health",
         "/ready",
         "/status",
@@ -114,17 +164,15 @@ fn no_secret_shows_anywhere() {
     // A reload with a mistake, and one with a secret in plain text.
     std::fs::write(&path, text.replace("env:PROVIDER_KEY", KEY)).unwrap();
     server.signal("HUP");
-    crate::http::until("the reload is refused", || {
-        server.stderr().contains("was not reloaded").then_some(())
-    });
+    until("the reload is refused", || server.stderr().contains("was not reloaded").then_some(()));
     let status = send(addr, "GET", "/status", &[("authorization", &admin)], "");
     assert!(status.body.contains("is a secret in plain text (not shown)"), "{}", status.body);
     said.push_str(&format!("{}{}\n", status.head, status.body));
     let (_, out, err) = server.stop();
-    assert!(err.contains("TRACE") || err.contains("DEBUG"), "everything has been logged");
-    for text in [said, out, err] {
-        assert_clean(&text);
+    for text in [&said, &out, &err] {
+        assert_clean(text);
     }
+    err
 }
 
 /// A Vault that repeats whatever it is sent and whatever it knows, in answers that are errors.
@@ -184,18 +232,16 @@ fn no_secret_of_a_vault_shows_anywhere() {
         }
     };
     let secret = || crate::http::get(addr, "/status").json()["vault"]["secrets"][0].clone();
-    crate::http::until("its errors are seen", || secret()["last_error"].is_string().then_some(()));
+    until("its errors are seen", || secret()["last_error"].is_string().then_some(()));
     look(1);
     well.store(true, Ordering::Relaxed);
-    crate::http::until("the secret is there", || (secret()["in_use"] == true).then_some(()));
+    until("the secret is there", || (secret()["in_use"] == true).then_some(()));
     look(6);
     let session = crate::http::post(addr, "/v1/sessions", "{}");
     // A reload with the secret in plain text where a reference should be.
     std::fs::write(&path, text.replace("file:secret-id", SECRET_ID)).unwrap();
     server.signal("HUP");
-    crate::http::until("the reload is refused", || {
-        server.stderr().contains("was not reloaded").then_some(())
-    });
+    until("the reload is refused", || server.stderr().contains("was not reloaded").then_some(()));
     look(1);
     said.push_str(&session.body);
     let (_, out, err) = server.stop();
@@ -228,6 +274,10 @@ fn the_commands_show_no_secret() {
         format!("[[provider]]\n\"{KEY}\" = 1\nkeys = \"{KEY}\"\nsecret = \"{KEY}\"\n"),
         format!("[[provider]]\nbase_url = \"https://me:{KEY}@host/v1\"\n"),
         format!("secret = {KEY}\n"),
+        format!(
+            "[[sink]]\nname = \"a\"\nkind = \"http\"\ntoken = \"{KEY}\"\npassword = \"{KEY}\"\n"
+        ),
+        format!("[[sink]]\nname = \"a\"\nkind = \"otlp\"\nurl = \"http://me:{KEY}@h\"\n"),
     ];
     for text in rows {
         std::fs::write(path, &text).unwrap();
@@ -245,7 +295,7 @@ fn the_commands_show_no_secret() {
 
 #[track_caller]
 fn assert_clean(text: &str) {
-    for secret in [KEY, CLIENT, ADMIN, PROMPT, TOKEN, ROLE, SECRET_ID] {
+    for secret in [KEY, CLIENT, ADMIN, PROMPT, TOKEN, ROLE, SECRET_ID, LOG_TOKEN] {
         // Nor a good part of one.
         let part = &secret[..secret.len() - 6];
         if let Some(at) = text.find(part) {

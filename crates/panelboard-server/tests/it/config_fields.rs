@@ -65,6 +65,8 @@ fn other_value(name: &str, field: &Value) -> String {
         "on_conflict" => return "\"steer\"".to_owned(),
         "combine" => return "\"all\"".to_owned(),
         "exclusive" => return "\"logical\"".to_owned(),
+        "fan_out" => return "\"sequence\"".to_owned(),
+        "redact_names" | "redact_patterns" => return "[\"iban\"]".to_owned(),
         // No longer than a minute, or five.
         "timeout" | "queue_timeout" | "backoff" | "max_backoff" => return "\"7s\"".to_owned(),
         "approle_mount" | "namespace" => return "\"team\"".to_owned(),
@@ -192,6 +194,9 @@ fn the_example_is_right_and_knows_every_field() {
         "ANTHROPIC_API_KEY",
         "VAULT_ROLE_ID",
         "VAULT_SECRET_ID",
+        "LOG_TEAM",
+        "LOG_TOKEN",
+        "LOKI_PASSWORD",
     ];
     let env =
         variables.into_iter().fold(Environment::empty(), |env, name| env.with(name, "secret-1"));

@@ -60,13 +60,13 @@ fn unknown_names_say_the_nearest_known_one() {
          total, did you mean `connect`?"],
     );
     let sections = "expected one of server, gateway, breaker, timeouts, store, sessions, \
-                    calls, jobs, vault, provider, model";
+                    calls, jobs, vault, log, sink, provider, model";
     with(
         "[servers]\n",
         &[&format!("f.toml:1:2: servers: unknown section, {sections}, did you mean `server`?")],
     );
-    with("[sink]\n", &[&format!("f.toml:1:2: sink: unknown section, {sections}")]);
-    with("[[sink]]\nname = \"x\"\n", &[&format!("f.toml:1:3: sink: unknown section, {sections}")]);
+    with("[silo]\n", &[&format!("f.toml:1:2: silo: unknown section, {sections}")]);
+    with("[[silo]]\nname = \"x\"\n", &[&format!("f.toml:1:3: silo: unknown section, {sections}")]);
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 49] = [
+const ROUTES: [(&str, &str); 52] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -295,6 +295,9 @@ const ROUTES: [(&str, &str); 49] = [
     ("get", "/v1/events"),
     ("get", "/v1/calls"),
     ("get", "/v1/calls/log"),
+    ("get", "/v1/sinks"),
+    ("get", "/v1/sinks/{sink}"),
+    ("post", "/v1/sinks/{sink}/{action}"),
     ("post", "/v1/jobs"),
     ("get", "/v1/jobs"),
     ("get", "/v1/jobs/stats"),
@@ -336,7 +339,8 @@ const ROUTES: [(&str, &str); 49] = [
 #[test]
 fn the_description_and_the_routes_agree() {
     let vault = FakeVault::start(How::Well, "k-1");
-    let all = pretend(&rig::section(vault.address, ""));
+    let more = "[[sink]]\nname = \"err\"\nkind = \"stderr\"\n";
+    let all = pretend(&(rig::section(vault.address, "") + more));
     let server = InProcess::serve(&all, &rig::env());
     let document = get(server.addr, "/openapi.json").json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
@@ -357,11 +361,14 @@ fn the_description_and_the_routes_agree() {
         let path = path.replace("{job}", job["id"].as_str().expect("an id"));
         let path = path.replace("{session}", "a").replace("{run}", "1");
         let path = path.replace("{model}", "fast").replace("{key}", "pretend-a/key-1");
-        let path = path.replace("{name}", "server").replace("{action}", "reset");
+        let path = path.replace("{name}", "server").replace("{sink}", "err");
+        let path = path.replace("{action}", "reset");
         let query = if path == "/v1/events" { "?format=json" } else { "" };
         let reply = send(server.addr, &method.to_uppercase(), &format!("{path}{query}"), &[], "");
         assert!(!matches!(reply.status, 404 | 405 | 500..), "{method} {path}: {}", reply.status);
     }
-    let item = &document["components"]["schemas"]["Item"]["properties"];
-    assert!(item["retry_after_ms"].is_object(), "{item}");
+    for (schema, field) in [("Item", "retry_after_ms"), ("Sink", "handed_over")] {
+        let item = &document["components"]["schemas"][schema]["properties"];
+        assert!(item[field].is_object(), "{item}");
+    }
 }

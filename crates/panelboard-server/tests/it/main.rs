@@ -33,6 +33,8 @@ mod sessions_sockets;
 mod sessions_store;
 mod sessions_tools;
 mod simulate;
+mod sinks;
+mod sinks_config;
 mod stop;
 mod throttling;
 mod tune;

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use panelboard::{Clock, ManualClock};
-use panelboard_server::Reload;
 use panelboard_server::config::{self, Environment, Source};
 use panelboard_server::serve::{Options, run};
+use panelboard_server::{Logs, Reload};
 use tokio::sync::oneshot;
 
 use crate::http::until;
@@ -177,6 +177,10 @@ impl InProcess {
                 let listener = tokio::net::TcpListener::bind(config.server.listen).await.unwrap();
                 bound.send(listener.local_addr().unwrap()).unwrap();
                 let mut options = Options::default();
+                // Nothing in a test's process is logged there.
+                let logs = Logs::open(&config.log).unwrap();
+                let (logs, _guard) = logs.map(|(logs, _, guard)| (logs, guard)).unzip();
+                options.logs = logs;
                 options.clock = Some(clock);
                 options.reload = reload;
                 let shutdown = async move { drop(stopped.await) };

@@ -97,10 +97,32 @@ fn read(
     let tables: Vec<&Table> = tables.iter().flatten().copied().collect();
     let of = |field| tables.iter().copied().find(|table| table.has(field));
     let settings = Settings::read(|setting| of(setting.name)?.setting(setting));
+    build(settings, |field| of(field).or_else(|| tables.first().copied()), found)
+}
+
+/// Settings from one table, beside what a preset has under the keys that are not in it.
+pub(super) fn read_beside(
+    table: &Table,
+    preset: impl Fn(&Setting) -> Option<SettingValue>,
+    found: &mut Vec<Found>,
+) -> Option<(Settings, panelboard::Config)> {
+    let settings = Settings::read(|setting| match table.has(setting.name) {
+        true => table.setting(setting),
+        false => preset(setting),
+    });
+    build(settings, |_| Some(table), found)
+}
+
+/// What the settings come to; what is wrong with them is told where `of` says that it stands.
+fn build<'t>(
+    settings: Settings,
+    of: impl Fn(&'static str) -> Option<&'t Table>,
+    found: &mut Vec<Found>,
+) -> Option<(Settings, panelboard::Config)> {
     match settings.build() {
         Ok(config) => Some((settings, config)),
         Err(error) => {
-            let table = of(error.key).or_else(|| tables.first().copied())?;
+            let table = of(error.key)?;
             let mistake = Found::new(table.place(error.key), table.key(error.key), error.wrong);
             found.push(mistake.expected(error.expected));
             None

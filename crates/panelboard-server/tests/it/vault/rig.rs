@@ -24,6 +24,7 @@ pub(crate) enum Answer {
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Answers each request on a connection and a thread of its own.
@@ -58,7 +59,7 @@ fn one(mut socket: TcpStream, name: &str, answer: &dyn Fn(&Asked) -> Answer) -> 
     let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    match answer(&Asked { path, headers }) {
+    match answer(&Asked { path, headers, body }) {
         Answer::Say(status, body) => {
             let length = body.len();
             write!(
