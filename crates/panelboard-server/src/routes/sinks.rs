@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use utoipa::ToSchema;
 
-use super::breakers::{Lasting, List, duration};
+use super::breakers::{Lasting, List};
 use crate::app::App;
 use crate::body;
 use crate::config::nearest;
@@ -65,12 +65,8 @@ pub(super) async fn by_hand(
         _ => return Err(Error::NoSuchPath),
     };
     let lasting: Lasting = body::json(body, app.config().server.body_timeout).await?;
-    let action = match lasting.text() {
-        None if trips => ByHand::Trip(None),
-        Some(lasting) if trips => ByHand::Trip(Some(duration(lasting)?)),
-        None => ByHand::Reset,
-        Some(_) => return Err(Lasting::of_no_use()),
-    };
+    let lasting = lasting.of(trips)?;
+    let action = if trips { ByHand::Trip(lasting) } else { ByHand::Reset };
     let done = app.logs.as_ref().and_then(|logs| logs.by_hand(&name, action));
     let shown = done.ok_or_else(|| unknown(&app, &name))?;
     tracing::info!(request_id = id.as_str(), sink = name, ?action, "by hand");
