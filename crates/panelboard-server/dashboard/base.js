@@ -33,10 +33,22 @@ export function span(ms, tenths = false) {
 export const short = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 export const brief = (ms) => (
   ms < 99_500 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`);
+/** 3500 -> "3.4 KiB". */
+export function size(bytes) {
+  const at = bytes < 1024 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10));
+  return `${Number((bytes / 1024 ** at).toFixed(1))} ${['B', 'KiB', 'MiB', 'GiB'][at]}`;
+}
 export const clock = (at) => {
   const t = new Date(at);
   return Number.isNaN(t.getTime()) ? String(at) : t.toLocaleTimeString('en-GB');
 };
+
+/** How full something is: the bar of a `.gauge`, and its words. */
+export function gauge(node, share, text) {
+  const meter = node.querySelector('meter');
+  if (meter.value !== share) meter.value = share;
+  set(node.querySelector('.gauge-text'), text);
+}
 
 // ---- talking to the server ---------------------------------------------------------------------
 

@@ -2,21 +2,13 @@
 // writes into the page. Names, reasons and answers come from outside: they only ever become text.
 import {
   $, NoToken, announce, attr, brief, calm, clock, count, dialog, make, plural, question, read,
-  send, set, short, span, toast, token, whenToken,
+  send, set, short, size, span, toast, token, whenToken,
 } from './base.js';
+import { Shown, enter, keys, lasting, order, reason, tripping } from './breaker.js';
+import { showSinks, tickSinks } from './sinks.js';
+import { showVault, tickVault } from './vault.js';
 
 // ---- words -------------------------------------------------------------------------------------
-
-const REASONS = {
-  'failures': 'failures in a row', 'failure-rate': 'too many failures',
-  'slow-call-rate': 'too many slow calls', 'ramp-over': 'all calls again',
-  'probe-failed': 'the probe failed', 'probe-succeeded': 'the probe succeeded',
-  'deadline-passed': 'time for a probe', 'lease-expired': 'the probe never ended',
-  'tripped': 'tripped by hand', 'reset': 'reset by hand', 'force-open': 'isolated by hand',
-  'isolated': 'isolated by hand', 'released': 'released', 'disable': 'switched off',
-  'metrics-only': 'only counts', 'automatic': 'automatic again',
-};
-const reason = (r) => REASONS[r] ?? r ?? '';
 
 function why(item) {
   const n = item.consecutive_failures || item.failure_threshold;
@@ -214,38 +206,14 @@ function showStatus(next, inFlight) {
   set($('fact-config'), `config: ${next.config?.source ?? 'unknown'}`
     + (next.config?.reloads ? `, reloaded ${plural(next.config.reloads, 'time')}` : ''));
   set($('fact-uptime'), `up ${span(next.uptime_ms ?? 0)}`);
-  set($('fact-memory'), next.memory_bytes ? `${(next.memory_bytes / 2 ** 20).toFixed(1)} MiB` : '');
+  set($('fact-memory'), next.memory_bytes ? size(next.memory_bytes) : '');
   const wrong = next.config?.last_error;
   $('config-error').hidden = !wrong;
   if (wrong) set($('config-error'), `The config was not reloaded, the earlier one holds: ${wrong}`);
   showTotals(next.totals ?? {}, inFlight, next.retry_budget_remaining);
   showModels(next.models ?? []);
   showVault(next.vault);
-}
-
-/** Where keys come from that are in a Vault: its breakers, its token, and what is wrong. */
-function showVault(vault) {
-  $('vault').hidden = !vault;
-  if (!vault) return;
-  const { breakers, token: its, queue, secrets } = vault;
-  set($('vault-count'), count(secrets.length));
-  const lines = breakers.map((b) => `${b.name}: ${b.state}`
-    + (b.state === 'open' && b.retry_after_ms ? `, ${reason(b.reason)}, for ${span(b.retry_after_ms)}` : ''));
-  const left = its.ttl_left_ms === null ? 'without an end' : `for ${span(its.ttl_left_ms)}`;
-  lines.push(its.valid ? `token: good ${left}, ${plural(its.renewals, 'renewal')}`
-    : `token: none, ${its.last_failure ?? 'not asked for yet'}`);
-  lines.push(`requests: ${queue.running} run, ${queue.waiting} wait`);
-  for (const s of secrets) {
-    const version = s.version === null ? '' : `, version ${s.version}`;
-    const use = s.in_use ? `in use${version}` : `awaited by ${s.keys.join(', ')}`;
-    lines.push(`${s.reference}: ${use}${s.last_error ? ` · ${s.last_error}` : ''}`);
-  }
-  const list = $('vault-lines');
-  while (list.children.length > lines.length) list.lastElementChild.remove();
-  while (list.children.length < lines.length) list.append(make('li'));
-  lines.forEach((line, i) => set(list.children[i], line));
-  const wrong = breakers.some((b) => b.state !== 'closed') || secrets.some((s) => s.last_error);
-  attr($('vault'), 'data-wrong', wrong ? 'yes' : 'no');
+  showSinks(next.logs);
 }
 
 const tiles = new Map();
@@ -293,22 +261,18 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '400px' });
 
-class Module {
+class Module extends Shown {
   constructor(item) {
-    this.node = $('t-module').content.firstElementChild.cloneNode(true);
+    super('t-module', item.key);
     const at = (selector) => this.node.querySelector(selector);
     this.at = {
-      use: at('use'), state: at('.m-state'), why: at('.why'), countdown: at('.countdown'),
-      fuse: at('.fuse'), burn: at('.fuse i'), error: at('.m-error'), failures: at('.r-failures'),
-      flight: at('.r-flight'), ttfb: at('.r-ttfb'), calls: at('.r-calls'),
-      rejected: at('.r-rejected'), spark: at('.spark'), ok: at('.s-ok'), bad: at('.s-bad'),
-      lat: at('.s-lat'), scope: at('.scope-text'), trip: at('[data-do=trip]'),
-      reset: at('[data-do=reset]'),
-      isolate: at('[data-do=isolate]'), fault: at('[data-do=fault]'),
+      why: at('.why'), error: at('.m-error'), failures: at('.r-failures'), flight: at('.r-flight'),
+      ttfb: at('.r-ttfb'), calls: at('.r-calls'), rejected: at('.r-rejected'), spark: at('.spark'),
+      ok: at('.s-ok'), bad: at('.s-bad'), lat: at('.s-lat'), scope: at('.scope-text'),
+      trip: at('[data-do=trip]'), isolate: at('[data-do=isolate]'), fault: at('[data-do=fault]'),
     };
     this.samples = [];
     this.sampledAt = 0;
-    this.deadline = null;
     this.near = false;
     this.faultEnds = null;
     this.node.dataset.key = item.key;
@@ -318,9 +282,6 @@ class Module {
     const title = at('.m-name');
     set(title, name);
     title.title = main ? `${item.key}: all its keys` : item.key;
-    for (const [verb, label] of [['trip', 'Trip'], ['reset', 'Reset']]) {
-      attr(this.at[verb], 'aria-label', `${label} ${item.key}`);
-    }
     seen.observe(this.node);
   }
 
@@ -329,7 +290,7 @@ class Module {
     this.item = item;
     const now = performance.now();
     this.sample(before, now);
-    this.setDeadline(item.state === 'open' ? item.retry_after_ms : null, now);
+    this.countdown.set(item.state === 'open' ? item.retry_after_ms : null, now);
     this.faultEnds = item.fault ? now + (item.fault.remaining_ms ?? Infinity) : null;
     if (before?.state !== item.state || before?.generation !== item.generation) this.core();
     set(this.at.why, why(item));
@@ -341,16 +302,6 @@ class Module {
     if (t.generation < this.item.generation) return;
     this.update({ ...this.item, state: t.to, generation: t.generation, reason: t.reason,
       retry_after_ms: t.retry_after_ms, ready_to_probe: false });
-  }
-
-  setDeadline(ms, now) {
-    if (ms === null || ms === undefined) { this.deadline = null; return; }
-    const next = now + ms;
-    // Readings jitter by some milliseconds; a countdown that jumps back looks broken.
-    if (this.deadline === null || Math.abs(next - this.deadline) > 400) {
-      if (this.deadline === null || next > this.deadline) this.whole = Math.max(ms, 1);
-      this.deadline = next;
-    }
   }
 
   sample(before, now) {
@@ -365,11 +316,8 @@ class Module {
 
   core() {
     const { item, at, node } = this;
-    attr(node, 'data-state', item.state);
+    this.showState(item.state);
     attr(node, 'data-pos', POSITION[item.state] ?? 'closed');
-    attr(at.use, 'href', `#i-${item.state}`);
-    set(at.state, item.state);
-    attr(node, 'aria-label', `${item.key}: ${item.state}`);
     const forced = item.state === 'forced-open';
     set(at.isolate, forced ? 'Release' : 'Isolate');
     attr(at.isolate, 'aria-label', `${forced ? 'Release' : 'Isolate'} ${item.key}`);
@@ -381,7 +329,7 @@ class Module {
   detail() {
     const { item, at } = this;
     const c = item.counts ?? {};
-    attr(at.state, 'title', `generation ${item.generation}`);
+    attr(this.word, 'title', `generation ${item.generation}`);
     set(at.failures, `${item.consecutive_failures ?? 0} / ${item.failure_threshold ?? '–'}`);
     at.failures.classList.toggle('hot', item.consecutive_failures > 0);
     set(at.flight, count(item.in_flight));
@@ -422,13 +370,7 @@ class Module {
 
   tick(now) {
     const { at, item } = this;
-    const left = this.deadline === null ? null : this.deadline - now;
-    set(at.countdown, left === null ? '' : left > 0 ? `probe in ${span(left, true)}` : 'probe due');
-    at.fuse.hidden = left === null;
-    if (left !== null) {
-      const share = Math.min(1, Math.max(0, left / this.whole));
-      at.burn.style.transform = `scaleX(${share.toFixed(3)})`;
-    }
+    this.countdown.tick(now);
     if (at.fault.hidden) return;
     const on = this.faultEnds !== null && this.faultEnds > now;
     const ends = on && this.faultEnds < Infinity; // else until it is taken away
@@ -523,18 +465,14 @@ function sift() {
   const only = $('only').checked;
   let shown = 0;
   const busy = new Set();
-  let first = null;
-  let entry = false;
   for (const module of modules.values()) {
     const match = module.matches(words, only);
     if (module.node.hidden === match) module.node.hidden = !match;
     if (!match) continue;
     shown += 1;
     busy.add(module.item.provider);
-    first ??= module.node;
-    entry ||= module.node.tabIndex === 0;
   }
-  if (first && !entry) first.tabIndex = 0;
+  enter($('rails'));
   for (const [provider, r] of rails) r.section.hidden = !busy.has(provider);
   $('board-empty').hidden = shown > 0;
   set($('board-empty'), modules.size ? (only && !words.length
@@ -550,8 +488,6 @@ const FAULTS = [
   ['401', 'key rejected'], ['hang', 'never answers'], ['cut', 'breaks off'], ['slow', 'drips'],
   ['refuse', 'not there'], ['none', 'healthy again'],
 ];
-const FOR_TRIP = [['', 'its own recovery time'], ['10s', '10 s'], ['30s', '30 s'], ['60s', '1 min'],
-  ['600s', '10 min']];
 const FOR_FAULT = [['8s', '8 s'], ['20s', '20 s'], ['60s', '1 min'], ['600s', '10 min']];
 
 const faultTiles = make('fieldset', 'tiles');
@@ -563,12 +499,6 @@ for (const [name, meaning] of FAULTS) {
   label.append(input, make('b', '', name), ` ${meaning}`);
   faultTiles.append(label);
 }
-const forRow = make('label', 'field', 'for ');
-const forHowLong = make('select');
-forHowLong.id = 'ask-for';
-forRow.append(forHowLong);
-const offer = (times) => forHowLong.replaceChildren(
-  ...times.map(([value, label]) => new Option(label, value)));
 
 const pathOf = (key) => key.split('/').map(encodeURIComponent).join('/');
 
@@ -576,12 +506,9 @@ async function act(key, verb) {
   const spare = 'Calls go to other keys, if there are any.';
   let body = {};
   if (verb === 'trip') {
-    offer(FOR_TRIP);
-    const chosen = await question({ title: `Trip ${key}?`, yes: 'Trip', more: [forRow],
-      value: () => ({ for: forHowLong.value }),
-      text: `It rejects calls until the time is over and a probe succeeds. ${spare}` });
-    if (!chosen) return;
-    if (chosen.for) body = { for: chosen.for };
+    body = await tripping(key,
+      `It rejects calls until the time is over and a probe succeeds. ${spare}`);
+    if (!body) return;
   } else if (verb === 'isolate') {
     if (!await question({ title: `Isolate ${key}?`, yes: 'Isolate',
       text: `It rejects every call until it is released by hand. ${spare}` })) return;
@@ -589,23 +516,20 @@ async function act(key, verb) {
     await injectFault(key);
     return;
   }
-  try {
-    const item = await (await send(`/v1/breakers/${pathOf(key)}/${verb}`, body)).json();
-    if (item?.key === key) modules.get(key)?.update(item);
-    pollSoon();
-  } catch (error) {
-    toast(`${verb} ${key}: ${error.message}`);
-  }
+  const item = await order(key, `/v1/breakers/${pathOf(key)}`, verb, body);
+  if (!item) return;
+  modules.get(key)?.update(item);
+  pollSoon();
 }
 
 async function injectFault(key) {
   const current = modules.get(key)?.item.fault?.kind;
-  offer(FOR_FAULT);
+  const time = lasting(FOR_FAULT);
   const radios = [...faultTiles.querySelectorAll('input')];
   for (const radio of radios) radio.checked = radio.value === (current ? 'none' : '429');
-  const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', more: [faultTiles, forRow],
+  const chosen = await question({ title: `Fault on ${key}`, yes: 'Set', more: [faultTiles, time.row],
     focus: radios.find((radio) => radio.checked),
-    value: () => ({ for: forHowLong.value, fault: radios.find((r) => r.checked)?.value }),
+    value: () => ({ for: time.value(), fault: radios.find((r) => r.checked)?.value }),
     text: 'The pretend provider answers this way to calls with this key.' });
   if (!chosen?.fault) return;
   const body = { key, fault: chosen.fault };
@@ -629,44 +553,7 @@ $('rails').addEventListener('click', (e) => {
   }
 });
 
-const LETTERS = { t: 'trip', r: 'reset', f: 'fault' };
-$('rails').addEventListener('keydown', (e) => {
-  const node = e.target.closest('.module');
-  if (!node || e.ctrlKey || e.metaKey || e.altKey) return;
-  const { item, at } = modules.get(node.dataset.key);
-  if (e.key.startsWith('Arrow')) {
-    e.preventDefault();
-    move(node, e.key);
-  } else if (e.key === 'i') {
-    act(item.key, at.isolate.dataset.do);
-  } else if (LETTERS[e.key] && !(e.key === 'f' && at.fault.hidden)
-    && !(e.key === 't' && at.trip.disabled)) {
-    e.preventDefault();
-    act(item.key, LETTERS[e.key]);
-  }
-});
-
-function move(node, key) {
-  const all = [...$('rails').querySelectorAll('.module:not([hidden])')];
-  const here = all.indexOf(node);
-  let to = here + (key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0);
-  if (key === 'ArrowUp' || key === 'ArrowDown') {
-    const step = key === 'ArrowDown' ? 1 : -1;
-    const box = node.getBoundingClientRect();
-    // The first module of another row that stands in this column, or is its row's last.
-    for (to = here + step; to >= 0 && to < all.length; to += step) {
-      const other = all[to].getBoundingClientRect();
-      const nextRow = all[to + 1]?.getBoundingClientRect().top !== other.top;
-      if (other.top !== box.top && (Math.abs(other.left - box.left) < 4
-        || (other.left < box.left && nextRow))) break;
-    }
-  }
-  if (!all[to]) return;
-  node.tabIndex = -1;
-  all[to].tabIndex = 0;
-  all[to].focus();
-  all[to].scrollIntoView({ block: 'nearest' });
-}
+keys($('rails'));
 
 document.addEventListener('keydown', (e) => {
   if (e.key !== '/' || dialog.open || e.target.closest('input, select, textarea')) return;
@@ -872,8 +759,10 @@ $('copy').addEventListener('click', async () => {
 function tick() {
   const now = performance.now();
   for (const module of modules.values()) {
-    if (module.near && (module.deadline !== null || module.faultEnds !== null)) module.tick(now);
+    if (module.near && (module.countdown.runs || module.faultEnds !== null)) module.tick(now);
   }
+  tickSinks(now);
+  tickVault(now);
   for (const c of calls.values()) set(c.age, short(now - c.born));
   setTimeout(tick, calm.matches ? 1000 : 200);
 }

@@ -34,7 +34,7 @@ const HEAD: &str = include_str!("../../dashboard/head.html");
 const ITS_PLACE: &str = "<!-- head -->\n";
 
 /// Every file: three pages and what they load.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 19] = [
     file!("/", HTML, "index.html"),
     file!("/chat", HTML, "chat.html"),
     file!("/jobs", HTML, "jobs.html"),
@@ -43,14 +43,17 @@ const FILES: [(&str, &str, &str); 16] = [
     file!("/dashboard.css", CSS, "dashboard.css"),
     file!("/jobs.css", CSS, "jobs.css"),
     file!("/base.js", SCRIPT, "base.js"),
+    file!("/breaker.js", SCRIPT, "breaker.js"),
     file!("/chat.js", SCRIPT, "chat.js"),
     file!("/dashboard.js", SCRIPT, "dashboard.js"),
     file!("/jobs.js", SCRIPT, "jobs.js"),
     file!("/link.mjs", SCRIPT, "link.mjs"),
     file!("/session.mjs", SCRIPT, "session.mjs"),
     file!("/sessions.js", SCRIPT, "sessions.js"),
+    file!("/sinks.js", SCRIPT, "sinks.js"),
     file!("/socket.js", SCRIPT, "socket.js"),
     file!("/text.mjs", SCRIPT, "text.mjs"),
+    file!("/vault.js", SCRIPT, "vault.js"),
 ];
 
 /// The routes of all files.

@@ -38,10 +38,12 @@ export async function arrive(browser, url, options = {}) {
   const page = await context.newPage();
   page.wrong = [];
   page.offline = false; // while the server is away on purpose, failed requests are no fault
+  page.refused = false; // while the server refuses on purpose, so is what the browser says of it
   page.on('console', (m) => {
     if (!['error', 'warning'].includes(m.type())) return;
     // A server that stops says so with 503 before it is gone: to the browser and to the page.
     if (page.offline && /net::ERR_|status of 503|^503: /.test(m.text())) return;
+    if (page.refused && /status of 403/.test(m.text())) return;
     page.wrong.push(`console ${m.type()}: ${m.text()}`);
   });
   page.on('pageerror', (e) => page.wrong.push(`exception: ${e.message}`));
@@ -206,7 +208,7 @@ export const overflowing = (page) => page.evaluate(() => {
 
 /** Controls without a name that a screen reader could say. */
 export const nameless = (page) => page.evaluate(() => [...document.querySelectorAll(
-  'button, input, select, a, [role=img], table, [tabindex="0"]',
+  'button, input, select, meter, a, [role=img], table, [tabindex="0"]',
 )].filter((n) => {
   if (!n.checkVisibility()) return false;
   const by = n.getAttribute('aria-labelledby');

@@ -1,27 +1,14 @@
 // What can only be staged on a mock? Hostile text, gaps in the events, a thousand breakers.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { Mock } from './mock.mjs';
-import { arrive, becomes, faint, live, module, reaches, until, visit } from './browser.mjs';
+import { arrive, becomes, faint, live, module, reaches, until } from './browser.mjs';
+import { HOSTILE, refuse, stager } from './stage.mjs';
 
 const OTHER_STATES = ['open', 'half-open', 'forced-open', 'disabled', 'metrics-only'];
-const HOSTILE = '<img src=x onerror="globalThis.__owned=1"><b>x</b>';
 
 export function mockChecks(browser, options) {
-  const shot = (page, name) => (options.shots
-    ? page.screenshot({ path: join(options.shots, `${name}.png`) }) : undefined);
-  const staged = (settings, story) => async () => {
-    const mock = await new Mock(settings).start();
-    let page;
-    try {
-      page = await visit(browser, mock.url);
-      await story(page, mock);
-      assert.deepEqual(page.wrong, []);
-    } finally {
-      await page?.context().close();
-      await mock.stop();
-    }
-  };
+  const { staged: stage, shot } = stager(browser, options);
+  const staged = (settings, story) => stage(() => {}, story, settings);
 
   return [
     ['text from outside stays text', staged({}, async (page, mock) => {
@@ -38,7 +25,6 @@ export function mockChecks(browser, options) {
         return has('rails') && has('transitions') && has('calls') && has('config-error');
       }, HOSTILE, 'the text, as it is');
       assert.equal(await page.locator('main img, .banner b').count(), 0);
-      assert.equal(await page.evaluate(() => globalThis.__owned), undefined);
     })],
 
     ['an event moves the handle before the next reading', staged({}, async (page, mock) => {
@@ -148,10 +134,9 @@ export function mockChecks(browser, options) {
     }],
 
     ['a refused action says why', staged({}, async (page, mock) => {
-      mock.route = refuse(mock.route, mock);
+      refuse(page, mock);
       await module(page, 'pretend-a/key-1').getByRole('button', { name: /^Reset/ }).click();
       await page.getByText('not from there').waitFor();
-      page.wrong = page.wrong.filter((w) => !w.includes('403')); // the browser logs it by itself
     })],
 
     ['a thousand breakers reuse their nodes and draw only what is seen',
@@ -201,10 +186,3 @@ export function mockChecks(browser, options) {
       })],
   ];
 }
-
-/** As a server that takes no change from another origin. */
-const refuse = (route, mock) => async (request, response) => {
-  if (request.method !== 'POST') { await route.call(mock, request, response); return; }
-  response.writeHead(403, { 'content-type': 'application/problem+json' });
-  response.end('{"title":"forbidden","status":403,"detail":"not from there"}');
-};

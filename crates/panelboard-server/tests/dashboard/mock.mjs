@@ -4,6 +4,7 @@
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { MockSinks, MockVault } from './mock-behind.mjs';
 import { Sessions } from './mock-sessions.mjs';
 
 const PAGE = new URL('../../dashboard/', import.meta.url);
@@ -49,6 +50,8 @@ export class Mock {
     this.calls = new Map();
     this.sessions?.stop();
     this.sessions = new Sessions({ pace: this.pace });
+    this.sinks = new MockSinks();
+    this.vault = null;
     this.streams = new Set();
     this.requests = 0;
     this.started = new Date();
@@ -134,6 +137,7 @@ export class Mock {
       providers: this.providers,
       models: [{ name: 'fast', targets: this.providers.map((p) => `${p.name}/pretend-1`) }],
       totals: this.totals, retry_budget_remaining: 10, memory_bytes: 18_874_368,
+      vault: this.vault?.status() ?? null, logs: this.sinks.logs(),
     };
   }
 
@@ -266,10 +270,10 @@ export class Mock {
     response.setHeader('x-mock', 'a mock of panelboard, for the browser test');
     const asset = fileAt(pathname);
     if (asset) {
-      const [file, type] = asset;
+      const [body, type] = asset;
       response.writeHead(200, { 'content-type': `${type}; charset=utf-8`,
         'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' });
-      response.end(file);
+      response.end(body);
     } else if (this.token && request.headers.authorization !== `Bearer ${this.token}`) {
       reply(response, 401, { title: 'unauthorized', status: 401, detail: 'no such token' });
     } else if (pathname.startsWith('/v1/sessions')) {
@@ -324,6 +328,13 @@ export class Mock {
       reply(response, 200, { key: body.key, fault: body.fault, for_ms: ms });
       return;
     }
+    const ms = body.for ? millis(body.for) : null;
+    const [, of, name, how] = /^\/v1\/(sinks|vault\/breakers)\/([^/]+)\/(trip|reset)$/.exec(path) ?? [];
+    if (of) {
+      const board = of === 'sinks' ? this.sinks : this.vault;
+      reply(response, ...board.order(decodeURIComponent(name), how, ms));
+      return;
+    }
     const [, key, verb] = /^\/v1\/breakers\/(.+)\/(\w+)$/.exec(decodeURIComponent(path)) ?? [];
     const b = this.breakers.get(key);
     if (!b) {
@@ -331,8 +342,7 @@ export class Mock {
         detail: `no breaker ${key}; the nearest is pretend-a/key-1` });
       return;
     }
-    const ms = body.for ? millis(body.for) : this.recoveryMs;
-    if (verb === 'trip') this.move(b, 'open', 'tripped', ms);
+    if (verb === 'trip') this.move(b, 'open', 'tripped', ms ?? this.recoveryMs);
     if (verb === 'reset') this.move(b, 'closed', 'reset');
     if (verb === 'isolate') this.move(b, 'forced-open', 'isolated');
     if (verb === 'release') this.move(b, 'closed', 'released');

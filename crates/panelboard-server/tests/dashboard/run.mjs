@@ -16,7 +16,9 @@ import { pageChecks } from './page-checks.mjs';
 import { Mock } from './mock.mjs';
 import { Real } from './real.mjs';
 import { sessionChecks } from './session-checks.mjs';
+import { sinkChecks } from './sink-checks.mjs';
 import { toolChecks } from './tool-checks.mjs';
+import { vaultChecks } from './vault-checks.mjs';
 
 const { values: options } = parseArgs({ options: {
   bin: { type: 'string' }, url: { type: 'string' }, shots: { type: 'string' },
@@ -86,6 +88,8 @@ try {
     await target.remove();
   }
   await run(mockChecks(browser, options), 'mock server');
+  await run(sinkChecks(browser, options), 'mock server');
+  await run(vaultChecks(browser, options), 'mock server');
   await run(chatMockChecks(browser, options), 'mock server');
 } catch (error) {
   failed += 1;
