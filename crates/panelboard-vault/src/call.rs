@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 
 use crate::{
     correlation::CorrelationId,
@@ -24,8 +24,8 @@ pub(crate) struct Op {
     /// For the breaker of its own that a mount may have.
     pub(crate) mount: Box<str>,
     pub(crate) method: Method,
-    /// What follows `/v1/`, encoded, with its query.
-    pub(crate) path: String,
+    /// Whole, encoded, with its query.
+    pub(crate) path: PathAndQuery,
     pub(crate) body: Option<Bytes>,
     pub(crate) repeat: Repeat,
     pub(crate) correlation: CorrelationId,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 use serde::Serialize;
 
 use crate::{
@@ -76,7 +76,7 @@ impl Vault {
     ) -> Result<Lease, Error> {
         let operation = Operation::RenewLease;
         let increment = increment.map(|time| time.as_secs());
-        let op = self.lease_op(operation, "sys/leases/renew", lease, increment)?;
+        let op = self.lease_op(operation, "/v1/sys/leases/renew", lease, increment)?;
         self.life().call_for(&op, renewed).await
     }
 
@@ -86,7 +86,7 @@ impl Vault {
     /// [`Error`]. Sent again after a failure of the server: it is the same twice.
     pub async fn revoke_lease(&self, lease: &Lease) -> Result<(), Error> {
         let operation = Operation::RevokeLease;
-        let op = self.lease_op(operation, "sys/leases/revoke", lease, None)?;
+        let op = self.lease_op(operation, "/v1/sys/leases/revoke", lease, None)?;
         let life = self.life();
         let result = life.call_for(&op, any_answer).await;
         // Which entry it was is not known, and it must not be served.
@@ -97,7 +97,7 @@ impl Vault {
     fn lease_op(
         &self,
         operation: Operation,
-        path: &str,
+        path: &'static str,
         lease: &Lease,
         increment: Option<u64>,
     ) -> Result<Op, Error> {
@@ -108,7 +108,7 @@ impl Vault {
             operation,
             mount: Box::default(),
             method: Method::PUT,
-            path: path.to_owned(),
+            path: PathAndQuery::from_static(path),
             body: Some(body),
             repeat: Repeat::Idempotent,
             correlation: self.correlation(),

@@ -14,7 +14,7 @@ use crate::{
     found::Found,
     keeper,
     life::Life,
-    path::{check, encode},
+    path::{check, whole},
     transport,
     vault::Vault,
     wire,
@@ -63,16 +63,12 @@ impl Mount {
         if let Err(what) = well_formed {
             return Err(self.vault.unsent(operation, ErrorKind::Malformed(what)));
         }
-        let longest = self.name.len() + prefix.len() + path.len() + query.len() + 2;
-        let mut url = String::with_capacity(longest);
-        encode(&self.name, &mut url);
-        url.push('/');
-        url.push_str(prefix);
-        encode(path, &mut url);
-        url.push_str(query);
+        let whole = whole(&[&self.name, "/", prefix, path], query);
+        let path =
+            whole.map_err(|what| self.vault.unsent(operation, ErrorKind::Malformed(what)))?;
         let correlation = self.vault.correlation();
         let mount = self.name.clone();
-        Ok(Op { operation, mount, method, path: url, body, repeat, correlation })
+        Ok(Op { operation, mount, method, path, body, repeat, correlation })
     }
 
     pub(crate) async fn call<T>(&self, what: What<'_>, read: Read<T>) -> Result<Option<T>, Error> {

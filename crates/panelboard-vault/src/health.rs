@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 use panelboard::Snapshot;
 
 use crate::{
@@ -148,9 +148,10 @@ impl Vault {
         };
         let correlation = self.correlation();
         let error = |kind| Error { kind, operation, correlation, attempts: 1, maybe_done: false };
+        let path = "/v1/sys/health?standbyok=true&perfstandbyok=true";
         let request = Request {
             method: &Method::GET,
-            path: "sys/health?standbyok=true&perfstandbyok=true",
+            path: &PathAndQuery::from_static(path),
             body: None,
             token: None,
             correlation,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -189,30 +189,30 @@ impl Life {
     }
 
     fn op_for(&self, flight: &Flight, correlation: CorrelationId) -> Option<Op> {
-        let op = |operation, method, path: &str, body| Op {
+        let op = |operation, method, path, body| Op {
             operation,
             mount: Box::default(),
             method,
-            path: path.to_owned(),
+            path,
             body,
             repeat: Repeat::Once,
             correlation,
         };
         match (flight.work, &self.settings().auth) {
             (Work::LookUp, _) => {
-                Some(op(Operation::LookUpToken, Method::GET, "auth/token/lookup-self", None))
+                let path = PathAndQuery::from_static(LOOK_UP);
+                Some(op(Operation::LookUpToken, Method::GET, path, None))
             }
             (Work::Renew, _) => {
                 let body = Some(transport::body(Zeroizing::new(b"{}".to_vec())));
-                Some(op(Operation::RenewToken, Method::POST, "auth/token/renew-self", body))
+                let path = PathAndQuery::from_static("/v1/auth/token/renew-self");
+                Some(op(Operation::RenewToken, Method::POST, path, body))
             }
             (Work::LogIn, Auth::AppRole { mount, role_id, secret_id }) => {
                 let (role_id, secret_id) = (role_id.expose(), secret_id.expose());
                 let body = Some(transport::body(json(&LogIn { role_id, secret_id })?));
-                let mut path = String::from("auth/");
-                crate::path::encode(mount, &mut path);
-                path.push_str("/login");
-                Some(op(Operation::LogIn, Method::POST, &path, body))
+                let path = crate::path::whole(&["auth/", mount, "/login"], "").ok()?;
+                Some(op(Operation::LogIn, Method::POST, path, body))
             }
             (Work::LogIn, Auth::Token(_)) => None,
         }
@@ -222,6 +222,9 @@ impl Life {
         self.token_news.send_modify(|news| *news = news.wrapping_add(1));
     }
 }
+
+/// Where a token is looked up.
+pub(crate) const LOOK_UP: &str = "/v1/auth/token/lookup-self";
 
 /// Tells the news of a flight, also if its task is dropped.
 struct Landing<'a> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 
 use crate::{
     call::{Op, Repeat},
     error::{Error, Operation},
+    keeper::LOOK_UP,
     vault::Vault,
     wire,
 };
@@ -35,7 +36,7 @@ impl Vault {
             operation: Operation::LookUpToken,
             mount: Box::default(),
             method: Method::GET,
-            path: "auth/token/lookup-self".to_owned(),
+            path: PathAndQuery::from_static(LOOK_UP),
             body: None,
             repeat: Repeat::Reads,
             correlation: self.correlation(),

@@ -3,6 +3,8 @@
 
 use std::{error, fmt, fmt::Write as _, str::FromStr};
 
+use http::uri::PathAndQuery;
+
 /// The longest mount, path or field, in bytes.
 pub(crate) const LONGEST: usize = 512;
 
@@ -128,8 +130,22 @@ pub(crate) fn check(part: &'static str, path: &str) -> Result<(), Malformed> {
     Err(Malformed { part, why })
 }
 
+/// The path of a request: its parts, one behind the other, below `/v1/`. The query is as it is.
+pub(crate) fn whole(parts: &[&str], query: &str) -> Result<PathAndQuery, Malformed> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut url = String::with_capacity(ROOT.len() + length + query.len());
+    url.push_str(ROOT);
+    parts.iter().for_each(|part| encode(part, &mut url));
+    url.push_str(query);
+    let why = "can't stand in a request";
+    url.try_into().map_err(|_| Malformed { part: "path", why })
+}
+
+/// Where the API begins.
+const ROOT: &str = "/v1/";
+
 /// The path in a URL: what is no letter, digit or `-._~/` as `%XX`.
-pub(crate) fn encode(path: &str, into: &mut String) {
+fn encode(path: &str, into: &mut String) {
     for &byte in path.as_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {

@@ -36,10 +36,10 @@ pub(crate) struct Transport {
 
 type Kept = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// One request. `path` is what follows `/v1/`, encoded, with its query.
+/// One request.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
+    pub(crate) path: &'a PathAndQuery,
     pub(crate) body: Option<Bytes>,
     pub(crate) token: Option<&'a Arc<Secret<String>>>,
     pub(crate) correlation: CorrelationId,
@@ -104,8 +104,7 @@ impl Transport {
 
     /// Dropping the future closes the connection.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Raw, NoAnswer> {
-        let path = PathAndQuery::try_from(format!("/v1/{}", request.path));
-        let mut to = path.ok().and_then(|path| self.address.at(path)).ok_or(NoAnswer::Connect)?;
+        let mut to = self.address.at(request.path.clone()).ok_or(NoAnswer::Connect)?;
         for _ in 0..=HOPS {
             let response = self.exchange(request, to).await?;
             match response.status().as_u16() {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{Method, uri::PathAndQuery};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Operation},
     found::Found,
     life::Life,
-    path::{Malformed, SecretRef, encode},
+    path::{Malformed, SecretRef, whole},
     secret::Secret,
     stop::Stage,
     vault::Vault,
@@ -258,10 +258,8 @@ impl Watcher {
             KvVersion::One => ("/", crate::kv1::found),
             KvVersion::Ask | KvVersion::Two => ("/data/", crate::kv2::found),
         };
-        let mut path = String::new();
-        encode(self.of.mount(), &mut path);
-        path.push_str(prefix);
-        encode(self.of.path(), &mut path);
+        let path = whole(&[self.of.mount(), prefix, self.of.path()], "");
+        let path = path.map_err(|what| vault_op(ErrorKind::Malformed(what)))?;
         let op = op(Operation::Read, self.of.mount(), path, correlation);
         let found = life.call(&op, found).await?;
         let missing = || vault_op(ErrorKind::Field(crate::FieldError::Missing));
@@ -280,8 +278,9 @@ impl Watcher {
         if version != KvVersion::Ask {
             return Ok(version);
         }
-        let mut path = String::from("sys/internal/ui/mounts/");
-        encode(self.of.mount(), &mut path);
+        let Ok(path) = whole(&["sys/internal/ui/mounts/", self.of.mount()], "") else {
+            return Ok(KvVersion::Two);
+        };
         let op = op(Operation::Metadata, self.of.mount(), path, correlation);
         let mount: wire::Mount = match life.call(&op, |body| wire::data(body)).await {
             Ok(Some(mount)) => mount,
@@ -318,7 +317,7 @@ impl Watched {
     }
 }
 
-fn op(operation: Operation, mount: &str, path: String, correlation: CorrelationId) -> Op {
+fn op(operation: Operation, mount: &str, path: PathAndQuery, correlation: CorrelationId) -> Op {
     let (method, body, repeat) = (Method::GET, None, Repeat::Reads);
     Op { operation, mount: mount.into(), method, path, body, repeat, correlation }
 }
