@@ -4,6 +4,7 @@
 mod gateway;
 mod provider;
 pub(crate) mod sessions;
+mod sinks;
 mod stats;
 mod usage;
 
@@ -25,7 +26,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),
     };
-    let known = |name: &&str| all.contains(name) || name.starts_with("sessions:");
+    let in_part = |name: &str| name.starts_with("sessions:") || name.starts_with("sinks:");
+    let known = |name: &&str| all.contains(name) || in_part(name);
     if let Some(other) = chosen.iter().find(|name| !known(name)) {
         return Err(format!("no bench `{other}`; there are {}", all.join(", ")));
     }
@@ -36,6 +38,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
             "sessions" => sessions::run(&workspace, None)?,
             part if part.starts_with("sessions:") => {
                 sessions::run(&workspace, part.strip_prefix("sessions:"))?
+            }
+            "sinks" => sinks::run(&workspace, None)?,
+            part if part.starts_with("sinks:") => {
+                sinks::run(&workspace, part.strip_prefix("sinks:"))?
             }
             bench => in_cargo(&workspace, bench)?,
         };
