@@ -175,6 +175,55 @@ fn the_end_waits_for_a_sink_as_long_as_the_server_may_take() {
 }
 
 #[test]
+fn who_tells_it_twice_to_stop_does_not_wait_for_sinks() {
+    let collector = Collector::start(How::Down);
+    let patient = "breaker = { failure_threshold = 10000 }\n";
+    let sink = collector.sink("http").replace(SOON, patient);
+    let mut server = Server::started("stop_within = \"1h\"\n", &sink);
+    let addr = server.addr();
+    transitions(addr, 1);
+    server.signal("TERM");
+    until("nobody listens any more", || std::net::TcpStream::connect(addr).err());
+    server.signal("INT");
+    let (code, _, err) = server.wait();
+    assert_eq!(code, 0);
+    assert!(err.contains("told twice to stop"), "{err}");
+}
+
+#[test]
+fn each_sink_has_its_level_and_none_has_what_is_taken_out() {
+    let mut server = Server::new("").with("PANELBOARD_LOG_FORMAT", "json");
+    let (all, few) = (server.path("all.log"), server.path("few.log"));
+    server.start(&format!(
+        "[log]\nredact_names = [\"reason\"]\nredact_patterns = [\"pretend-a/key-[0-9]\"]\n\
+         {FILE}path = {all:?}\n\
+         [[sink]]\nname = \"few\"\nkind = \"file\"\npath = {few:?}\nlevel = \"warn\"\n\
+         targets = [{{ prefix = \"panelboard_server::events\", level = \"info\" }}]\n"
+    ));
+    transitions(server.addr(), 1);
+    server.stop();
+    let all = lines_of(&all);
+    let told = all.iter().find(|line| line["message"] == "transition").unwrap();
+    assert_eq!(told["fields"]["reason"], "[redacted]");
+    assert_eq!(told["fields"]["key"], "[redacted]");
+    assert!(all.iter().any(|line| line["message"] == "stopped"));
+    let few: Vec<Value> = lines_of(&few).iter().map(|line| line["message"].clone()).collect();
+    let of_no_use = "PANELBOARD_LOG_FORMAT says nothing here: each [[sink]] has its format";
+    assert_eq!(few, [of_no_use, "transition", "transition"]);
+}
+
+#[test]
+fn what_the_environment_leaves_out_no_sink_has() {
+    let mut server = Server::new("").with("PANELBOARD_LOG", "warn,panelboard_server::events=info");
+    let path = server.path("app.log");
+    server.start(&format!("{FILE}path = {path:?}\nlevel = \"debug\"\n"));
+    transitions(server.addr(), 1);
+    server.stop();
+    let said: Vec<Value> = lines_of(&path).iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(said, ["transition", "transition"]);
+}
+
+#[test]
 fn what_was_not_written_is_counted_and_said_at_the_end() {
     let collector = Collector::start(How::Well);
     let mut server = Server::new("stop_within = \"1s\"\n");

@@ -1,5 +1,5 @@
-//! What does the check say to each mistake in `[log]` and `[[sink]]`, and does each field do what it
-//! is there for?
+//! What does the check say to each mistake in `[log]` and `[[sink]]`, and does each field do what
+//! it is there for?
 
 use panelboard_server::config::{self, Config, Environment, Source};
 use serde_json::Value;

@@ -144,13 +144,20 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     /// The fields of `[server]`.
     head: String,
+    env: Vec<(&'static str, &'static str)>,
     program: Option<Program>,
 }
 
 impl Server {
     pub(crate) fn new(head: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, head: head.to_owned(), program: None }
+        let env = vec![("LOG_TOKEN", "log-canary-1")];
+        Self { folder, head: head.to_owned(), env, program: None }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
     }
 
     pub(crate) fn started(head: &str, sinks: &str) -> Self {
@@ -169,8 +176,8 @@ impl Server {
 
     pub(crate) fn start(&mut self, sinks: &str) {
         let config = self.write(sinks);
-        let env = [("LOG_TOKEN", "log-canary-1")];
-        self.program = Some(Program::serve(&["--config", config.to_str().unwrap()], &env));
+        let program = Program::serve(&["--config", config.to_str().unwrap()], &self.env);
+        self.program = Some(program);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
