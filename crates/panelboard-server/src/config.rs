@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use build::LISTEN;
 use build::Origin;
 pub use build::{
-    Address, Auth, Breakers, Calls, Config, File, Jobs, Log, Seen, Server, Sessions, Sink, Store,
-    To, Vault, VaultKey,
+    Address, Auth, Breakers, Calls, Config, File, Http, Jobs, Log, Seen, Server, Sessions, Sink,
+    Store, To, Vault, VaultKey,
 };
 pub(crate) use discover::OWNED_BY;
 pub use discover::discover;

@@ -23,7 +23,7 @@ pub(super) use breakers::breakers;
 pub use calls::Calls;
 pub use jobs::Jobs;
 pub use sessions::{Sessions, Store};
-pub use sinks::{Address, Auth, File, Log, Sink, To};
+pub use sinks::{Address, Auth, File, Http, Log, Sink, To};
 pub use vault::{Vault, VaultKey};
 
 use super::secret::{AT_HAND, Reference};

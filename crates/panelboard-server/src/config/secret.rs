@@ -104,11 +104,6 @@ impl Held {
         Self(Arc::new(Secret::new(secret.to_owned())))
     }
 
-    /// The same behind a word that is none.
-    pub(super) fn with(&self, before: &str) -> Self {
-        Self(Arc::new(Secret::new(format!("{before}{}", self.expose()))))
-    }
-
     /// The secret itself, for the one header that carries it.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose()

@@ -41,6 +41,22 @@ pub(super) fn sink(of: &config::Sink) -> Result<SinkConfig, BuildError> {
     Ok(sink)
 }
 
+/// A sink over HTTP with what it is asked with: each has the same methods for it, of its own.
+macro_rules! asked {
+    ($sink:expr, $http:ident) => {{
+        let mut sink = $sink.gzip($http.gzip);
+        sink = match &$http.auth {
+            Auth::None => sink,
+            Auth::Bearer(token) => sink.bearer(token.expose())?,
+            Auth::Basic(user, password) => sink.basic(user, password.expose())?,
+        };
+        for (name, value) in &$http.headers {
+            sink = sink.header(name, value.expose())?;
+        }
+        sink
+    }};
+}
+
 fn destination(to: &To) -> Result<Box<dyn Sink>, BuildError> {
     Ok(match to {
         To::Stdout(format) => Box::new(Console::stdout().format(*format)),
@@ -54,23 +70,9 @@ fn destination(to: &To) -> Result<Box<dyn Sink>, BuildError> {
             };
             Box::new(syslog.app(app).facility(*facility))
         }
-        To::Http { url, auth, headers, gzip } => {
-            let mut http = HttpSink::new(url)?.gzip(*gzip);
-            http = match auth {
-                Auth::None => http,
-                Auth::Bearer(token) => http.bearer(token.expose())?,
-                Auth::Basic(user, password) => http.basic(user, password.expose())?,
-            };
-            for (name, value) in headers {
-                http = http.header(name, value.expose())?;
-            }
-            Box::new(http)
-        }
-        To::Loki { url, auth, tenant, labels, gzip } => {
-            let mut loki = LokiSink::new(url)?.gzip(*gzip);
-            if let Auth::Basic(user, password) = auth {
-                loki = loki.basic(user, password.expose())?;
-            }
+        To::Http(http) => Box::new(asked!(HttpSink::new(&http.url)?, http)),
+        To::Loki { http, tenant, labels } => {
+            let mut loki = asked!(LokiSink::new(&http.url)?, http);
             if let Some(tenant) = tenant {
                 loki = loki.tenant(tenant)?;
             }
@@ -79,11 +81,8 @@ fn destination(to: &To) -> Result<Box<dyn Sink>, BuildError> {
             }
             Box::new(loki)
         }
-        To::Otlp { url, service, headers, labels, gzip } => {
-            let mut otlp = OtlpHttpSink::new(url, service)?.gzip(*gzip);
-            for (name, value) in headers {
-                otlp = otlp.header(name, value.expose())?;
-            }
+        To::Otlp { http, service, labels } => {
+            let mut otlp = asked!(OtlpHttpSink::new(&http.url, service)?, http);
             for (name, value) in labels {
                 otlp = otlp.resource(name, value);
             }

@@ -74,9 +74,9 @@ fn one_mistake_in_one_sink_is_told_with_its_place() {
              kind file",
         ),
         (
-            whole("loki", "token = \"env:KEY\""),
-            "f.toml:5:9: sink[0].token: is of no use to a sink of the kind loki, expected one of \
-             the kinds http, otlp",
+            whole("syslog", "token = \"env:KEY\""),
+            "f.toml:5:9: sink[0].token: is of no use to a sink of the kind syslog, expected one of \
+             the kinds http, loki, otlp",
         ),
         (
             whole("http", "token = \"vault:secret/logs#token\""),

@@ -13,7 +13,7 @@ use panelboard_mistakes::Found;
 use panelboard_tracing::{BuildError, DropPolicy, FanOut, Redaction};
 use tracing::Level;
 
-pub use self::kind::{Address, Auth, File, To};
+pub use self::kind::{Address, Auth, File, Http, To};
 use super::{Builder, breakers};
 use crate::config::values::Table;
 

@@ -26,23 +26,11 @@ pub enum To {
     /// A syslog daemon.
     Syslog { address: Address, app: String, facility: Facility },
     /// A collector that takes JSON lines.
-    Http { url: String, auth: Auth, headers: Vec<(String, Held)>, gzip: bool },
+    Http(Http),
     /// A Loki server.
-    Loki {
-        url: String,
-        auth: Auth,
-        tenant: Option<String>,
-        labels: Vec<(String, String)>,
-        gzip: bool,
-    },
+    Loki { http: Http, tenant: Option<String>, labels: Vec<(String, String)> },
     /// A collector of OpenTelemetry.
-    Otlp {
-        url: String,
-        service: String,
-        headers: Vec<(String, Held)>,
-        labels: Vec<(String, String)>,
-        gzip: bool,
-    },
+    Otlp { http: Http, service: String, labels: Vec<(String, String)> },
 }
 
 /// A file, and when the next one begins.
@@ -71,6 +59,17 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// Where something is posted to, and with what.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields of the configuration, under their names")]
+pub struct Http {
+    pub url: String,
+    pub auth: Auth,
+    pub headers: Vec<(String, Held)>,
+    pub gzip: bool,
+}
+
 /// With what a sink is asked.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -95,15 +94,17 @@ const OF_KINDS: [(&str, &[&str]); 18] = [
     ("address", &["syslog"]),
     ("app", &["syslog"]),
     ("facility", &["syslog"]),
-    ("url", &["http", "loki", "otlp"]),
-    ("token", &["http", "otlp"]),
-    ("user", &["http", "loki"]),
-    ("password", &["http", "loki"]),
-    ("headers", &["http", "otlp"]),
+    ("url", OVER_HTTP),
+    ("token", OVER_HTTP),
+    ("user", OVER_HTTP),
+    ("password", OVER_HTTP),
+    ("headers", OVER_HTTP),
     ("labels", &["loki", "otlp"]),
     ("tenant", &["loki"]),
     ("service", &["otlp"]),
 ];
+
+const OVER_HTTP: &[&str] = &["http", "loki", "otlp"];
 
 impl Builder<'_> {
     /// What a sink is. Every field that is written belongs to its kind, or has a mistake.
@@ -144,28 +145,25 @@ impl Builder<'_> {
                 app: text("app"),
                 facility: facility(table.text("facility")),
             }),
-            "http" => {
-                let (url, auth) = (self.needed(table, "url", Shape::Url), self.auth_of_sink(table));
-                let headers = self.headers(table);
-                Some(To::Http { url: url?, auth, headers, gzip })
-            }
+            "http" => self.http(table, gzip).map(To::Http),
             "loki" => {
-                let (url, auth) = (self.needed(table, "url", Shape::Url), self.auth_of_sink(table));
                 self.names_of_labels(table);
                 let tenant = table.text("tenant").map(str::to_owned);
-                Some(To::Loki { url: url?, auth, tenant, labels: labels(table), gzip })
+                Some(To::Loki { http: self.http(table, gzip)?, tenant, labels: labels(table) })
             }
-            "otlp" => {
-                let (url, auth) = (self.needed(table, "url", Shape::Url), self.auth_of_sink(table));
-                let mut headers = self.headers(table);
-                if let Auth::Bearer(token) = auth {
-                    headers.push(("authorization".to_owned(), token.with("Bearer ")));
-                }
-                let labels = labels(table);
-                Some(To::Otlp { url: url?, service: text("service"), headers, labels, gzip })
-            }
+            "otlp" => Some(To::Otlp {
+                http: self.http(table, gzip)?,
+                service: text("service"),
+                labels: labels(table),
+            }),
             _ => None,
         }
+    }
+
+    fn http(&mut self, table: &Table, gzip: bool) -> Option<Http> {
+        // All are followed, so that all mistakes are told.
+        let (auth, headers) = (self.auth_of_sink(table), self.headers(table));
+        Some(Http { url: self.needed(table, "url", Shape::Url)?, auth, headers, gzip })
     }
 
     fn needed(&mut self, table: &Table, field: &str, shape: Shape) -> Option<String> {
