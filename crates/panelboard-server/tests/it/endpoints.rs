@@ -258,7 +258,7 @@ fn kind_of(path: &str) -> &'static str {
 #[test]
 fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsewhere() {
     let server = serve();
-    let mut found = vec!["/".to_owned(), "/chat".to_owned()];
+    let mut found = ["/", "/chat", "/jobs"].map(str::to_owned).to_vec();
     for next in 0.. {
         let Some(path) = found.get(next).cloned() else { break };
         let reply = get(server.addr, &path);
@@ -277,7 +277,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
             }
         }
     }
-    assert_eq!(found.len(), 13, "{found:?}");
+    assert_eq!(found.len(), 19, "{found:?}");
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
