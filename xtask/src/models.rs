@@ -45,7 +45,7 @@ pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String
 }
 
 /// The crates that have models: the cores, the store's queue and receipts, the line of logs.
-const CRATES: [&str; 4] =
+pub(crate) const CRATES: [&str; 4] =
     ["panelboard", "panelboard-tasks", "panelboard-store", "panelboard-tracing"];
 
 /// The run of those models of all crates whose path holds `filter`.

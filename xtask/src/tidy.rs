@@ -55,7 +55,7 @@ type Rule = fn(&Tree) -> Vec<Finding>;
 
 const RULES: [(&str, Rule); 14] = [
     ("crates import downwards only", imports::downwards),
-    ("atomics are named in sync.rs only", text::atomics),
+    ("atomics and locks are named in sync.rs only", text::atomics_and_locks),
     ("the clock is read in clock.rs only", text::clocks),
     ("no machine paths, no registry hosts", text::places),
     ("100 columns", text::columns),

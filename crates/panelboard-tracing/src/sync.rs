@@ -11,16 +11,21 @@ use std::{
     thread::{self, Thread},
 };
 
-/// Counts for people. Their order decides nothing, so no model takes steps for them.
-pub(crate) use std::sync::atomic::{AtomicU64 as QuietU64, Ordering};
-
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use std::sync::atomic::AtomicU64;
+pub(crate) use panelboard_seams::sync::{
+    AtomicU64, Condvar, Mutex, MutexGuard, Ordering, QuietU64,
+};
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{AtomicU64, Condvar, Fifo, Mutex, MutexGuard, Parker, wait_until};
+pub(crate) use modelled::{Fifo, Parker};
+
+/// Gives the lock back, waits for a notification until `end` at the latest, takes the lock again.
+pub(crate) fn wait_until<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    end: Instant,
+) -> MutexGuard<'a, T> {
+    panelboard_seams::sync::wait_until(condvar, guard, end).0
+}
 
 /// A bounded queue of many threads.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
@@ -77,50 +82,14 @@ impl Parker {
     }
 }
 
-/// Gives the lock back, waits for a notification until `end` at the latest, takes the lock again.
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) fn wait_until<'a, T>(
-    condvar: &Condvar,
-    mut guard: MutexGuard<'a, T>,
-    end: Instant,
-) -> MutexGuard<'a, T> {
-    condvar.wait_until(&mut guard, end);
-    guard
-}
-
-/// The checkers' atomics and locks with the faces of the real ones, so that the code above reads
-/// the same.
+/// What stands in for the rest under a checker, with the faces of the real ones.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 mod modelled {
-    #[cfg(panelboard_loom)]
-    use loom as checker;
-    #[cfg(panelboard_shuttle)]
-    use shuttle as checker;
+    use std::collections::VecDeque;
 
-    use std::{collections::VecDeque, sync::PoisonError};
+    use panelboard_seams::sync::wait;
 
-    pub(crate) use checker::sync::{Condvar, MutexGuard, atomic::AtomicU64};
-
-    use super::{Duration, Instant};
-
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(checker::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
-    impl<T: Default> Default for Mutex<T> {
-        fn default() -> Self {
-            Self::new(T::default())
-        }
-    }
+    use super::{Condvar, Duration, Mutex};
 
     /// A queue as the real one promises to be: each call takes place at one instant.
     #[derive(Debug)]
@@ -157,16 +126,10 @@ mod modelled {
     }
 
     /// No model knows time: who is not woken sleeps for ever, and the checker says so.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Parker {
         woken: Mutex<bool>,
         changed: Condvar,
-    }
-
-    impl Default for Parker {
-        fn default() -> Self {
-            Self { woken: Mutex::new(false), changed: Condvar::new() }
-        }
     }
 
     impl Parker {
@@ -175,7 +138,7 @@ mod modelled {
         pub(crate) fn park(&self, _limit: Duration) {
             let mut woken = self.woken.lock();
             while !*woken {
-                woken = self.changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
+                woken = wait(&self.changed, woken);
             }
             *woken = false;
         }
@@ -184,13 +147,5 @@ mod modelled {
             *self.woken.lock() = true;
             self.changed.notify_one();
         }
-    }
-
-    pub(crate) fn wait_until<'a, T>(
-        condvar: &Condvar,
-        guard: MutexGuard<'a, T>,
-        _end: Instant,
-    ) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,31 +1,9 @@
-//! Faults that can be planted into the shipped code, to show that a test finds them.
+//! Which faults can be planted into the shipped code, to show that a test finds them?
 //!
 //! Each is off, and compiled away, unless the build sets `--cfg panelboard_faults`, which only
-//! `cargo xtask faults` does; there `PANELBOARD_FAULT` names the one that is planted. Its table
-//! says which test must go red for which fault.
+//! `cargo xtask faults` does. Its table says which test must go red for which fault.
 
-use std::{env, sync::LazyLock};
-
-/// A fault, by its name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault(&'static str);
-
-impl Fault {
-    /// A constant `false` in every build but that of the planted faults.
-    #[inline]
-    pub(crate) fn planted(self) -> bool {
-        static NAME: LazyLock<Option<String>> = LazyLock::new(|| env::var("PANELBOARD_FAULT").ok());
-        cfg!(panelboard_faults) && NAME.as_deref() == Some(self.0)
-    }
-}
-
-macro_rules! faults {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
-        $($(#[$doc])* pub(crate) const $constant: Fault = Fault($name);)*
-    };
-}
-
-faults! {
+panelboard_seams::faults! {
     /// V4: a missing secret is held against nobody, so a probe that finds none proves nothing.
     MISSING_IS_IGNORED = "missing-is-ignored";
     /// V4: a caller without rights is held against the server.

@@ -5,19 +5,11 @@
 
 use std::{ops::Deref, sync::Arc};
 
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    thread::{self, ThreadId},
-};
-
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-
 #[cfg(all(test, any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use modelled::WRITES;
-#[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{AtomicU64, Condvar, Mutex, Ordering, ThreadId, thread, wait};
+pub(crate) use panelboard_seams::sync::writes;
+pub(crate) use panelboard_seams::sync::{
+    AtomicU64, Condvar, Mutex, Ordering, QuietMutex, QuietU64, ThreadId, thread, wait,
+};
 
 /// A shared value that is read without a lock and replaced whole.
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
@@ -60,14 +52,6 @@ impl<T> Swapped<T> {
         *self.0.lock() = value;
     }
 }
-
-/// Counts and settings: words and locks whose order decides nothing, so that no model takes steps
-/// for them, and the searches stay finite.
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) use {AtomicU64 as QuietU64, Mutex as QuietMutex};
-
-#[cfg(any(panelboard_loom, panelboard_shuttle))]
-pub(crate) use modelled::{QuietMutex, QuietU64};
 
 /// A place that is filled once. Reading never waits; neither does filling, if one thread only does.
 #[allow(unused_imports, reason = "for the windows")]
@@ -193,110 +177,10 @@ fn slots_for(processors: usize, in_use: usize) -> usize {
     enough.min(MOST_SLOTS)
 }
 
-/// Gives the lock back, waits for a notification and takes it again.
-#[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
-pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condvar.wait(&mut guard);
-    guard
-}
-
-/// The checkers' atomics and locks with the faces of the real ones, so that the code above reads
-/// the same. Writes are counted, so that a model can say that a path makes none.
+/// What stands in for the rest under a checker, with the faces of the real ones.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 mod modelled {
-    #[cfg(panelboard_loom)]
-    use loom as checker;
-    #[cfg(panelboard_shuttle)]
-    use shuttle as checker;
-
-    use std::{cell::Cell, sync::PoisonError};
-
-    pub(crate) use checker::{
-        sync::{Condvar, MutexGuard, atomic::Ordering},
-        thread::{self, ThreadId},
-    };
-
-    std::thread_local! {
-        /// Writes to atomics, and lockings, made by this operating-system thread.
-        pub(crate) static WRITES: Cell<u64> = const { Cell::new(0) };
-    }
-
-    fn count_write() {
-        WRITES.with(|writes| writes.set(writes.get() + 1));
-    }
-
-    macro_rules! written {
-        ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
-            $(pub(crate) fn $name(&self, $($argument: $type),*) -> $answer {
-                count_write();
-                self.0.$name($($argument),*)
-            })*
-        };
-    }
-
-    macro_rules! atomic {
-        ($outer:ident, $inner:ty) => {
-            #[derive(Debug)]
-            pub(crate) struct $outer($inner);
-
-            #[allow(dead_code, reason = "one face for both")]
-            impl $outer {
-                pub(crate) fn new(value: u64) -> Self {
-                    Self(<$inner>::new(value))
-                }
-
-                pub(crate) fn load(&self, order: Ordering) -> u64 {
-                    self.0.load(order)
-                }
-
-                written! {
-                    store(value: u64, order: Ordering) -> ();
-                    swap(value: u64, order: Ordering) -> u64;
-                    fetch_add(value: u64, order: Ordering) -> u64;
-                    fetch_sub(value: u64, order: Ordering) -> u64;
-                    fetch_or(value: u64, order: Ordering) -> u64;
-                    fetch_max(value: u64, order: Ordering) -> u64;
-                    compare_exchange(seen: u64, next: u64, success: Ordering, failure: Ordering)
-                        -> Result<u64, u64>;
-                }
-
-                /// Without spurious failures: they would only add the same path again.
-                pub(crate) fn compare_exchange_weak(
-                    &self,
-                    seen: u64,
-                    next: u64,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<u64, u64> {
-                    self.compare_exchange(seen, next, success, failure)
-                }
-
-                pub(crate) fn fetch_update(
-                    &self,
-                    success: Ordering,
-                    failure: Ordering,
-                    mut next: impl FnMut(u64) -> Option<u64>,
-                ) -> Result<u64, u64> {
-                    let mut seen = self.load(failure);
-                    while let Some(to) = next(seen) {
-                        match self.compare_exchange(seen, to, success, failure) {
-                            Ok(before) => return Ok(before),
-                            Err(newer) => seen = newer,
-                        }
-                    }
-                    Err(seen)
-                }
-            }
-
-            impl Default for $outer {
-                fn default() -> Self {
-                    Self::new(0)
-                }
-            }
-        };
-    }
-
-    atomic!(AtomicU64, checker::sync::atomic::AtomicU64);
+    use super::{AtomicU64, Ordering, thread};
 
     /// As the real one; that it is filled is a step of a model, so that a checker sees who depends
     /// on it.
@@ -343,28 +227,6 @@ mod modelled {
     /// A checker's threads have their numbers from the beginning.
     pub(crate) fn deal_thread_index() -> usize {
         thread_index()
-    }
-
-    // The real ones, with the writes counted.
-    atomic!(QuietU64, std::sync::atomic::AtomicU64);
-    pub(crate) use parking_lot::Mutex as QuietMutex;
-
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(checker::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            count_write();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
-    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which test must go red for which planted fault?
 //!
-//! To add a fault: declare it in its core's `fault.rs`, plant it (`if fault::NAME { .. }`), write a
-//! row here. A fault may have several rows, one for each test that must find it on its own.
+//! To add a fault: declare it in its crate's `fault.rs`, plant it (`if fault::NAME.planted()`),
+//! write a row here. A fault may have several rows, one for each test that must find it on its own.
 
 mod jobs;
 mod sinks;

@@ -1,29 +1,48 @@
-//! What must a line not hold? Atomics, the clock, places on a machine, a hundred-and-first column.
+//! What must a line not hold? Atomics and locks, the clock, places on a machine, a
+//! hundred-and-first column.
 
 use super::{Finding, Tree};
+use crate::models;
 
-/// The core's atomics come from its `sync.rs`, so that the model checkers see every shared access.
-/// The models' own tallies are not to be seen by them.
-pub(super) fn atomics(tree: &Tree) -> Vec<Finding> {
+/// A crate that has models takes its atomics and locks from its `sync.rs`, so that the model
+/// checkers see every shared access; and every crate what can be put into it from `sync.rs` and
+/// `fault.rs` alone. The models' own tallies are not to be seen by them, nor is how a test's
+/// threads meet.
+pub(super) fn atomics_and_locks(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in tree.rust().filter(|file| file.path.starts_with("crates/panelboard/src/")) {
-        if file.name() == "sync.rs" || file.path.contains("/models/") {
+    for file in tree.rust().filter(|file| file.path.starts_with("crates/")) {
+        let Some((package, inner)) = file.path["crates/".len()..].split_once("/src/") else {
+            continue;
+        };
+        if file.name() == "sync.rs" || package == "panelboard-seams" {
             continue;
         }
+        let of_models = inner == "models.rs" || inner.starts_with("models/");
+        let is_modelled = models::CRATES.contains(&package) && !of_models;
+        let of_tests = inner.ends_with("tests.rs") || inner.contains("tests/");
         // An import may go over many lines: `use std::{sync::{Arc, atomic::AtomicU64}};`.
         let mut in_import_of_std = false;
         for (line, text) in file.code() {
             let start = text.trim_start().trim_start_matches("pub(crate) ");
             in_import_of_std |= start.starts_with("use std::") || start.starts_with("use core::");
-            let by_path = text.contains("std::sync::atomic") || text.contains("core::sync::atomic");
-            if by_path || (in_import_of_std && text.contains("atomic")) {
-                findings.push(file.finding(line, "import atomics from `crate::sync`"));
+            let of_std = in_import_of_std || text.contains("std::") || text.contains("core::");
+            let atomic = of_std && text.contains("atomic");
+            let lock = (of_std && LOCKS.iter().any(|lock| text.contains(lock)))
+                || text.contains("parking_lot");
+            if is_modelled && (atomic || (lock && !of_tests)) {
+                findings.push(file.finding(line, "take atomics and locks from `crate::sync`"));
+            }
+            if text.contains("panelboard_seams") && file.name() != "fault.rs" {
+                let what = "name this in `sync.rs` or `fault.rs`, and take it from there";
+                findings.push(file.finding(line, what));
             }
             in_import_of_std &= !text.contains(';');
         }
     }
     findings
 }
+
+const LOCKS: [&str; 3] = ["Mutex", "RwLock", "Condvar"];
 
 /// `Instant::now` of std is called in `clock.rs` only, so that tests can turn the clock. Tokio's
 /// can be turned; what measures (`benches/`) must read the real one.
@@ -107,24 +126,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_atomic_outside_sync_rs_is_found() {
+    fn an_atomic_or_a_lock_outside_sync_rs_is_found() {
         let line = "use std::sync::atomic::AtomicU64;\n";
-        let found = atomics(&tree(&[
+        let import = "use std::{\n    sync::{Arc, atomic::Ordering},\n};\n";
+        let path = "\nlet x = core::sync::atomic::AtomicU8::new(1);\n";
+        let lock = "use std::sync::Mutex;\n";
+        let seam = "use panelboard_seams::sync::Mutex;\n";
+        let found = atomics_and_locks(&tree(&[
             ("crates/panelboard/src/word.rs", line),
-            (
-                "crates/panelboard/src/note.rs",
-                "use std::{\n    sync::{Arc, atomic::Ordering},\n};\n",
-            ),
-            ("crates/panelboard/src/late.rs", "\nlet x = core::sync::atomic::AtomicU8::new(1);\n"),
-            ("crates/panelboard/src/panel.rs", "// std::sync::atomic is named in sync.rs\n"),
-            ("crates/panelboard/src/models.rs", "use std::fmt;\nuse checker::sync::atomic::X;\n"),
-            ("crates/panelboard/src/sync.rs", line),
-            ("crates/panelboard/src/models/explore.rs", line),
-            ("crates/panelboard-server/src/totals.rs", line),
+            ("crates/panelboard/src/note.rs", import),
+            ("crates/panelboard-tasks/src/late.rs", path),
+            ("crates/panelboard-store/src/queue.rs", lock),
+            ("crates/panelboard-tracing/src/book.rs", "use parking_lot::RwLock;\n"),
+            ("crates/panelboard-server/src/line.rs", seam),
+            ("crates/panelboard/src/window/tests.rs", line),
         ]));
-        let expected = [("word.rs", 1), ("note.rs", 2), ("late.rs", 2)]
-            .map(|(file, line)| (format!("crates/panelboard/src/{file}"), line));
+        let expected = [
+            ("panelboard/src/word.rs", 1),
+            ("panelboard/src/note.rs", 2),
+            ("panelboard-tasks/src/late.rs", 2),
+            ("panelboard-store/src/queue.rs", 1),
+            ("panelboard-tracing/src/book.rs", 1),
+            ("panelboard-server/src/line.rs", 1),
+            ("panelboard/src/window/tests.rs", 1),
+        ]
+        .map(|(file, line)| (format!("crates/{file}"), line));
         assert_eq!(at(&found), expected);
+
+        let fine = atomics_and_locks(&tree(&[
+            ("crates/panelboard/src/panel.rs", "// std::sync::atomic is named in sync.rs\n"),
+            ("crates/panelboard/src/life.rs", "use std::fmt;\nuse crate::sync::Mutex;\n"),
+            ("crates/panelboard/src/models.rs", line),
+            ("crates/panelboard/src/models/scenes.rs", lock),
+            ("crates/panelboard/src/window/tests.rs", lock),
+            ("crates/panelboard/src/sync.rs", seam),
+            ("crates/panelboard-server/src/fault.rs", "panelboard_seams::faults! {\n"),
+            ("crates/panelboard-server/src/totals.rs", line),
+            ("crates/panelboard-seams/src/sync/real.rs", line),
+            ("crates/panelboard/tests/it/seeds.rs", lock),
+        ]));
+        assert_eq!(at(&fine), []);
     }
 
     #[test]

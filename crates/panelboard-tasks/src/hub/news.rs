@@ -163,19 +163,17 @@ impl Waiting {
 
 #[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU64 as Count, Ordering},
-    };
+    use std::sync::Arc;
 
     use super::*;
+    use crate::sync::{QUIET, QuietU64};
 
     #[derive(Default)]
-    struct Woken(Count);
+    struct Woken(QuietU64);
 
     impl std::task::Wake for Woken {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.0.fetch_add(1, QUIET);
         }
     }
 
@@ -183,7 +181,7 @@ mod tests {
     fn who_may_only_be_told_what_is_durable_is_woken_by_nothing_else() {
         let news = News::new();
         let (any, durable) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
-        let count = |woken: &Woken| woken.0.load(Ordering::Relaxed);
+        let count = |woken: &Woken| woken.0.load(QUIET);
         let mut places = [None, None, None];
         let mut wait = |seen, of, who: usize, woken: &Arc<Woken>| {
             news.poll(seen, of, &mut places[who], &Waker::from(Arc::clone(woken)))

@@ -4,7 +4,7 @@ use super::context::Checkpoint;
 use crate::{
     fault,
     job::Park,
-    sync::{AtomicU64, Condvar, Mutex, Ordering},
+    sync::{AtomicU64, Condvar, Mutex, Ordering, wait},
 };
 
 /// A count that no bell has: whoever has seen it has not looked yet.
@@ -65,7 +65,7 @@ impl Bell {
     fn wait(&self, seen: u64) {
         let mut inside = self.lock.lock();
         while self.count() == seen {
-            inside = self.rung.wait(inside);
+            inside = wait(&self.rung, inside);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Outcomes that race each other and transitions (B2 to B5, B12).
 
 use super::{World, ended, explore::explore, plain};
-use crate::sync::WRITES;
+use crate::sync::writes;
 
 #[test]
 fn b2_a_failure_that_races_a_reset_trips_before_it_or_is_late() {
@@ -142,10 +142,10 @@ fn b12_calls_that_succeed_while_closed_write_nothing() {
 }
 
 fn two_successes(w: &World) -> String {
-    let before = WRITES.with(std::cell::Cell::get);
+    let before = writes();
     for _ in 0..2 {
         w.breaker.acquire().map(|permit| permit.success()).expect("closed");
     }
     // The other thread's writes would count too: it makes none either.
-    format!("{} writes", WRITES.with(std::cell::Cell::get) - before)
+    format!("{} writes", writes() - before)
 }
