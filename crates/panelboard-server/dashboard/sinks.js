@@ -34,10 +34,10 @@ class Sink extends Shown {
   constructor(item) {
     super('t-sink', `log sink ${item.name}`);
     const at = (selector) => this.node.querySelector(selector);
-    this.at = { kind: at('.k-kind'), why: at('.why'), dropped: at('.k-dropped'),
-      reasons: at('.k-reasons'), buffer: at('.k-buffer'), spill: at('.k-spill'),
-      error: at('.m-error') };
-    this.figures = ['delivered', 'handed_over', 'waiting'].map((name) => [name, at(`.k-${name}`)]);
+    this.at = { kind: at('.k-kind'), why: at('.why'), delivered: at('.k-delivered'),
+      handed: at('.k-handed'), waiting: at('.k-waiting'), dropped: at('.k-dropped'),
+      covered: at('.k-covered'), reasons: at('.k-reasons'), buffer: at('.k-buffer'),
+      spill: at('.k-spill'), error: at('.m-error') };
     set(at('.m-name'), item.name);
     at('.m-name').title = item.name;
   }
@@ -49,7 +49,12 @@ class Sink extends Shown {
     set(at.kind, [item.kind, item.level && `from ${item.level}`, item.standby && 'on standby',
       item.fallback && `falls back to ${item.fallback}`].filter(Boolean).join(', '));
     set(at.why, why(item) + since(item));
-    for (const [name, node] of this.figures) set(node, count(item[name]));
+    set(at.delivered, count(item.delivered));
+    // Both are with the fallback; what its own routing had brought it was not given to it again.
+    set(at.handed, count(item.handed_over + item.covered));
+    set(at.covered, item.covered
+      ? `of those handed over the fallback had ${count(item.covered)} already` : '');
+    set(at.waiting, count(item.waiting));
     const dropped = sum(item.dropped);
     set(at.dropped, count(dropped));
     at.dropped.classList.toggle('hot', dropped > 0);

@@ -34,20 +34,22 @@ function shortRecovery(config) {
 }
 
 export class Real {
-  constructor(program) {
+  /** `more` is what its config has beside the printed one, `env` what its environment has. */
+  constructor(program, { more = '', env = {} } = {}) {
     this.program = resolve(program);
+    Object.assign(this, { more, env });
     this.keeps = true; // sessions outlive the process
     this.folder = mkdtempSync(join(tmpdir(), 'panelboard-dashboard-'));
   }
 
   async start() {
-    const options = { cwd: this.folder, env: bareEnvironment() };
+    const options = { cwd: this.folder, env: { ...bareEnvironment(), ...this.env } };
     if (!this.port) {
       this.port = await freePort();
       this.url = `http://127.0.0.1:${this.port}`;
       const printed = execFileSync(this.program, ['serve', '--print-config'],
         { ...options, encoding: 'utf8' });
-      writeFileSync(join(this.folder, 'panelboard.toml'), shortRecovery(printed));
+      writeFileSync(join(this.folder, 'panelboard.toml'), `${shortRecovery(printed)}\n${this.more}`);
     }
     this.said = '';
     this.child = spawn(this.program, ['serve', '--config', 'panelboard.toml',

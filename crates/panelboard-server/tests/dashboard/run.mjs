@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { run as runUnits } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Behind, behindChecks } from './behind-checks.mjs';
 import { launch } from './browser.mjs';
 import { chatChecks } from './chat-checks.mjs';
 import { chatMockChecks } from './chat-mock-checks.mjs';
@@ -86,6 +87,15 @@ try {
     }
   } finally {
     await target.remove();
+  }
+  if (options.bin) {
+    const behind = new Behind(options.bin);
+    try {
+      await behind.start();
+      await run(behindChecks(browser, behind), 'real server');
+    } finally {
+      await behind.remove();
+    }
   }
   await run(mockChecks(browser, options), 'mock server');
   await run(sinkChecks(browser, options), 'mock server');

@@ -14,7 +14,7 @@ export const sinkIs = (page, name, state) => until(page, ([n, s]) => (
 function four({ sinks }) {
   sinks.add('file', { item: { delivered: 12_345, taken_over: 150 } });
   const otlp = sinks.add('otlp', { lost: { 'gave-up': 2, newest: 1 }, item: { kind: 'otlp/http',
-    fallback: 'file', delivered: 700, handed_over: 150, failures: 12,
+    fallback: 'file', delivered: 700, handed_over: 150, covered: 22, failures: 12,
     last_error: { class: 'refused', message: 'connection refused', ago_ms: 3000 } } });
   otlp.move('open', 'failures', 45_000);
   const syslog = sinks.add('syslog', { item: { kind: 'syslog', waiting: 3000,
@@ -52,7 +52,9 @@ export function sinkChecks(browser, options) {
         assert.equal(await text('file', '.k-delivered'), '12,345');
         assert.match(await text('otlp', '.m-why'), /^failures in a row · for \d+ s probe in 4\d s$/);
         assert.match(await text('otlp', '.k-kind'), /^otlp\/http, from info, falls back to file$/);
-        assert.equal(await text('otlp', '.k-handed_over'), '150');
+        assert.equal(await text('otlp', '.k-handed'), '172');
+        assert.equal(await text('otlp', '.k-covered'),
+          'of those handed over the fallback had 22 already');
         assert.equal(await text('otlp', '.k-dropped'), '3');
         assert.equal(await text('otlp', '.k-reasons'),
           '1 buffer full, the newest · 2 tried too often');
