@@ -160,7 +160,7 @@ mod tests {
             let (taken, writes, book) = run(records, |_| true);
             let dropped = book.seen().ledger.dropped.of(Reason::Rejected);
             assert_eq!((taken.len(), dropped), (0, records as u64));
-            assert!(writes <= 1 + 2 * HALVINGS as usize, "{records}: {writes} writes");
+            assert!(writes <= 65, "{records}: {writes} writes");
         }
     }
 
