@@ -45,8 +45,6 @@ pub(crate) struct App {
     /// Sockets that are open, to wait for at the end.
     pub(crate) sockets: TaskTracker,
     config: Arc<Holds>,
-    /// Held while the engine goes over to other settings: each such step begins with those before.
-    taking_over: Mutex<()>,
     /// What came of reloads. Held for one field operation.
     reloads: Mutex<Reloads>,
 }
@@ -135,7 +133,6 @@ impl App {
             logs,
             sockets: TaskTracker::new(),
             config,
-            taking_over: Mutex::default(),
             reloads: Mutex::new(Reloads { done: 0, last_error: None, loaded_at }),
         }
     }
@@ -149,11 +146,6 @@ impl App {
     pub(crate) fn swap(&self, config: Config) {
         let config = Arc::new(config);
         *self.config.0.write().unwrap_or_else(PoisonError::into_inner) = config;
-    }
-
-    /// For whoever is about to give the engine other settings: one at a time.
-    pub(crate) fn taking_over(&self) -> MutexGuard<'_, ()> {
-        self.taking_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn reloads(&self) -> MutexGuard<'_, Reloads> {

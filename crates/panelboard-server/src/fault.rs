@@ -12,4 +12,8 @@ panelboard_seams::faults! {
     SHOWN_IN_TWO_LOOKS = "shown-in-two-looks";
     /// What was to be deleted if idle is deleted though a run has started since.
     DELETE_UNFENCED = "delete-unfenced";
+    /// Keys: a rotation takes no lock, so it puts back the settings that a reload has changed.
+    ROTATION_BESIDE_RELOAD = "rotation-beside-reload";
+    /// Keys: a reload takes no lock, so a rotation in its middle brings secrets of the old Vault.
+    RELOAD_BESIDE_ROTATION = "reload-beside-rotation";
 }

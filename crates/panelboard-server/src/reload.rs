@@ -96,15 +96,8 @@ async fn take_over(reload: &Reload, app: &App) -> Result<(), String> {
     // Waited for while the old configuration serves.
     let next = app.vault.next(config.vault.as_ref()).await.map_err(|error| error.to_string())?;
     let old = app.config();
-    let (done, before) = {
-        let _one_at_a_time = app.taking_over();
-        if let Some(next) = &next {
-            next.fill(&mut config.llm);
-        }
-        let done = app.gateway.reload(config.llm.clone()).map_err(|error| error.to_string())?;
-        (done, app.vault.replace(next))
-    };
-    drop(before);
+    let done = app.vault.reload(&app.gateway, &mut config.llm, next);
+    let done = done.map_err(|error| error.to_string())?;
     app.vault.tell();
     tell_what_waits(&old.server, &config.server);
     for (section, changed) in [

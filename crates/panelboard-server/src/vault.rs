@@ -11,7 +11,7 @@ mod source;
 pub(crate) mod take_over;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use panelboard_vault::{Ended, Error, OpenError, Vault as Client};
@@ -32,6 +32,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Secrets {
     /// Swapped whole with the configuration. Held to clone or to replace the `Arc`.
     source: RwLock<Option<Arc<Source>>>,
+    /// Held while the engine goes over to other settings, or to other secrets.
+    taking_over: Mutex<()>,
     /// Raised when a watch has seen something new.
     news: Arc<Notify>,
 }
@@ -59,7 +61,7 @@ impl std::error::Error for NoVault {}
 
 impl Secrets {
     /// The source that follows the one that there is, after a bounded wait for what it has not had
-    /// yet. Nothing changes until it [takes its place](Self::replace).
+    /// yet. Nothing changes until it takes its place, by a [reload](Self::reload).
     pub(crate) async fn next(&self, of: Option<&Vault>) -> Result<Option<Arc<Source>>, NoVault> {
         let Some(of) = of else { return Ok(None) };
         let next = Source::after(self.source().as_deref(), of, &self.news)?;

@@ -519,7 +519,7 @@ const STORE: &[Fault] = &[
     ),
 ];
 
-/// The faults of the server, where sessions and the store meet.
+/// The faults of the server, where sessions and the store meet, and where keys change.
 const SERVER: &[Fault] = &[
     served(
         "key-answer-apart",
@@ -544,6 +544,18 @@ const SERVER: &[Fault] = &[
         "S-24",
         Kind::Unit,
         "jobs::tests::a_crash_at_any_write_leaves_a_removal_with_its_key_or_the_job",
+    ),
+    served(
+        "rotation-beside-reload",
+        "keys",
+        Kind::Unit,
+        "vault::take_over::tests::a_reload_in_the_middle_of_a_rotation_is_not_undone_by_it",
+    ),
+    served(
+        "reload-beside-rotation",
+        "keys",
+        Kind::Unit,
+        "vault::take_over::tests::a_rotation_in_the_middle_of_a_reload_brings_nothing_of_the_old_vault",
     ),
 ];
 

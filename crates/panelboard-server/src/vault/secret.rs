@@ -69,6 +69,13 @@ impl Kept {
         value
     }
 
+    /// As if the Vault had given it.
+    #[cfg(test)]
+    pub(super) fn hold(&self, value: &str) {
+        let value = Arc::new(Secret::new(value.to_owned()));
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+    }
+
     /// Why it can't be read, or what is wrong with what was.
     pub(super) fn trouble(&self) -> Option<String> {
         trouble(&self.seen())
