@@ -5,9 +5,10 @@
 //! open ADDRESS approle ROLE SECRET [SETTING=VALUE ..]
 //! open ADDRESS token TOKEN [SETTING=VALUE ..]
 //! write|write1 PATH FIELD VALUE    create PATH FIELD VALUE     read|read1|cached PATH FIELD
-//! delete|undelete|list|metadata PATH                           watch REF    watched
+//! delete|undelete|list|metadata PATH                           watch REF    watched    unwatch
 //! health    deep    events         traffic WORKERS             calm
-//! renew     revoke-lease ID        shutdown MILLISECONDS       again
+//! lease MOUNT PATH                renew-lease ID SECONDS      revoke-lease ID
+//! renew     trip    reset         shutdown MILLISECONDS       again
 //! ```
 //!
 //! What it reads it prints, so give it secrets of tests only.
@@ -120,6 +121,24 @@ async fn obey(driver: &mut Option<Driver>, words: &[&str]) -> Answer {
             driver.vault.renew_token().await?;
             Ok(ok)
         }
+        ["lease", mount, path] => {
+            let found = driver.vault.dynamic(mount).read(path).await?.ok_or("there is none")?;
+            let lease = found.lease.ok_or("it has no lease")?;
+            let seconds = lease.ttl.as_secs();
+            let names = found.data.names();
+            Ok(json!({
+                "ok": true, "id": lease.id, "seconds": seconds, "renewable": lease.renewable,
+                "names": names,
+            }))
+        }
+        ["renew-lease", id, seconds] => {
+            let lease = Lease::new((*id).to_owned(), Duration::ZERO, true);
+            let more = Duration::from_secs(seconds.parse()?);
+            let lease = driver.vault.renew_lease(&lease, Some(more)).await?;
+            Ok(json!({ "ok": true, "seconds": lease.ttl.as_secs() }))
+        }
+        ["trip"] => Ok(json!({ "ok": driver.vault.trip("server") })),
+        ["reset"] => Ok(json!({ "ok": driver.vault.reset("server") })),
         ["revoke-lease", id] => {
             let lease = Lease::new((*id).to_owned(), Duration::ZERO, false);
             driver.vault.revoke_lease(&lease).await?;
@@ -190,6 +209,10 @@ impl Driver {
             ["watch", of] => {
                 let interval = Duration::from_millis(500);
                 self.watch = Some(self.vault.watch(of.parse()?, Default::default(), interval)?);
+                Ok(json!({ "ok": true }))
+            }
+            ["unwatch"] => {
+                self.watch = None;
                 Ok(json!({ "ok": true }))
             }
             ["watched"] => {

@@ -1,5 +1,5 @@
-//! How fast is it, beside its peers? `cargo xtask bench [core|panel|gateway|sessions|calls|sinks]`.
-//! No test.
+//! How fast is it, beside its peers? `cargo xtask bench [AREA..]`, all areas
+//! without one. No test.
 
 mod gateway;
 mod provider;
@@ -21,7 +21,7 @@ use crate::{
 /// An unknown name; something that cannot be built, installed or started.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
-    let all = ["core", "panel", "gateway", "sessions", "calls", "sinks"];
+    let all = ["core", "panel", "gateway", "sessions", "calls", "sinks", "vault"];
     let chosen: Vec<&str> = match arguments {
         [] => all.to_vec(),
         some => some.iter().map(String::as_str).collect(),

@@ -45,7 +45,7 @@ cargo xtask faults [NAME..]     plants each fault, sees its test go red (`breake
 cargo xtask verify [STEP..]     the long checks, about an hour (`--ledger` adds a line; `--quick`)
 cargo xtask soak --for 2h       searches in turn from fresh seeds (or `--only shuttle`), and adds a
                                 line to the ledger
-cargo xtask bench [core|panel|gateway|sessions|calls|sinks]
+cargo xtask bench [core|panel|gateway|sessions|calls|sinks|vault]
 cargo xtask real-llm [--short]  a llama.cpp server behind the gateway: killed, hung, restarted
 cargo xtask real-sessions [--short] [--kills N] [--seed N] [--only people|kills|wire]
                                 people race each other on it; the server is killed; bad input

@@ -59,11 +59,7 @@ pub(crate) fn step(workspace: &Workspace) -> Outcome {
         Ok(kit) => kit,
         Err(why) => return Outcome::skipped(why),
     };
-    match tell(workspace, &kit, true) {
-        Err(why) => Outcome::failed(why),
-        Ok(counts @ Counts { failed: 0, .. }) => Outcome::passed(counts),
-        Ok(counts) => Outcome { counts, ..Outcome::failed("see the lines above") },
-    }
+    Outcome::told(tell(workspace, &kit, true))
 }
 
 /// What is needed, on disk.

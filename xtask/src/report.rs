@@ -36,6 +36,15 @@ impl Outcome {
         Self { verdict: Verdict::Failed(why.into()), counts: Counts::default() }
     }
 
+    /// Of something that said all by itself.
+    pub(crate) fn told(came: Result<Counts, String>) -> Self {
+        match came {
+            Err(why) => Self::failed(why),
+            Ok(counts @ Counts { failed: 0, .. }) => Self::passed(counts),
+            Ok(counts) => Self { counts, ..Self::failed("see the lines above") },
+        }
+    }
+
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
         Self { verdict: Verdict::Skipped(why.into()), counts: Counts::default() }
     }

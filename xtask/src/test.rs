@@ -6,7 +6,7 @@ use crate::{
     counts::Counts,
     faults, install,
     models::{self, Checker},
-    process, real_llm,
+    process, real_llm, real_vault,
     report::{Outcome, Report, Verdict, run as run_step},
     server::{self, TESTS},
     tidy,
@@ -16,7 +16,7 @@ use crate::{
 /// How much is run, and how strictly.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    /// Leave out what is slow: faults, browser, real model.
+    /// Leave out what is slow: faults, browser, real model, real Vault.
     fast: bool,
     /// What cannot be installed is a failure, not a skipped step.
     strict: bool,
@@ -73,6 +73,7 @@ fn all(extent: Extent) -> Result<bool, String> {
         report.step("faults", || faults::step(&workspace));
         report.step("browser", || tolerate(extent, browser(&workspace)));
         report.step("real-llm", || tolerate(extent, real_llm::step(&workspace)));
+        report.step("real-vault", || tolerate(extent, real_vault::step(&workspace)));
     }
     Ok(report.close())
 }

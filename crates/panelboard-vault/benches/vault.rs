@@ -8,13 +8,13 @@
 //! | `cached` | `Kv2::read_cached` of a secret that is fresh |
 //!
 //! The server is in the same process, on a thread of its own, and says the same bytes to all; each
-//! contestant has a connection of its own. A round takes one sample of each, in shuffled order. The
+//! contestant has connections of its own. A round takes one sample of each, in shuffled order. The
 //! median over the rounds is told; what is added is the median of the differences and of the ratios
 //! within each round, so a machine that is slow for a while is slow for both sides.
 //!
 //! Then the locks: threads that do nothing but read through one client, so that they meet where
-//! callers meet. Without `--bench`, one short round that shows that it runs. Nothing fails for being
-//! slow.
+//! callers meet. Without `--bench`, one short round that shows that it runs. Nothing fails for
+//! being slow.
 
 #![expect(clippy::print_stdout, reason = "a bench says what it has measured")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on has nothing to say")]

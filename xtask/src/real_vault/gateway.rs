@@ -79,7 +79,7 @@ impl Drop for Folder {
 /// # Errors
 /// Something does not start or answer.
 pub(super) fn tell(kit: &Kit, program: &Path, story: &mut Story) -> Result<(), String> {
-    let bao = Bao::start()?;
+    let bao = Bao::start(Bao::install()?)?;
     let model = http::free_port()?;
     let llama = kit.llama.start("llama", model)?;
     let door = Door::before(http::local(model))?;

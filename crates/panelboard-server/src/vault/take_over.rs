@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rotation_in_the_middle_of_a_reload_brings_nothing_of_the_old_vault() {
+    async fn a_rotation_in_the_middle_of_a_reload_brings_nothing_old() {
         let secrets = Secrets::default();
         let (first, second) = (config(1, ""), config(2, ""));
         let one = source(None, &first, &secrets, "k-1");
