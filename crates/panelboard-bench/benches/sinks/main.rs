@@ -76,7 +76,7 @@ fn main() -> io::Result<()> {
         whole::run(&options, folder.path())?;
     }
     if wants("tail") {
-        tail::run(options.rounds.div_ceil(5))?;
+        tail::run(options.rounds.div_ceil(3))?;
     }
     if wants("memory") {
         memory::run(&options, folder.path())?;
