@@ -1,7 +1,7 @@
 //! Does a sink that hangs change anything for the program?
 //!
-//! What follows a pause finds its caches cold, and is told apart: it is too rare for the quantile of
-//! all, as it is where a program has more to say than that.
+//! What follows a pause finds its caches cold, and is told apart: for the quantile of all events it
+//! is too rare.
 
 use std::{
     hint::black_box,

@@ -21,8 +21,8 @@ pub(super) fn check(sinks: &[SinkConfig]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The device and the number of a file. None for what is no regular file, such as `/dev/null`, which
-/// many may write to, and for what is not there (any more).
+/// The device and the number of a file. None for what is no regular file, such as `/dev/null`,
+/// which many may write to, and for what is not there (any more).
 fn id(path: &Path) -> Option<(u64, u64)> {
     let meta = fs::metadata(path).ok()?;
     meta.is_file().then(|| (meta.dev(), meta.ino()))

@@ -13,8 +13,8 @@ use crate::{
 ///
 /// Streams are told apart by the labels that are set here and by `level`, and by nothing else: a
 /// label with many values is what Loki can't bear. All the rest is in the line, as JSON. Answers
-/// mean what they mean to [`HttpSink`](super::HttpSink). Where Loki has kept what is good in a batch
-/// that it rejects, that comes again in halves: the same lines of the same instants.
+/// mean what they mean to [`HttpSink`](super::HttpSink). Where Loki has kept what is good in a
+/// batch that it rejects, that comes again in halves: the same lines of the same instants.
 ///
 /// Tested against a scripted server only: there is no Loki in the registries that the tests use.
 ///
