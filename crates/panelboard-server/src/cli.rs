@@ -56,7 +56,7 @@ providers that make answers up.
 SIGHUP, or a change of the file, reloads it. SIGTERM or Ctrl-C stops it once calls in flight have
 ended or server.stop_within is over; a second one stops it at once.
 Logs go to standard error, PANELBOARD_LOG_FORMAT=json for programs; with [[sink]] in the file they
-go there instead. PANELBOARD_LOG=debug says more, and with sinks bounds what they get.
+go there instead. PANELBOARD_LOG=debug says more, and with [[sink]] bounds what they get.
 
 Examples:
   panelboard serve

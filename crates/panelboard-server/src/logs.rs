@@ -1,4 +1,4 @@
-//! Where do the program's own logs go, if sinks are named for them?
+//! Where do the program's own logs go? To sinks, of which one is standard error if none is named.
 //!
 //! `panelboard-tracing` does the work: a queue that nobody waits at, and for each sink a thread, a
 //! buffer and a breaker. Here a configuration becomes such a pipeline, and what may be seen of it
@@ -44,16 +44,12 @@ pub(crate) enum ByHand {
 }
 
 impl Logs {
-    /// Opens the sinks, with the layer to log to and the guard that ends them. None if there are
-    /// none.
+    /// Opens the sinks, with the layer to log to and the guard that ends them.
     ///
     /// # Errors
     ///
     /// A file or a folder that can't be opened, a thread that can't be started. Nothing runs then.
-    pub fn open(log: &Log) -> Result<Option<(Self, SinkLayer, Guard)>, BuildError> {
-        if log.sinks.is_empty() {
-            return Ok(None);
-        }
+    pub fn open(log: &Log) -> Result<(Self, SinkLayer, Guard), BuildError> {
         let names = log.redact_names.iter();
         let redaction = names.fold(Redaction::default(), |all, name| all.name(name));
         let patterns = log.redact_patterns.iter();
@@ -71,7 +67,7 @@ impl Logs {
         let (layer, guard) = builder.build()?;
         let pipeline = guard.pipeline().clone();
         let inner = Inner { pipeline, settings: log.clone(), end: OnceLock::new() };
-        Ok(Some((Self(Arc::new(inner)), layer, guard)))
+        Ok((Self(Arc::new(inner)), layer, guard))
     }
 
     /// The server is told to stop, and has so long.

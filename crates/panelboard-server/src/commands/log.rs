@@ -1,7 +1,8 @@
-//! Where does the program log: to standard error, or to the sinks of its configuration?
+//! Where does the program log? To the sinks of its configuration, or to one that is standard error.
 
+use panelboard_tracing::{Format, Guard};
 use tokio::sync::oneshot;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -11,21 +12,10 @@ use crate::Logs;
 use crate::cli::exit;
 use crate::config::{Environment, Log};
 
-/// Lines of log that wait for whoever reads standard error; more are left out.
-const LOG_LINES: usize = 8_192;
-
-/// What keeps the logs going, until it is dropped.
-pub(super) enum Logging {
-    /// Lines on standard error.
-    Lines(#[expect(dead_code, reason = "it is kept to be dropped")] WorkerGuard),
-    /// The sinks of the configuration.
-    Sinks(Sinks),
-}
-
-/// Sinks, and what ends them.
-pub(super) struct Sinks {
-    pub(super) logs: Logs,
-    guard: panelboard_tracing::Guard,
+/// The sinks, and what ends them when it is dropped.
+pub(super) struct Logging {
+    logs: Logs,
+    guard: Guard,
 }
 
 /// Why there can be no logs, with the exit code that it makes.
@@ -43,68 +33,52 @@ impl Logging {
                 Some(filter.map_err(|error| usage(format!("PANELBOARD_LOG: {error}")))?)
             }
         };
-        let json = match env.get("PANELBOARD_LOG_FORMAT") {
-            Some("json") => true,
-            None | Some("text") => false,
+        let format = match env.get("PANELBOARD_LOG_FORMAT") {
+            Some("json") => Format::Json,
+            None | Some("text") => Format::Compact,
             Some(other) => {
                 let wrong = format!("{other:?} is unknown, expected text or json");
                 return Err(usage(format!("PANELBOARD_LOG_FORMAT: {wrong}")));
             }
         };
-        let opened = Logs::open(log).map_err(|error| {
+        let opened = match log.sinks[..] {
+            [] => {
+                // The filter says it, if there is one.
+                let level = if filter.is_some() { Level::TRACE } else { Level::INFO };
+                Logs::open(&log.to_standard_error(format, level))
+            }
+            _ => Logs::open(log),
+        };
+        let (logs, layer, guard) = opened.map_err(|error| {
             (exit::REFUSED, format!("panelboard: cannot log: {error}, see [[sink]]"))
         })?;
-        let Some((logs, layer, guard)) = opened else {
-            let lines = lines(filter.unwrap_or_else(|| EnvFilter::new("info")), json);
-            return lines.map(Self::Lines).map_err(usage);
-        };
         // What no sink wants costs nothing.
         let widest = layer.max_level();
         let layer = layer.with_filter(widest).with_filter(filter);
         let done = tracing_subscriber::registry().with(layer).try_init();
         done.map_err(|error| usage(format!("cannot log: {error}")))?;
-        if env.get("PANELBOARD_LOG_FORMAT").is_some() {
+        if !log.sinks.is_empty() && env.get("PANELBOARD_LOG_FORMAT").is_some() {
             tracing::warn!("PANELBOARD_LOG_FORMAT says nothing here: each [[sink]] has its format");
         }
-        Ok(Self::Sinks(Sinks { logs, guard }))
+        Ok(Self { logs, guard })
     }
 
-    pub(super) fn logs(&self) -> Option<Logs> {
-        match self {
-            Self::Lines(_) => None,
-            Self::Sinks(sinks) => Some(sinks.logs.clone()),
-        }
+    pub(super) fn logs(&self) -> Logs {
+        self.logs.clone()
     }
 
     /// Lets the sinks write what they have, for as long as the server's time to stop allows. What
     /// they did not write is said on standard error.
-    pub(super) async fn drain(self) -> Option<Self> {
-        let Self::Sinks(sinks) = self else { return Some(self) };
+    pub(super) async fn drain(self) {
         let (tell, told) = oneshot::channel();
         // A thread that nobody has to wait for: whoever is told twice to stop does not.
         let drain = move || {
-            let left = sinks.logs.time_left();
-            drop(sinks.guard.shutdown_within(left));
+            let left = self.logs.time_left();
+            drop(self.guard.shutdown_within(left));
             let _ = tell.send(());
         };
         // If it can't be started, the guard is dropped with it, which drains for a second.
         let _ = std::thread::Builder::new().name("drain logs".into()).spawn(drain);
         let _ = told.await;
-        None
     }
-}
-
-/// Sends lines to standard error, by a thread of their own: a reader that does not read can not
-/// stop the server.
-fn lines(filter: EnvFilter, json: bool) -> Result<WorkerGuard, String> {
-    let (writer, guard): (NonBlocking, WorkerGuard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LOG_LINES)
-        .finish(std::io::stderr());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let done = match json {
-        true => lines.json().flatten_event(true).try_init(),
-        false => lines.with_ansi(false).try_init(),
-    };
-    done.map(|()| guard).map_err(|error| format!("cannot log: {error}"))
 }

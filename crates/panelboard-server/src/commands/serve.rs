@@ -92,7 +92,7 @@ async fn start(
         }
     };
     let bound = listener.local_addr().unwrap_or(address);
-    let logs = logging.as_ref().and_then(Logging::logs);
+    let logs = logging.as_ref().map(Logging::logs);
     let mut options = Options { hangup: Some(hangup), logs, ..Options::default() };
     if let Source::File(file) = &config.source {
         let (file, listen) = (file.clone(), args.listen.clone());
@@ -103,7 +103,7 @@ async fn start(
     let ended = async {
         let ended = run(listener, config, options, async { drop(told.await) }).await;
         if let Some(running) = logging.take() {
-            *logging = running.drain().await;
+            running.drain().await;
         }
         ended
     };

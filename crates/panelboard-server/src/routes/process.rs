@@ -71,7 +71,7 @@ pub(super) struct Status {
     jobs: Option<Value>,
     /// The Vault that keys come from; null without one.
     vault: Option<OfVault>,
-    /// The sinks of the program's own logs; null without one.
+    /// The sinks of the program's own logs; null in a program that serves this and logs by itself.
     logs: Option<Logged>,
     /// Resident memory; null where the system does not tell.
     memory_bytes: Option<u64>,

@@ -8,7 +8,7 @@ use panelboard_llm::{Gateway, Reloaded, Settings, SettingsError};
 use super::Secrets;
 use super::source::Source;
 use crate::app::App;
-use crate::fault::{self, Fault};
+use crate::fault;
 
 /// The engine, as far as it is taken over.
 pub(crate) trait Engine {
@@ -48,7 +48,7 @@ pub(crate) async fn rotations(app: Arc<App>) {
 impl Secrets {
     /// Gives the engine the secrets that are in hand, with all else as it is. None: it has them.
     fn rotate(&self, engine: &impl Engine) -> Option<Result<Reloaded, SettingsError>> {
-        let _one_at_a_time = self.begin(fault::ROTATION_BESIDE_RELOAD);
+        let _one_at_a_time = self.begin(!fault::ROTATION_BESIDE_RELOAD.planted());
         let mut settings = (*engine.settings()).clone();
         let is_news = self.source().is_some_and(|source| source.fill(&mut settings));
         is_news.then(|| engine.reload(settings))
@@ -64,7 +64,7 @@ impl Secrets {
         next: Option<Arc<Source>>,
     ) -> Result<Reloaded, SettingsError> {
         let (done, before) = {
-            let _one_at_a_time = self.begin(fault::RELOAD_BESIDE_ROTATION);
+            let _one_at_a_time = self.begin(!fault::RELOAD_BESIDE_ROTATION.planted());
             if let Some(next) = &next {
                 next.fill(settings);
             }
@@ -75,9 +75,9 @@ impl Secrets {
         Ok(done)
     }
 
-    fn begin(&self, beside_others: Fault) -> Option<MutexGuard<'_, ()>> {
-        let lock = || self.taking_over.lock().unwrap_or_else(PoisonError::into_inner);
-        (!beside_others.planted()).then(lock)
+    /// Alone, unless a fault is planted.
+    fn begin(&self, alone: bool) -> Option<MutexGuard<'_, ()>> {
+        alone.then(|| self.taking_over.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

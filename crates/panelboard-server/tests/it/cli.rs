@@ -214,8 +214,9 @@ fn logs_are_structured_for_programs_that_ask() {
     let lines: Vec<serde_json::Value> =
         err.lines().map(|line| serde_json::from_str(line).expect("JSON, each line")).collect();
     let transition = lines.iter().find(|line| line["message"] == "transition").expect("it is told");
-    assert_eq!(transition["key"], "pretend-a/key-1");
-    assert_eq!((&transition["generation"], &transition["to"]), (&1.into(), &"open".into()));
+    let fields = &transition["fields"];
+    assert_eq!(fields["key"], "pretend-a/key-1");
+    assert_eq!((&fields["generation"], &fields["to"]), (&1.into(), &"open".into()));
     assert!(transition["timestamp"].is_string() && transition["level"] == "INFO");
 }
 

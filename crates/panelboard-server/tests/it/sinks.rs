@@ -39,18 +39,22 @@ fn a_file_has_each_line_with_the_request_and_the_key_that_it_is_about() {
 }
 
 #[test]
-fn without_a_sink_the_lines_on_standard_error_are_as_ever() {
+fn standard_error_is_a_sink_if_none_is_named() {
     let mut server = Server::started("", "");
     transitions(server.addr(), 1);
-    assert_eq!(get(server.addr(), "/status").json()["logs"], Value::Null);
-    assert_eq!(get(server.addr(), "/v1/sinks").json(), json!({ "items": [], "next": null }));
-    assert!(!get(server.addr(), "/metrics").body.contains("panelboard_sink"));
+    let shown = until("both are written", || {
+        Some(get(server.addr(), "/v1/sinks").json()).filter(|all| all["items"][0]["delivered"] == 2)
+    });
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1);
+    let sink = get(server.addr(), "/v1/sinks/stderr").json();
+    assert_eq!((&sink["kind"], &sink["level"]), (&json!("stderr"), &json!("info")));
+    assert_eq!(get(server.addr(), "/status").json()["logs"]["sinks"][0]["name"], "stderr");
     let (_, _, err) = server.stop();
     let line = err.lines().find(|line| line.contains(" transition ")).unwrap();
     let (time, rest) = line.split_once(' ').unwrap();
     assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
-    let said = " INFO panelboard_server::events: transition key=\"pretend-a/key-1\" generation=1 \
-                from=\"closed\" to=\"open\" reason=\"tripped\" retry_after_ms=";
+    let said = " INFO panelboard_server::events: transition key=pretend-a/key-1 generation=1 \
+                from=closed to=open reason=tripped retry_after_ms=";
     assert!(rest.starts_with(said), "{line}");
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use panelboard_lab::{Setting, SettingValue};
 use panelboard_mistakes::Found;
-use panelboard_tracing::{BuildError, DropPolicy, FanOut, Redaction};
+use panelboard_tracing::{BuildError, DropPolicy, FanOut, Format, Redaction};
 use tracing::Level;
 
 pub use self::kind::{Address, Auth, File, Http, To};
@@ -33,8 +33,24 @@ pub struct Log {
     pub redact_names: Vec<String>,
     /// Regular expressions of what no sink gets.
     pub redact_patterns: Vec<String>,
-    /// The sinks. None: standard error, as lines.
+    /// The sinks. With none, who starts the program chooses: it takes
+    /// [`to_standard_error`](Self::to_standard_error).
     pub sinks: Vec<Sink>,
+}
+
+impl Log {
+    /// The same with one sink, which is called and is `stderr`.
+    ///
+    /// # Panics
+    ///
+    /// Never: the core tests the preset of the sink's breaker.
+    #[must_use]
+    pub fn to_standard_error(&self, format: Format, level: Level) -> Self {
+        let breaker = panelboard::Config::sink().build().expect("the core tests its presets");
+        let nothing = Table::default();
+        let sink = Sink::read(&nothing, "stderr".into(), To::Stderr(format), breaker);
+        Self { sinks: vec![Sink { level, ..sink }], ..self.clone() }
+    }
 }
 
 /// A place where the program's own logs go.
@@ -88,6 +104,40 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
+impl Sink {
+    /// What is written of it, and else the defaults.
+    fn read(table: &Table, name: String, to: To, breaker: panelboard::Config) -> Self {
+        let spill = table
+            .text("spill")
+            .map(|folder| (PathBuf::from(folder), table.count("spill_bytes").unwrap_or(256 << 20)));
+        Self {
+            name,
+            to,
+            level: table.text("level").and_then(level).unwrap_or(Level::INFO),
+            up_to: table.text("up_to").and_then(level).unwrap_or(Level::ERROR),
+            targets: table.tables("targets").filter_map(target).collect(),
+            fallback: table.text("fallback").map(str::to_owned),
+            standby: table.switch("standby").unwrap_or(false),
+            spill,
+            buffer_records: table.size("buffer_records").unwrap_or(8_192),
+            buffer_bytes: table.size("buffer_bytes").unwrap_or(16 << 20),
+            drop: match table.text("drop") {
+                Some("newest") => DropPolicy::Newest,
+                Some("by-level") => DropPolicy::ByLevel,
+                _ => DropPolicy::Oldest,
+            },
+            batch_records: table.size("batch_records").unwrap_or(512),
+            batch_bytes: table.size("batch_bytes").unwrap_or(512 << 10),
+            batch_delay: table.duration("batch_delay"),
+            timeout: table.duration("timeout").unwrap_or(TIMEOUT),
+            attempts: table.count32("attempts"),
+            backoff: table.duration("backoff").unwrap_or(BACKOFF),
+            max_backoff: table.duration("max_backoff").unwrap_or(MAX_BACKOFF),
+            breaker,
+        }
+    }
+}
+
 impl Builder<'_> {
     pub(super) fn log(&mut self, file: &Table) -> Log {
         let nothing = Table::default();
@@ -140,34 +190,7 @@ impl Builder<'_> {
     fn sink(&mut self, table: &Table) -> Option<Sink> {
         let to = self.kind(table);
         let breaker = self.breaker_of_sink(table);
-        let spill = table
-            .text("spill")
-            .map(|folder| (PathBuf::from(folder), table.count("spill_bytes").unwrap_or(256 << 20)));
-        Some(Sink {
-            name: table.text("name")?.to_owned(),
-            to: to?,
-            level: table.text("level").and_then(level).unwrap_or(Level::INFO),
-            up_to: table.text("up_to").and_then(level).unwrap_or(Level::ERROR),
-            targets: table.tables("targets").filter_map(target).collect(),
-            fallback: table.text("fallback").map(str::to_owned),
-            standby: table.switch("standby").unwrap_or(false),
-            spill,
-            buffer_records: table.size("buffer_records").unwrap_or(8_192),
-            buffer_bytes: table.size("buffer_bytes").unwrap_or(16 << 20),
-            drop: match table.text("drop") {
-                Some("newest") => DropPolicy::Newest,
-                Some("by-level") => DropPolicy::ByLevel,
-                _ => DropPolicy::Oldest,
-            },
-            batch_records: table.size("batch_records").unwrap_or(512),
-            batch_bytes: table.size("batch_bytes").unwrap_or(512 << 10),
-            batch_delay: table.duration("batch_delay"),
-            timeout: table.duration("timeout").unwrap_or(TIMEOUT),
-            attempts: table.count32("attempts"),
-            backoff: table.duration("backoff").unwrap_or(BACKOFF),
-            max_backoff: table.duration("max_backoff").unwrap_or(MAX_BACKOFF),
-            breaker: breaker?,
-        })
+        Some(Sink::read(table, table.text("name")?.to_owned(), to?, breaker?))
     }
 
     /// The core's preset for sinks, with what is written.

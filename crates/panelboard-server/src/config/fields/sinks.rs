@@ -65,7 +65,7 @@ const FACILITIES: &[&str] = &[
 ];
 
 pub(super) static SINK: Section = Section {
-    about: "A place where the program's own logs go. Without one they go to standard error. It \
+    about: "A place where the program's own logs go. Without any there is one, standard error. It \
             holds until the next start.",
     fields: &[
         required("name", Kind::Text(Shape::Name), "Its name in status and metrics."),
