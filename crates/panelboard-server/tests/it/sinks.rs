@@ -170,6 +170,9 @@ fn the_end_waits_for_a_sink_as_long_as_the_server_may_take() {
     let addr = server.addr();
     server.signal("TERM");
     until("nobody listens any more", || std::net::TcpStream::connect(addr).err());
+    // 50 ms between two of them: longer than the second that each sink has anyway.
+    let before = collector.bodies();
+    until("it is tried for two seconds", || (collector.bodies() >= before + 40).then_some(()));
     collector.is(How::Well);
     let (code, _, err) = server.wait();
     assert_eq!(code, 0);

@@ -35,12 +35,14 @@ struct State {
     lines: Vec<Value>,
     tokens: Vec<String>,
     raw: Vec<u8>,
+    /// Bodies that it was sent, whatever it did with them.
+    bodies: usize,
 }
 
 impl Collector {
     pub(crate) fn start(how: How) -> Self {
         let (lines, tokens, raw) = (Vec::new(), Vec::new(), Vec::new());
-        let state = Arc::new(Mutex::new(State { how, lines, tokens, raw }));
+        let state = Arc::new(Mutex::new(State { how, lines, tokens, raw, bodies: 0 }));
         let its = Arc::clone(&state);
         let address =
             serve("scripted, no collector", move |asked| its.lock().unwrap().answer(asked));
@@ -64,6 +66,11 @@ impl Collector {
         self.state.lock().unwrap().tokens.clone()
     }
 
+    /// How often it was tried.
+    pub(crate) fn bodies(&self) -> usize {
+        self.state.lock().unwrap().bodies
+    }
+
     /// All bodies that it was sent.
     pub(crate) fn raw(&self) -> String {
         String::from_utf8_lossy(&self.state.lock().unwrap().raw).into_owned()
@@ -82,6 +89,7 @@ impl Collector {
 impl State {
     fn answer(&mut self, asked: &Asked) -> Answer {
         self.raw.extend_from_slice(&asked.body);
+        self.bodies += 1;
         match self.how {
             How::Down => return Answer::Cut,
             How::Hanging => return Answer::Hang,
