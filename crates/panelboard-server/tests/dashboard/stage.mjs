@@ -29,6 +29,11 @@ export function stager(browser, options) {
   };
 }
 
+/** Has the page read now, as one does that comes back to the front, and not within a second. */
+export const reread = (page) => page.evaluate(() => {
+  document.dispatchEvent(new Event('visibilitychange'));
+});
+
 /** From now on the mock takes no change, as from another origin. */
 export function refuse(page, mock) {
   const answer = mock.route;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { faint, nameless, overflowing, until } from './browser.mjs';
 import { MockVault } from './mock-behind.mjs';
-import { HOSTILE, refuse, stager } from './stage.mjs';
+import { HOSTILE, refuse, reread, stager } from './stage.mjs';
 
 export const ofVault = (page, name) => page.locator(`.v-breaker[data-name="${name}"]`);
 export const vaultIs = (page, name, state) => until(page, ([n, s]) => (
@@ -51,21 +51,23 @@ export function vaultChecks(browser, options) {
         }
         assert.ok(await page.locator('#vault-note').isHidden());
         mock.vault.said.token.ttl_left_ms = null;
+        await reread(page);
         await until(page, () => document.querySelector('#vault-token').textContent
           .includes('good without an end'), null, 'a token without an end');
       })],
 
-    ['vault: one that is sealed says so, and who waits', staged(sealed, async (page) => {
-      assert.equal(await wrong(page), 'yes');
-      assert.equal(await text(page, 'token'), SEALED);
-      assert.equal(await text(page, 'secrets'),
-        `secret/llm#api_key: awaited by pretend-a/key-1 · ${SEALED}`);
-      assert.equal(await ofVault(page, 'server').locator('.m-why').innerText(), 'failures 2 / 5');
-      assert.ok(await page.locator('#vault-note').isHidden(), 'nothing is in hand');
-    })],
+    ['vault: sealed, it says who waits; dead later, what stays in use',
+      staged(sealed, async (page, mock) => {
+        assert.equal(await wrong(page), 'yes');
+        assert.equal(await text(page, 'token'), SEALED);
+        assert.equal(await text(page, 'secrets'),
+          `secret/llm#api_key: awaited by pretend-a/key-1 · ${SEALED}`);
+        assert.equal(await ofVault(page, 'server').locator('.m-why').innerText(), 'failures 2 / 5');
+        assert.ok(await page.locator('#vault-note').isHidden(), 'nothing is in hand');
 
-    ['vault: an open breaker counts down, and keys in hand stay in use',
-      staged(dead, async (page) => {
+        dead(mock);
+        await reread(page);
+        await vaultIs(page, 'server', 'open');
         assert.equal(await wrong(page), 'yes');
         assert.match(await ofVault(page, 'server').locator('.m-why').innerText(),
           /^failures in a row probe in 4\d s$/);
