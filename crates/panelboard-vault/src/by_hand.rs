@@ -30,6 +30,21 @@ impl Vault {
 
     /// As [`trip`](Self::trip), for `time` at least: one that is open already stays so until the
     /// later end.
+    ///
+    /// ```
+    /// # use panelboard_vault::{Auth, Config, Secret, Vault};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let token = Auth::token(Secret::new("hvs.example".to_owned()));
+    /// # let vault = Vault::open(Config::builder("http://127.0.0.1:1", token).build()?)?;
+    /// let five_minutes = Duration::from_secs(300);
+    /// assert!(vault.trip_for("server", five_minutes));
+    /// let left = vault.health().breakers[0].1.retry_after;
+    /// assert!(left > Some(five_minutes - Duration::from_secs(1)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn trip_for(&self, breaker: &str, time: Duration) -> bool {
         self.by_hand(|life| life.gate.trip(breaker, Some(time), self.correlation()))
     }
