@@ -1,10 +1,12 @@
 //! Who keeps what sessions write down, and says when it would survive?
 
 mod memory;
+mod progress;
 
 use std::{fmt, pin::Pin};
 
 pub use memory::MemoryJournal;
+pub(crate) use progress::Progress;
 
 use crate::session::{IdempotencyKey, Record, SessionId};
 

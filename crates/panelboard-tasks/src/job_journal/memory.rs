@@ -5,12 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::watch;
-
 use super::JobJournal;
 use crate::{
     job::{JobId, JobRow, JobWrite},
-    journal::{BoxFuture, Lsn, NotKept, Unreadable},
+    journal::{BoxFuture, Lsn, NotKept, Progress, Unreadable},
     sync::Mutex,
 };
 
@@ -101,7 +99,7 @@ impl JobJournal for MemoryJobJournal {
 pub struct FaultyJobJournal {
     /// Taken under the jobs' lock, by design, and nothing is taken under it.
     rows: Mutex<Rows>,
-    progress: watch::Sender<Progress>,
+    progress: Progress,
     held: bool,
 }
 
@@ -119,12 +117,6 @@ struct Rows {
     kept: u64,
     last: u64,
     unreadable: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    durable: u64,
-    failed: bool,
 }
 
 impl FaultyJobJournal {
@@ -151,8 +143,7 @@ impl FaultyJobJournal {
     }
 
     fn with(held: bool) -> Self {
-        let progress = watch::Sender::new(Progress::default());
-        Self { rows: Mutex::default(), progress, held }
+        Self { rows: Mutex::default(), progress: Progress::default(), held }
     }
 
     /// Makes everything durable that was taken.
@@ -186,8 +177,7 @@ impl FaultyJobJournal {
         }
         let durable = rows.last - rows.pending.len() as u64;
         drop(rows);
-        // Only ever forward: two commits may come here in either order.
-        self.progress.send_modify(|progress| progress.durable = progress.durable.max(durable));
+        self.progress.reaches(Lsn(durable));
         true
     }
 
@@ -200,7 +190,7 @@ impl FaultyJobJournal {
     /// assert!(!journal.has_room());
     /// ```
     pub fn fail(&self) {
-        self.progress.send_modify(|progress| progress.failed = true);
+        self.progress.fail();
     }
 
     /// From here on the rows can't be read, as with a page that is damaged.
@@ -279,23 +269,15 @@ impl JobJournal for FaultyJobJournal {
     }
 
     fn has_room(&self) -> bool {
-        !self.progress.borrow().failed
+        !self.progress.has_failed()
     }
 
     fn is_durable(&self, at: Lsn) -> bool {
-        self.progress.borrow().durable >= at.0
+        self.progress.has_reached(at)
     }
 
     fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
-        let mut progress = self.progress.subscribe();
-        Box::pin(async move {
-            let ended =
-                progress.wait_for(|progress| progress.durable >= at.0 || progress.failed).await;
-            match ended {
-                Ok(progress) if progress.durable >= at.0 => Ok(()),
-                _ => Err(NotKept),
-            }
-        })
+        self.progress.reached(at)
     }
 
     fn load(&self) -> BoxFuture<'_, Result<Vec<JobRow>, Unreadable>> {

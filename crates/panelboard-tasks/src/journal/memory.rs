@@ -5,9 +5,7 @@ use std::{
     fmt,
 };
 
-use tokio::sync::watch;
-
-use super::{BoxFuture, Journal, Lsn, NotKept, Unreadable};
+use super::{BoxFuture, Journal, Lsn, NotKept, Progress, Unreadable};
 use crate::{
     session::{Record, SessionId},
     sync::{Mutex, QUIET, QuietU64},
@@ -31,7 +29,7 @@ use crate::{
 pub struct MemoryJournal {
     /// Protects the logs. Taken under a session's lock, by design, and nothing is taken under it.
     logs: Mutex<Logs>,
-    progress: watch::Sender<Progress>,
+    progress: Progress,
     /// The same as in `progress`, for who need not wait. Carries only itself.
     durable: QuietU64,
     /// 0 once it has failed, or holds as many sessions as it may: neither is ever undone. So each
@@ -47,12 +45,6 @@ struct Logs {
     pending: VecDeque<Record>,
     last: u64,
     unreadable: Vec<SessionId>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Progress {
-    durable: u64,
-    failed: bool,
 }
 
 const MOST_RECORDS: usize = 10_000;
@@ -84,9 +76,8 @@ impl MemoryJournal {
     }
 
     fn with(held: bool) -> Self {
-        let progress = watch::Sender::new(Progress::default());
         let (durable, room) = (QuietU64::new(0), QuietU64::new(1));
-        Self { logs: Mutex::default(), progress, durable, room, held }
+        Self { logs: Mutex::default(), progress: Progress::default(), durable, room, held }
     }
 
     /// Makes everything durable that was taken, and answers it in its order.
@@ -122,8 +113,7 @@ impl MemoryJournal {
             self.room.store(0, QUIET);
         }
         self.durable.fetch_max(durable, QUIET);
-        // Only ever forward: two commits may come here in either order.
-        self.progress.send_modify(|progress| progress.durable = progress.durable.max(durable));
+        self.progress.reaches(Lsn(durable));
         records
     }
 
@@ -137,7 +127,7 @@ impl MemoryJournal {
     /// ```
     pub fn fail(&self) {
         self.room.store(0, QUIET);
-        self.progress.send_modify(|progress| progress.failed = true);
+        self.progress.fail();
     }
 
     /// From here on the log of a session can't be read, as with a page that is damaged.
@@ -234,15 +224,7 @@ impl Journal for MemoryJournal {
     }
 
     fn durable(&self, at: Lsn) -> BoxFuture<'_, Result<(), NotKept>> {
-        let mut progress = self.progress.subscribe();
-        Box::pin(async move {
-            let ended =
-                progress.wait_for(|progress| progress.durable >= at.0 || progress.failed).await;
-            match ended {
-                Ok(progress) if progress.durable >= at.0 => Ok(()),
-                _ => Err(NotKept),
-            }
-        })
+        self.progress.reached(at)
     }
 
     fn load<'a>(
