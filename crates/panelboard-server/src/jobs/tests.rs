@@ -11,6 +11,7 @@ use panelboard_tasks::{
     Fingerprint, IdempotencyKey, JobDeleteRefused, JobFilter, JobJournal as _, JobRefused,
     JobState, JobSubmitted, Jobs, JobsUnavailable, NewJob,
 };
+use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::journal::StoredJobs;
@@ -107,6 +108,38 @@ async fn what_a_full_disk_did_not_take_is_told_when_it_is_written() {
 }
 
 /// A process that ends before or after a step of the writer, and the file that it leaves.
+struct Dying {
+    jobs: Jobs,
+    here: TempDir,
+    image: TempDir,
+    /// Where it is, as soon as its steps count.
+    counts: Arc<OnceLock<PathBuf>>,
+    /// Told when it has ended.
+    over: Arc<Notify>,
+}
+
+impl Dying {
+    /// One that ends at its step `last` after [`counts`](Self::counts).
+    async fn at(last: u64) -> Self {
+        let [here, image] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let (counts, over) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
+        let crash = crash_at(last, Arc::clone(&counts), image.path().into(), Arc::clone(&over));
+        let store = Store::open(here.path().join("s.db"), crash).expect("a store");
+        let (jobs, _) = jobs(&store).await;
+        Self { jobs, here, image, counts, over }
+    }
+
+    fn counts(&self) {
+        self.counts.set(self.here.path().to_owned()).expect("once");
+    }
+
+    /// What it has left; nothing, if it has not ended.
+    fn left(&self) -> Option<&Path> {
+        let image = self.image.path();
+        image.join("s.db").exists().then_some(image)
+    }
+}
+
 fn crash_at(last: u64, from: Arc<OnceLock<PathBuf>>, to: PathBuf, over: Arc<Notify>) -> Config {
     let steps = AtomicU64::new(0);
     settings().inject(move |_, _| {
@@ -127,30 +160,24 @@ fn crash_at(last: u64, from: Arc<OnceLock<PathBuf>>, to: PathBuf, over: Arc<Noti
 async fn j_08_j_17_a_crash_at_any_write_leaves_each_job_once_and_none_running() {
     let mut crashes = 0;
     for last in 1.. {
-        let [here, image] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-        let (from, over) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
-        let crash = crash_at(last, Arc::clone(&from), image.path().into(), Arc::clone(&over));
-        let store = Store::open(here.path().join("s.db"), crash).expect("a store");
-        let (before, _) = jobs(&store).await;
-        from.set(here.path().to_owned()).expect("once");
+        let before = Dying::at(last).await;
+        before.counts();
         let mut acknowledged = Vec::new();
         for name in ["a", "b", "c"] {
             let job = tokio::select! {
-                job = before.submit(keyed(name)) => job,
-                () = over.notified() => break,
+                job = before.jobs.submit(keyed(name)) => job,
+                () = before.over.notified() => break,
             };
             let Ok(job) = job else { break };
             acknowledged.push((name, job.id));
             tokio::select! {
-                _ = ends(&before, job) => {}
-                () = over.notified() => break,
+                _ = ends(&before.jobs, job) => {}
+                () = before.over.notified() => break,
             }
         }
-        if !image.path().join("s.db").exists() {
-            break;
-        }
+        let Some(image) = before.left() else { break };
         crashes += 1;
-        after(image.path(), &acknowledged, last).await;
+        after(image, &acknowledged, last).await;
     }
     assert!(crashes > 20, "{crashes}");
 }
@@ -183,23 +210,19 @@ async fn after(image: &Path, acknowledged: &[(&str, panelboard_tasks::JobId)], s
 async fn a_crash_at_any_write_leaves_a_removal_with_its_key_or_the_job() {
     let mut removed = 0;
     for last in 1.. {
-        let [here, image] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-        let (from, over) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
-        let crash = crash_at(last, Arc::clone(&from), image.path().into(), Arc::clone(&over));
-        let store = Store::open(here.path().join("s.db"), crash).expect("a store");
-        let (before, _) = jobs(&store).await;
-        let job = before.submit(keyed("a")).await.expect("taken");
-        ends(&before, job).await;
-        from.set(here.path().to_owned()).expect("once");
+        let before = Dying::at(last).await;
+        let job = before.jobs.submit(keyed("a")).await.expect("taken");
+        ends(&before.jobs, job).await;
+        before.counts();
         let done = tokio::select! {
-            done = removes(&before, job.id) => done,
-            () = over.notified() => Err(JobDeleteRefused::NotFound),
+            done = removes(&before.jobs, job.id) => done,
+            () = before.over.notified() => Err(JobDeleteRefused::NotFound),
         };
-        if !image.path().join("s.db").exists() {
+        let Some(image) = before.left() else {
             assert_eq!(done, Ok(()));
             break;
-        }
-        let store = Store::open(image.path().join("s.db"), settings()).expect("a store");
+        };
+        let store = Store::open(image.join("s.db"), settings()).expect("a store");
         let (after, _) = jobs(&store).await;
         let there = after.get(job.id).await.expect("kept").is_some();
         assert!(!there || done.is_err(), "what was told is so, step {last}");
