@@ -10,7 +10,7 @@ use std::{
 
 use panelboard::{Config, Event, Handle, Outcome, Panel, State};
 
-use crate::support::{SECOND, breaker, built, ms, quiet, trips_at, within_a_minute};
+use crate::support::{SECOND, breaker, built, in_time, ms, quiet, trips_at};
 
 /// Every public method of the breaker and of the panel, from wherever the caller stands.
 fn everything(panel: &Panel, handle: &Handle) {
@@ -48,7 +48,7 @@ fn everything(panel: &Panel, handle: &Handle) {
 
 #[test]
 fn f38_a_listener_may_call_everything() {
-    let calls = within_a_minute(|| {
+    let calls = in_time(|| {
         let slot: Arc<OnceLock<(Panel, Handle)>> = Arc::default();
         let (own, calls) = (Arc::clone(&slot), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&calls);
@@ -83,7 +83,7 @@ fn f38_a_listener_may_call_everything() {
 /// The same from the other places where user code runs.
 #[test]
 fn f38_classifier_work_key_config_and_clock_may_call_everything() {
-    within_a_minute(|| {
+    in_time(|| {
         let slot: Arc<OnceLock<(Panel, Handle)>> = Arc::default();
         let own = Arc::clone(&slot);
         let panel: Panel = Panel::builder()
@@ -116,7 +116,7 @@ fn f38_classifier_work_key_config_and_clock_may_call_everything() {
 /// A listener that waits for another thread's call on the same breaker.
 #[test]
 fn f38_a_listener_that_blocks_holds_up_no_other_thread() {
-    within_a_minute(|| {
+    in_time(|| {
         let (tell, wait) = std::sync::mpsc::sync_channel::<()>(0);
         let (entered, inside) = std::sync::mpsc::sync_channel::<()>(1);
         let wait = std::sync::Mutex::new(Some(wait));

@@ -7,7 +7,7 @@ use std::{
 
 use panelboard::{Cause, Event, Handle, Missed, Outcome, Panel, State, Subscription};
 
-use crate::support::{SECOND, built, makes_way, panel, quiet, race, trips_at, within_a_minute};
+use crate::support::{SECOND, built, in_time, makes_way, panel, quiet, race, trips_at};
 
 fn read<K>(events: &mut Subscription<K>) -> Vec<Arc<Event<K>>> {
     std::iter::from_fn(|| events.next()).map(|event| event.expect("nothing was missed")).collect()
@@ -150,7 +150,7 @@ fn a_subscription_begins_where_it_is_made() {
 /// While one listener stands, the outbox is bounded: the oldest are left out, as numbers show.
 #[test]
 fn what_waits_for_a_listener_is_bounded() {
-    let heard = within_a_minute(|| {
+    let heard = in_time(|| {
         let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
         let own = Arc::clone(&heard);
         let slot: Arc<std::sync::OnceLock<Handle>> = Arc::default();

@@ -7,7 +7,7 @@ use panelboard::{
     Cause, Clock, Config, ConfigBuilder, Event, Group, Handle, ManualClock, Panel, Recorded, State,
 };
 
-use crate::support::{SECOND, within_a_minute};
+use crate::support::{SECOND, in_time};
 
 fn panel(config: ConfigBuilder, rules: Group) -> (Panel, ManualClock) {
     let (clock, hand) = Clock::manual();
@@ -161,7 +161,7 @@ fn a_breaker_that_has_closed_holds_no_place_when_it_leaves() {
 fn a_listener_that_hears_of_a_held_trip_may_call_anything() {
     let (clock, _) = Clock::manual();
     let config = trips_at(1).build().expect("in range");
-    let told = within_a_minute(move || {
+    let told = in_time(move || {
         let (tell, hear) = std::sync::mpsc::sync_channel(1);
         let own = std::sync::Arc::new(std::sync::OnceLock::<Panel>::new());
         let inside = std::sync::Arc::clone(&own);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use panelboard::{Breaker, Cause, Handle, Outcome, Panel, Recorded, State};
 
 use crate::{
-    support::{
-        SECOND, breaker, built, ms, quiet, race, raced, raced_panel, trips_at, within_a_minute,
-    },
+    support::{SECOND, breaker, built, in_time, ms, quiet, race, raced, raced_panel, trips_at},
     timeline::check,
 };
 
@@ -88,7 +86,7 @@ fn e33_an_automatic_transition_never_writes_the_override() {
 /// A listener that is told to force the panel's breaker open as soon as it trips.
 #[test]
 fn e34_force_open_from_inside_the_trip_listener_ends_forced() {
-    let answer = within_a_minute(|| {
+    let answer = in_time(|| {
         let slot: Arc<std::sync::OnceLock<Handle>> = Arc::default();
         let own = Arc::clone(&slot);
         let panel: Panel = Panel::builder()

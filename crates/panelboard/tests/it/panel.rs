@@ -13,9 +13,7 @@ use std::{
 
 use panelboard::{Config, Handle, Panel, PanelError, Recorded, State};
 
-use crate::support::{
-    Gate, Meetings, SECOND, built, panel, quiet, race, trips_at, within_a_minute,
-};
+use crate::support::{Gate, Meetings, SECOND, built, in_time, panel, quiet, race, trips_at};
 
 pub(crate) fn room_for(n: usize) -> Panel {
     Panel::builder().defaults(built(trips_at(1))).max_breakers(n).build()
@@ -116,7 +114,7 @@ fn g43_a_visit_meets_every_breaker_that_stays_once_whatever_comes_and_goes() {
 
 #[test]
 fn g44_a_key_function_that_looks_another_key_up_is_no_deadlock() {
-    let answer = within_a_minute(|| {
+    let answer = in_time(|| {
         let slot: Arc<OnceLock<Panel>> = Arc::default();
         let own = Arc::clone(&slot);
         type Told = Arc<Mutex<Vec<(String, Option<PanelError>)>>>;
@@ -152,7 +150,7 @@ fn g44_a_key_function_that_looks_another_key_up_is_no_deadlock() {
 /// ever.
 #[test]
 fn g44_a_circle_of_two_threads_is_an_error_and_no_deadlock() {
-    let circles = within_a_minute(|| {
+    let circles = in_time(|| {
         let slot: Arc<OnceLock<Panel>> = Arc::default();
         let circles: Arc<AtomicU64> = Arc::default();
         let (own, told) = (Arc::clone(&slot), Arc::clone(&circles));

@@ -14,7 +14,7 @@ use std::{
 
 use panelboard::{Breaker, Clock, ConfigBuilder, ManualClock, Permit, Recorded, State, TimeSource};
 
-use crate::support::{SECOND, built, quiet, trips_at, within_a_minute};
+use crate::support::{SECOND, built, in_time, quiet, trips_at};
 
 /// A clock that one thread can be stopped in.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn with_one_stopped(config: ConfigBuilder, prepare: Prepare, call: Call, reading
         other.join().expect("it has ended");
         return false;
     }
-    within_a_minute({
+    in_time({
         let (breaker, hand) = (Arc::clone(&breaker), hand.clone());
         move || everything(&breaker, &hand)
     });

@@ -76,13 +76,16 @@ impl TimeSource for MakesWay {
     }
 }
 
+/// Work that takes milliseconds, on a machine that does other things, too.
+const TIME: Duration = Duration::from_secs(10);
+
 /// Runs `work` on a thread of its own; a deadlock in it fails the test instead of hanging it.
-pub(crate) fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, answer) = mpsc::sync_channel(1);
     let worker = thread::spawn(move || done.send(work()).expect("the test waits for the answer"));
-    match answer.recv_timeout(Duration::from_secs(20)) {
+    match answer.recv_timeout(TIME) {
         Ok(answer) => answer,
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("deadlock: no answer within a minute"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("deadlock: no answer in {TIME:?}"),
         Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => unreachable!("a worker that ends has answered"),

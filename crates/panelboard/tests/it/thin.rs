@@ -12,7 +12,7 @@ use panelboard::{
 };
 
 use crate::support::{
-    Gate, SECOND, breaker, built, ms, panel, quiet, race, raced, trips_at, within_a_minute,
+    Gate, SECOND, breaker, built, in_time, ms, panel, quiet, race, raced, trips_at,
 };
 
 type Thin = TwoStep<Arc<Breaker>>;
@@ -431,7 +431,7 @@ impl Hash for Asks<'_> {
 /// Neither a listener nor a context's hash runs under the lock.
 #[test]
 fn users_code_may_call_everything() {
-    let counts = within_a_minute(|| {
+    let counts = in_time(|| {
         let slot: Arc<OnceLock<TwoStep<Handle>>> = Arc::default();
         let own = Arc::clone(&slot);
         let listen = move |_: &panelboard::Event<String>| {

@@ -22,13 +22,16 @@ fn told(hub: &Hub) -> impl FnOnce(JobsBuilder) -> JobsBuilder {
     move |jobs| jobs.limits(limits(1)).hub(hub, frame)
 }
 
+/// Enough that a write for each shows at once, and few enough that a test of them is short.
+const FLOOD: u64 = 100_000;
+
 #[tokio::test]
 async fn j21_a_flood_of_progress_is_a_trickle_with_its_first_and_its_last() {
     let hub = Hub::in_memory("boot-1");
     let rig = Rig::with(FaultyJobJournal::sound(), |jobs| {
         told(&hub)(jobs).kind("flood", |job: JobContext, args| {
             // Its own end, which is not told by itself.
-            (0..1_000_000).for_each(|done| job.progress(done, 1_000_000, "counting"));
+            (0..FLOOD).for_each(|done| job.progress(done, FLOOD, "counting"));
             Ok(args)
         })
     })
@@ -40,7 +43,7 @@ async fn j21_a_flood_of_progress_is_a_trickle_with_its_first_and_its_last() {
     assert_eq!(rig.ended(id).await, JobState::Completed);
     let took = before.elapsed();
     let last = rig.view(id).await.row.progress.expect("it was told");
-    assert_eq!((last.done, last.total), (999_999, 1_000_000));
+    assert_eq!((last.done, last.total), (FLOOD - 1, FLOOD));
     // Ten a second, the first, and what is written of its states.
     let most = took.as_millis() / 100 + 1 + 4;
     let writes = u128::from(rig.journal.writes());
