@@ -213,8 +213,8 @@ async fn act(action: &str, key: &str, body: &Value, server: &cli::Server, env: &
     }
 }
 
-/// Where a breaker is acted on: one of a provider, `sink:NAME` or `vault:NAME`. No provider's name has
-/// a colon.
+/// Where a breaker is acted on: one of a provider, `sink:NAME` or `vault:NAME`. No provider's name
+/// has a colon.
 fn path(key: &str, action: &str) -> Result<String, Failure> {
     if let Some(sink) = key.strip_prefix("sink:") {
         return Ok(format!("/v1/sinks/{}/{action}", encoded(sink)));
