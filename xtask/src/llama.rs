@@ -67,6 +67,18 @@ pub(crate) fn provider(port: u16) -> String {
     )
 }
 
+/// Two providers, each with its fields, and the model "fast", which the first serves while it can.
+pub(crate) fn with_a_spare([first, spare]: [(&str, &str); 2]) -> String {
+    let provider = |(name, fields)| format!("[[provider]]\nname = \"{name}\"\n{fields}\n\n");
+    format!(
+        "{}{}[[model]]\nname = \"fast\"\ntargets = [\"{}/{SERVED}\", \"{}/{SERVED}\"]\n",
+        provider(first),
+        provider(spare),
+        first.0,
+        spare.0
+    )
+}
+
 /// The variable that [`provider`] takes its key from.
 pub(crate) const KEY: &str = "REAL_LLM_KEY";
 

@@ -23,7 +23,7 @@ use crate::{
     clock,
     counts::Counts,
     http, install,
-    llama::{Llama, SERVED, provider},
+    llama::{Llama, SERVED, provider, with_a_spare},
     process::{self, Running},
     report::{Outcome, closing_line},
     server,
@@ -315,7 +315,7 @@ fn config(short: bool, llama_port: u16, spare_port: u16) -> String {
         true => "kind = \"pretend\"\nkeys = [{ name = \"key-1\" }]".to_owned(),
         false => provider(spare_port),
     };
-    let first = provider(llama_port);
+    let models = with_a_spare([(FIRST, &provider(llama_port)), (SPARE, &spare)]);
     format!(
         r#"[breaker]
 failure_threshold = 2
@@ -328,17 +328,6 @@ first_byte = "4s"
 idle = "4s"
 total = "60s"
 
-[[provider]]
-name = "{FIRST}"
-{first}
-
-[[provider]]
-name = "{SPARE}"
-{spare}
-
-[[model]]
-name = "fast"
-targets = ["{FIRST}/{SERVED}", "{SPARE}/{SERVED}"]
-"#
+{models}"#
     )
 }

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::{
     clock, http,
-    llama::{Llama, SERVED, provider},
+    llama::{Llama, provider, with_a_spare},
     process::{self, Running},
     server,
     story::Story,
@@ -176,7 +176,7 @@ impl Stage<'_> {
 
     fn config(&self, log: &Path, settings: &str) -> String {
         let (first, spare) = (provider(self.first_port), provider(self.spare_port));
-        let log = log.display();
+        let (log, models) = (log.display(), with_a_spare([(FIRST, &first), (SPARE, &spare)]));
         format!(
             r#"{settings}
 [timeouts]
@@ -189,18 +189,7 @@ path = ":memory:"
 [calls]
 path = "{log}"
 
-[[provider]]
-name = "{FIRST}"
-{first}
-
-[[provider]]
-name = "{SPARE}"
-{spare}
-
-[[model]]
-name = "fast"
-targets = ["{FIRST}/{SERVED}", "{SPARE}/{SERVED}"]
-"#
+{models}"#
         )
     }
 }
