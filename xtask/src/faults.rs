@@ -1,19 +1,17 @@
 //! Can the tests fail? `cargo xtask faults`: each planted fault must turn its test red.
 //!
 //! The faults are in a build with the `cfg` `panelboard_faults`, which the shipped code never
-//! sets; in it `PANELBOARD_FAULT` names the one that is planted. So all rows of a kind share one
-//! build, and only the crates of the workspace are built for it: the flag comes from a wrapper
-//! around rustc that cargo uses for them alone. The test must fail by its own assertion (`test NAME
-//! ... FAILED`): a crash or a hang is not a find. Without the plant the same test must pass.
+//! sets; in it `PANELBOARD_FAULT` names the one that is planted. So all rows share one build for
+//! each runner of tests. The test must fail by its own assertion (`test NAME ... FAILED`): a crash
+//! or a hang is not a find. Without the plant the same test must pass.
 
+mod build;
 mod table;
 
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
+    num::NonZeroUsize,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -22,11 +20,11 @@ use std::{
 use crate::{
     clock,
     counts::Counts,
-    models::{self, Checker},
     process::{self, Ended},
     report::{Outcome, closing_line},
     workspace::Workspace,
 };
+use build::Build;
 
 /// A row of the table: a fault, and the test that finds it.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +88,7 @@ impl Group {
 }
 
 /// What runs the test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// A test inside the library.
     Unit,
@@ -98,10 +96,6 @@ enum Kind {
     It,
     Loom,
     Shuttle,
-}
-
-impl Kind {
-    const ALL: [Self; 4] = [Self::Unit, Self::It, Self::Loom, Self::Shuttle];
 }
 
 /// How a test ended.
@@ -115,8 +109,6 @@ enum End {
 }
 
 const TABLE: &str = "xtask/src/faults/table.rs";
-
-const BUILD_LIMIT: Duration = Duration::from_secs(900);
 
 /// For one test, or for those of one build without a plant.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -158,154 +150,102 @@ fn check(workspace: &Workspace, names: &[String]) -> Result<Counts, String> {
         );
     }
     counts.failed += unlisted.len() as u64;
-    let builds = builds(workspace, &chosen)?;
+    let builds = build::all(workspace, &chosen)?;
     let mut red = BTreeSet::new();
     for build in &builds {
-        red.append(&mut build.without_plants(&chosen)?);
+        red.append(&mut without_plants(build, &chosen)?);
     }
     for test in &red {
         println!("{test}: must pass without a plant, and does not");
     }
     counts.failed += red.len() as u64;
+    let ended = plant_all(&chosen, &builds)?;
+    for (fault, end) in &ended {
+        match end.found && !red.contains(fault.test) {
+            true => counts.passed += 1,
+            false => counts.failed += 1,
+        }
+    }
+    tell_slowest(ended);
+    Ok(counts)
+}
+
+/// Those of its tests that are red, or not there, in the code as it ships.
+fn without_plants<'a>(build: &Build, faults: &[Fault]) -> Result<BTreeSet<&'a str>, String> {
+    let own = faults.iter().filter(|fault| build.runs(fault));
+    let tests: BTreeSet<&str> = own.map(|fault| fault.test).collect();
+    println!("without a plant: {} tests of {}, {:?}", tests.len(), build.package, build.kind);
+    let ended = process::run(build.tests(tests.iter().copied()), LIMIT, false)?;
+    let passed = |test: &&str| end_of(test, &ended.lines) == End::Passed;
+    let red: BTreeSet<&str> = tests.into_iter().filter(|test| !passed(test)).collect();
+    if !red.is_empty() {
+        tell("without a plant", &ended);
+    }
+    Ok(red)
+}
+
+/// What a row has come to.
+#[derive(Clone, Copy, Debug)]
+struct Planted {
+    found: bool,
+    took: Duration,
+}
+
+/// Each row, as many at a time as there are processors: most models are one thread.
+fn plant_all<'a>(
+    faults: &'a [Fault],
+    builds: &[Build],
+) -> Result<Vec<(&'a Fault, Planted)>, String> {
     println!("\n{:<24} {:<14} {:<9} {:>7}  test", "fault", "invariant", "result", "seconds");
-    // Most models are one thread: two at a time.
-    let left = Mutex::new(chosen.iter());
-    let work = || -> Result<Counts, String> {
-        let mut counts = Counts::default();
+    let left = Mutex::new(faults.iter());
+    let work = || -> Result<Vec<_>, String> {
+        let mut ended = Vec::new();
         // The lock is held for as long as it takes to take the next row.
         let next = || left.lock().ok()?.next();
         while let Some(fault) = next() {
             let build = builds.iter().find(|build| build.runs(fault));
             let build = build.ok_or_else(|| format!("{}: nothing was built", fault.name))?;
-            match build.plant(fault)? && !red.contains(fault.test) {
-                true => counts.passed += 1,
-                false => counts.failed += 1,
-            }
+            ended.push((fault, plant(fault, build)?));
         }
-        Ok(counts)
+        Ok(ended)
     };
-    let ended = thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|w| w.join()));
+    let workers = thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    let ended: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(thread::ScopedJoinHandle::join).collect()
+    });
+    let mut all = Vec::new();
     for worker in ended {
-        counts += worker.map_err(|_| "a worker panicked".to_owned())??;
+        all.append(&mut worker.map_err(|_| "a worker panicked".to_owned())??);
     }
-    Ok(counts)
+    Ok(all)
 }
 
-/// The tests of a crate by one runner, with all of its faults in them.
-struct Build<'a> {
-    workspace: &'a Workspace,
-    group: Group,
-    kind: Kind,
-    wrapper: PathBuf,
+/// Runs the fault's test with the fault in the code.
+fn plant(fault: &Fault, build: &Build) -> Result<Planted, String> {
+    let start: Instant = clock::now();
+    let ended = process::run(build.planted(fault), LIMIT, false)?;
+    let took = start.elapsed();
+    let end = end_of(fault.test, &ended.lines);
+    if end == End::Unknown {
+        tell(fault.test, &ended);
+    }
+    let found = end == End::Failed;
+    let Fault { name, invariant, test, .. } = fault;
+    let (word, seconds) = (if found { "red" } else { "NOT FOUND" }, took.as_secs_f64());
+    println!("{name:<24} {invariant:<14} {word:<9} {seconds:>7.1}  {test}");
+    Ok(Planted { found, took })
 }
 
-/// All that these rows need.
-fn builds<'a>(workspace: &'a Workspace, faults: &[Fault]) -> Result<Vec<Build<'a>>, String> {
-    let wrapper = wrapper(&workspace.target)?;
-    let mut builds = Vec::new();
-    for (group, kind) in Group::ALL.iter().flat_map(|&group| Kind::ALL.map(|kind| (group, kind))) {
-        let build = Build { workspace, group, kind, wrapper: wrapper.clone() };
-        if faults.iter().any(|fault| build.runs(fault)) {
-            build.make()?;
-            builds.push(build);
-        }
+/// Where the step's time goes.
+fn tell_slowest(mut rows: Vec<(&Fault, Planted)>) {
+    const SHOWN: usize = 10;
+
+    rows.sort_unstable_by_key(|(_, planted)| std::cmp::Reverse(planted.took));
+    println!("\nthe slowest of {} rows, in seconds:", rows.len());
+    for (fault, planted) in rows.iter().take(SHOWN) {
+        println!("{:>7.1}  {}, {}", planted.took.as_secs_f64(), fault.name, fault.test);
     }
-    Ok(builds)
-}
-
-impl Build<'_> {
-    fn runs(&self, fault: &Fault) -> bool {
-        (self.group, self.kind) == (fault.group, fault.kind)
-    }
-
-    fn make(&self) -> Result<(), String> {
-        println!("building {}, {:?}", self.group.package(), self.kind);
-        let mut command = self.cargo();
-        command.arg("--no-run");
-        let ended = process::run(command, BUILD_LIMIT, false)?;
-        match ended.success() {
-            true => Ok(()),
-            false => {
-                tell(self.group.package(), &ended);
-                Err(format!("{} cannot be built: {}", self.group.package(), ended.how()))
-            }
-        }
-    }
-
-    /// Those of its tests that are red, or not there, in the code as it ships.
-    fn without_plants<'a>(&self, faults: &[Fault]) -> Result<BTreeSet<&'a str>, String> {
-        let own = faults.iter().filter(|fault| self.runs(fault));
-        let tests: BTreeSet<&str> = own.map(|fault| fault.test).collect();
-        let (group, kind) = (self.group.name(), self.kind);
-        println!("without a plant: {} tests of {group}, kind {kind:?}", tests.len());
-        let ended = process::run(self.tests(tests.iter().copied()), LIMIT, false)?;
-        let passed = |test: &&str| end_of(test, &ended.lines) == End::Passed;
-        let red: BTreeSet<&str> = tests.into_iter().filter(|test| !passed(test)).collect();
-        if !red.is_empty() {
-            tell("without a plant", &ended);
-        }
-        Ok(red)
-    }
-
-    /// Runs the fault's test with the fault in the code. Whether it was found.
-    fn plant(&self, fault: &Fault) -> Result<bool, String> {
-        let start: Instant = clock::now();
-        let mut command = self.tests([fault.test]);
-        command.env(PLANTED, fault.name);
-        let ended = process::run(command, LIMIT, false)?;
-        let end = end_of(fault.test, &ended.lines);
-        if end == End::Unknown {
-            tell(fault.test, &ended);
-        }
-        let Fault { name, invariant, test, .. } = fault;
-        let word = if end == End::Failed { "red" } else { "NOT FOUND" };
-        let seconds = start.elapsed().as_secs_f64();
-        println!("{name:<24} {invariant:<14} {word:<9} {seconds:>7.1}  {test}");
-        Ok(end == End::Failed)
-    }
-
-    fn tests<'a>(&self, tests: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = self.cargo();
-        command.args(["--", "--exact"]).args(tests);
-        command
-    }
-
-    fn cargo(&self) -> Command {
-        let package = self.group.package();
-        let mut command = match self.kind {
-            Kind::Loom => models::build(&[package], Checker::Loom, self.workspace),
-            Kind::Shuttle => models::build(&[package], Checker::Shuttle, self.workspace),
-            Kind::Unit | Kind::It => {
-                let mut command = Command::new("cargo");
-                command.current_dir(&self.workspace.root).args(["test", "-p", package]);
-                command.arg("--all-features");
-                command.args(if self.kind == Kind::Unit {
-                    &["--lib"][..]
-                } else {
-                    &["--test", "it"]
-                });
-                command.env("CARGO_TARGET_DIR", self.workspace.target.join("faults"));
-                command
-            }
-        };
-        command.env("RUSTC_WORKSPACE_WRAPPER", &self.wrapper).env("CARGO_TERM_COLOR", "never");
-        command.env_remove(PLANTED);
-        command
-    }
-}
-
-/// Names the fault to the code that was built with faults.
-const PLANTED: &str = "PANELBOARD_FAULT";
-
-/// A program that calls rustc with the flag of the planted faults.
-fn wrapper(target: &Path) -> Result<PathBuf, String> {
-    let folder = target.join("faults");
-    let path = folder.join("rustc");
-    let script = "#!/bin/sh\nexec \"$@\" --cfg panelboard_faults\n";
-    let written = fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&path, script))
-        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
-    written.map(|()| path.clone()).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Faults that a core declares and that no row names.

@@ -32,6 +32,7 @@ mod tidy;
 mod verify;
 mod watch;
 mod workspace;
+mod wrapper;
 
 use std::process::ExitCode;
 

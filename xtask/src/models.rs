@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use crate::{counts, process, workspace::Workspace};
+use crate::{counts, process, workspace::Workspace, wrapper};
 
 /// A model checker, which stands in for threads and atomics by a `cfg` of the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,12 @@ impl Checker {
         }
     }
 
-    /// Our own names: `cfg(loom)` would reach every dependency, and tokio loses its `net` by it.
-    pub(crate) fn flags(self) -> String {
-        format!("--cfg panelboard_{} -C debug-assertions", self.name())
+    /// Our own names: `cfg(loom)` means something to others, too; tokio loses its `net` by it.
+    pub(crate) fn cfg(self) -> &'static str {
+        match self {
+            Self::Loom => "panelboard_loom",
+            Self::Shuttle => "panelboard_shuttle",
+        }
     }
 }
 
@@ -37,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
     let filter = arguments.first().map_or(ALL, String::as_str);
-    let ended = process::run(command(checker, &workspace, filter), LIMIT, true)?;
+    let ended = process::run(command(checker, &workspace, filter)?, LIMIT, true)?;
     if ended.success() && counts::read(&ended.lines).passed == 0 {
         return Err(format!("no {} model's path holds `{filter}`", checker.name()));
     }
@@ -49,24 +52,48 @@ pub(crate) const CRATES: [&str; 4] =
     ["panelboard", "panelboard-tasks", "panelboard-store", "panelboard-tracing"];
 
 /// The run of those models of all crates whose path holds `filter`.
-pub(crate) fn command(checker: Checker, workspace: &Workspace, filter: &str) -> Command {
-    let mut command = build(&CRATES, checker, workspace);
+///
+/// # Errors
+/// As [`wrapper::set`].
+pub(crate) fn command(
+    checker: Checker,
+    workspace: &Workspace,
+    filter: &str,
+) -> Result<Command, String> {
+    let mut command = build(checker, &[], workspace)?;
     command.args(["--", filter]);
-    command
+    Ok(command)
 }
 
-/// `cargo test` of these crates' models, without what follows `--`.
-pub(crate) fn build(crates: &[&str], checker: Checker, workspace: &Workspace) -> Command {
+/// `cargo test` of all crates' models, without what follows `--`. The `cfgs` are those beside the
+/// checker's own.
+///
+/// Of all crates, whichever are wanted: other features of what they depend on would be other builds
+/// of it.
+///
+/// # Errors
+/// As [`wrapper::set`].
+pub(crate) fn build(
+    checker: Checker,
+    cfgs: &[&str],
+    workspace: &Workspace,
+) -> Result<Command, String> {
     let mut command = Command::new("cargo");
     command
         .current_dir(&workspace.root)
         .arg("test")
-        .args(crates.iter().flat_map(|name| ["-p", name]))
+        .args(CRATES.iter().flat_map(|name| ["-p", name]))
         .args(["--release", "--lib"])
-        // No model writes to a database, and it is the longest build of all.
-        .args(["--config", "profile.release.package.libsqlite3-sys.opt-level=0"])
-        .env("RUSTFLAGS", checker.flags())
-        // Its own folder: other flags in the same one would build everything anew each time.
-        .env("CARGO_TARGET_DIR", workspace.target.join(checker.name()));
-    command
+        .args(PROFILE.iter().flat_map(|setting| ["--config", setting]))
+        // Its own folder: with these settings nothing in it is of use to other builds.
+        .env("CARGO_TARGET_DIR", workspace.target.join("models"));
+    wrapper::set(&mut command, &[&[checker.cfg()], cfgs].concat(), workspace)?;
+    Ok(command)
 }
+
+const PROFILE: [&str; 3] = [
+    "profile.release.debug-assertions=true",
+    "profile.release.overflow-checks=true",
+    // No model writes to a database, and it is the longest build of all.
+    "profile.release.package.libsqlite3-sys.opt-level=0",
+];

@@ -64,9 +64,9 @@ fn all(extent: Extent) -> Result<bool, String> {
     report.command("docs", docs, minutes(10));
     report.step("deny", deny);
     for (name, checker) in [("loom", Checker::Loom), ("shuttle", Checker::Shuttle)] {
-        report.step(name, || {
-            let models = models::command(checker, &workspace, models::ALL);
-            none_is_a_failure(run_step(models, minutes(15)))
+        report.step(name, || match models::command(checker, &workspace, models::ALL) {
+            Ok(models) => none_is_a_failure(run_step(models, minutes(15))),
+            Err(why) => Outcome::failed(why),
         });
     }
     if !extent.fast {
@@ -100,15 +100,21 @@ fn tests() -> Command {
 }
 
 /// Each example is run; one that ends with an error fails.
+///
+/// They are built together: with the features of one package alone, all would be built once more
+/// for it.
 fn examples(workspace: &Workspace) -> Outcome {
+    let build = run_step(cargo(&["build", "--workspace", "--examples"]), Duration::from_secs(600));
+    if build.verdict != Verdict::Passed {
+        return build;
+    }
     let mut sum = Counts::default();
     let mut failed = Vec::new();
     for package in &workspace.packages {
         for target in package.targets.iter().filter(|target| target.kind == "example") {
             println!("--- example {} of {}", target.name, package.name);
-            let command =
-                cargo(&["run", "--quiet", "-p", &package.name, "--example", &target.name]);
-            match process::run(command, Duration::from_secs(300), true) {
+            let program = workspace.program("debug/examples", &target.name);
+            match process::run(Command::new(program), Duration::from_secs(300), true) {
                 Ok(ended) if ended.success() => sum.passed += 1,
                 Ok(ended) => failed.push(format!("{} ({})", target.name, ended.how())),
                 Err(why) => failed.push(format!("{} ({why})", target.name)),

@@ -57,14 +57,14 @@ impl Job {
         self
     }
 
-    fn command(&self, workspace: &Workspace) -> Command {
+    fn command(&self, workspace: &Workspace) -> Result<Command, String> {
         let mut command = match self.kind {
             Kind::Models(checker) => {
                 let (first, others) = match self.filters.split_first() {
                     Some((first, others)) => (first.as_str(), others),
                     None => (models::ALL, &[][..]),
                 };
-                let mut command = models::command(checker, workspace, first);
+                let mut command = models::command(checker, workspace, first)?;
                 command.args(others).env("PANELBOARD_COUNT", "1");
                 command
             }
@@ -76,7 +76,7 @@ impl Job {
         };
         command.arg("--nocapture").env("CARGO_TERM_COLOR", "never");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        Ok(command)
     }
 
     /// Runs it, for at most `limit`; its end by that is no finding unless `whole`.
@@ -89,7 +89,7 @@ impl Job {
         limit: Duration,
         whole: bool,
     ) -> Result<Found, String> {
-        let ended = process::run(self.command(workspace), limit, false)?;
+        let ended = process::run(self.command(workspace)?, limit, false)?;
         let figures = match self.kind {
             Kind::Models(checker) => Figures::of_models(checker, &ended.lines),
             Kind::Tests | Kind::ServerTests | Kind::TaskSteps => Figures::of_tests(&ended.lines),
