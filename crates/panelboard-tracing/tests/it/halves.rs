@@ -87,7 +87,7 @@ fn what_is_halved_leaves_the_spill_as_it_is_decided() {
     rig.until("decided", |_| {
         // What is on disk is settled, but not yet delivered.
         rig.pipeline.flush(NOW);
-        rig.ledger("http").waiting == 0
+        (rig.ledger("http").routed, rig.ledger("http").waiting) == (64, 0)
     });
     let report = rig.shutdown();
     assert_eq!((taken(&receiver).len(), taken(&receiver)), (62, good), "{report}");
