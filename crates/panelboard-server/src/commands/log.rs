@@ -4,6 +4,7 @@ use panelboard_tracing::{Format, Guard};
 use tokio::sync::oneshot;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -52,10 +53,13 @@ impl Logging {
         let (logs, layer, guard) = opened.map_err(|error| {
             (exit::REFUSED, format!("panelboard: cannot log: {error}, see [[sink]]"))
         })?;
-        // What no sink wants costs nothing.
+        // One filter and not two: only so is what no sink wants switched off where it is said.
         let widest = layer.max_level();
-        let layer = layer.with_filter(widest).with_filter(filter);
-        let done = tracing_subscriber::registry().with(layer).try_init();
+        let filter = match filter {
+            Some(filter) => filter.and(widest).boxed(),
+            None => FilterExt::boxed(widest),
+        };
+        let done = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
         done.map_err(|error| usage(format!("cannot log: {error}")))?;
         if !log.sinks.is_empty() && env.get("PANELBOARD_LOG_FORMAT").is_some() {
             tracing::warn!("PANELBOARD_LOG_FORMAT says nothing here: each [[sink]] has its format");
