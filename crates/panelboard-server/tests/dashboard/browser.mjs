@@ -30,6 +30,9 @@ export const live = (page) => until(page, () => (
   document.querySelector('#link').dataset.link === 'live' && !!document.querySelector('.module')
 ), null, 'the page is live');
 
+/** What a browser says of a server that is away; a handshake that it leaves has words of its own. */
+const AWAY = /net::ERR_|status of 503|^503: |closed before receiving a handshake response/;
+
 /** As `visit`, without waiting for the panel. */
 export async function arrive(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 },
@@ -42,7 +45,7 @@ export async function arrive(browser, url, options = {}) {
   page.on('console', (m) => {
     if (!['error', 'warning'].includes(m.type())) return;
     // A server that stops says so with 503 before it is gone: to the browser and to the page.
-    if (page.offline && /net::ERR_|status of 503|^503: /.test(m.text())) return;
+    if (page.offline && AWAY.test(m.text())) return;
     if (page.refused && /status of 403/.test(m.text())) return;
     page.wrong.push(`console ${m.type()}: ${m.text()}`);
   });

@@ -25,7 +25,13 @@ fn parse(text: &str) -> Result<Config, String> {
 /// Checks that `text` has exactly these mistakes, in this order.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
-    let said = parse(text).err().unwrap_or_default();
+    judge(text, parse(text), expected);
+}
+
+/// Checks that `text` was read with exactly these mistakes.
+#[track_caller]
+pub(crate) fn judge(text: &str, read: Result<Config, String>, expected: &[&str]) {
+    let said = read.err().unwrap_or_default();
     assert!(!said.contains("canary"), "a secret is shown: {said}");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines, expected, "for:\n{text}");

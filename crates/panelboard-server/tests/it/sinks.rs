@@ -40,8 +40,8 @@ fn a_file_has_each_line_with_the_request_and_the_key_that_it_is_about() {
 fn standard_error_is_a_sink_if_none_is_named() {
     let mut server = Server::started("", "");
     transitions(server.addr(), 1);
-    let shown = until("both are written", || {
-        Some(get(server.addr(), "/v1/sinks").json()).filter(|all| all["items"][0]["delivered"] == 2)
+    let shown = until("all is written", || {
+        Some(get(server.addr(), "/v1/sinks").json()).filter(|all| all["items"][0]["delivered"] == 4)
     });
     assert_eq!(shown["items"].as_array().unwrap().len(), 1);
     let sink = get(server.addr(), "/v1/sinks/stderr").json();

@@ -4,6 +4,7 @@
 use panelboard_server::config::{self, Config, Environment, Source};
 use serde_json::Value;
 
+use crate::config_table::judge;
 use crate::program::{Program, command, ended, pretend};
 
 fn env() -> Environment {
@@ -18,10 +19,7 @@ fn parse(text: &str) -> Result<Config, String> {
 /// Checks that the text has exactly these mistakes.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
-    let said = parse(text).err().unwrap_or_default();
-    assert!(!said.contains("canary"), "a secret is shown: {said}");
-    let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines, expected, "for:\n{text}");
+    judge(text, parse(text), expected);
 }
 
 /// A sink of this kind, with these lines: line 1 of the text is its head, line 4 the first of them.
