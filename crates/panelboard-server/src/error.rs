@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::config::nearest;
 use crate::jobs::trouble::JobTrouble;
 use crate::sessions::trouble::{Told, Trouble};
 
@@ -96,6 +97,21 @@ pub(crate) struct Problem {
 }
 
 impl Error {
+    /// No breaker has this name, of those that there are.
+    pub(crate) fn no_such_breaker<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::NoSuchBreaker { key: cut(name), nearest: nearest(name, known).map(str::to_owned) }
+    }
+
+    /// No sink has this name, of those that there are.
+    pub(crate) fn no_such_sink<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::NoSuchSink { name: cut(name), nearest: nearest(name, known).map(str::to_owned) }
+    }
+
+    /// No model has this name.
+    pub(crate) fn no_such_model(name: &str) -> Self {
+        Self::NoSuchModel { model: cut(name) }
+    }
+
     fn answer(&self) -> Answer {
         use StatusCode as S;
         let (status, code, title, detail) = match self {
@@ -110,8 +126,7 @@ impl Error {
                 "the path does not take this method, see /openapi.json".to_owned(),
             ),
             Self::NoSuchBreaker { key, nearest } => {
-                let meant = nearest.as_ref().map(|n| format!(", did you mean `{n}`?"));
-                let detail = format!("there is no breaker `{key}`{}", meant.unwrap_or_default());
+                let detail = format!("there is no breaker `{key}`{}", meant(nearest.as_deref()));
                 (S::NOT_FOUND, "no_such_breaker", "no such breaker", detail)
             }
             Self::NoVault => {
@@ -119,8 +134,7 @@ impl Error {
                 (S::NOT_FOUND, "no_vault", "no Vault", detail)
             }
             Self::NoSuchSink { name, nearest } => {
-                let meant = nearest.as_ref().map(|n| format!(", did you mean `{n}`?"));
-                let detail = format!("there is no sink `{name}`{}", meant.unwrap_or_default());
+                let detail = format!("there is no sink `{name}`{}", meant(nearest.as_deref()));
                 (S::NOT_FOUND, "no_such_sink", "no such sink", detail)
             }
             Self::NoSuchModel { model } => {
@@ -222,6 +236,15 @@ impl Error {
             error_body(answer.status.as_u16(), "server_error", answer.code, &answer.detail, None);
         [b"data: ".as_slice(), &body, b"\n\n"].concat().into()
     }
+}
+
+/// As much of a name as an answer repeats.
+fn cut(name: &str) -> String {
+    name.chars().take(200).collect()
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!(", did you mean `{nearest}`?")).unwrap_or_default()
 }
 
 impl From<Told> for Answer {

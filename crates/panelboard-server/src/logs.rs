@@ -34,15 +34,6 @@ struct Inner {
     end: OnceLock<Instant>,
 }
 
-/// What a person can do to a sink's breaker.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ByHand {
-    /// Opens it, for its own time or for another.
-    Trip(Option<Duration>),
-    /// Closes it.
-    Reset,
-}
-
 impl Logs {
     /// Opens the sinks, with the layer to log to and the guard that ends them.
     ///
@@ -99,18 +90,23 @@ impl Logs {
         self.0.settings.sinks.iter().map(|sink| sink.name.as_str())
     }
 
-    /// Does something to a sink's breaker. None if there is no such sink.
-    pub(crate) fn by_hand(&self, name: &str, action: ByHand) -> Option<Shown> {
+    /// Opens a sink's breaker, for its own time or for another. None if there is no such sink.
+    pub(crate) fn trip(&self, name: &str, lasting: Option<Duration>) -> Option<Shown> {
         let pipeline = &self.0.pipeline;
-        match action {
-            ByHand::Trip(None) => drop(pipeline.trip(name)),
-            ByHand::Trip(Some(lasting)) => {
+        match lasting {
+            None => drop(pipeline.trip(name)),
+            Some(lasting) => {
                 pipeline.breaker(name)?.open_for(lasting, "tripped");
                 // Its thread waits for a time of before.
                 pipeline.nudge();
             }
-            ByHand::Reset => drop(pipeline.reset(name)),
         }
+        self.sink(name)
+    }
+
+    /// Closes a sink's breaker. None if there is no such sink.
+    pub(crate) fn reset(&self, name: &str) -> Option<Shown> {
+        self.0.pipeline.reset(name);
         self.sink(name)
     }
 }

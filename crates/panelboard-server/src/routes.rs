@@ -2,6 +2,7 @@
 
 mod assets;
 mod breakers;
+mod by_hand;
 mod calls;
 mod events;
 mod faults;

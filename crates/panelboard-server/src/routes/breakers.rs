@@ -8,13 +8,12 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use panelboard::{Handle, Snapshot};
 use panelboard_llm::KeyFigures;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::by_hand::{Action, Lasting, split};
 use crate::app::App;
-use crate::body;
 use crate::clock::{ms, rfc3339};
-use crate::config::nearest;
 use crate::error::{Error, Problem};
 use crate::guard::RequestId;
 
@@ -121,40 +120,6 @@ pub(super) async fn one(
     show(&app, &key)
 }
 
-/// What a person can do to a breaker.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Action {
-    /// Opens it for its own time, or for as long as the body says.
-    Trip,
-    /// Closes it and forgets its failures, and an isolation.
-    Reset,
-    /// Keeps it from admitting anything until it is released.
-    Isolate,
-    /// Takes the isolation away.
-    Release,
-}
-
-/// The body of `trip`. The other actions take none.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Lasting {
-    /// Such as "30s".
-    #[serde(rename = "for")]
-    #[schema(example = "30s")]
-    lasting: Option<String>,
-}
-
-impl Lasting {
-    /// For how long, if it is said; and who does not trip must not say it.
-    pub(super) fn of(self, trips: bool) -> Result<Option<Duration>, Error> {
-        if self.lasting.is_some() && !trips {
-            return Err(Error::BadRequest { what: "`for` belongs to trip alone".to_owned() });
-        }
-        self.lasting.as_deref().map(duration).transpose()
-    }
-}
-
 /// Trips, resets, isolates or releases a breaker.
 #[utoipa::path(post, path = "/v1/breakers/{key}/{action}", tag = "panel",
     params(("key" = String, Path, example = "pretend-a/key-1"), ("action" = Action, Path)),
@@ -167,16 +132,8 @@ pub(super) async fn by_hand(
     Path(path): Path<String>,
     body: Body,
 ) -> Result<Json<Item>, Error> {
-    let (key, action) = path.rsplit_once('/').ok_or(Error::NoSuchPath)?;
-    let action = match action {
-        "trip" => Action::Trip,
-        "reset" => Action::Reset,
-        "isolate" => Action::Isolate,
-        "release" => Action::Release,
-        _ => return Err(Error::NoSuchPath),
-    };
-    let lasting: Lasting = body::json(body, app.config().server.body_timeout).await?;
-    let lasting = lasting.of(matches!(action, Action::Trip))?;
+    let (key, action) = split(&path)?;
+    let lasting = Lasting::read(body, &app, matches!(action, Action::Trip)).await?;
     let breaker = known(&app, key).and_then(|figures| app.gateway.panel().get(&*figures.breaker));
     let breaker = breaker.ok_or_else(|| unknown(&app, key))?;
     act(&app, key, &breaker, action, lasting);
@@ -207,19 +164,6 @@ fn act(app: &App, key: &str, breaker: &Handle, action: Action, lasting: Option<D
     }
 }
 
-/// Reads a duration of a request.
-pub(super) fn duration(text: &str) -> Result<Duration, Error> {
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),
-        _ => Err(Error::BadRequest {
-            what: "`for` must be a duration such as \"30s\", at most \"1day\"".to_owned(),
-        }),
-    }
-}
-
-/// The longest that somebody may trip a breaker or break a provider.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
 fn show(app: &App, key: &str) -> Result<Json<Item>, Error> {
     let item = known(app, key).and_then(|figures| item(app, figures));
     item.map(Json).ok_or_else(|| unknown(app, key))
@@ -232,9 +176,7 @@ fn known(app: &App, key: &str) -> Option<KeyFigures> {
 /// The refusal of a key that there is no breaker for.
 pub(super) fn unknown(app: &App, key: &str) -> Error {
     let known = app.gateway.keys();
-    let nearest = nearest(key, known.iter().map(|figures| &*figures.breaker));
-    let key = key.chars().take(200).collect();
-    Error::NoSuchBreaker { key, nearest: nearest.map(str::to_owned) }
+    Error::no_such_breaker(key, known.iter().map(|figures| &*figures.breaker))
 }
 
 /// None if the breaker went away in between.

@@ -9,7 +9,8 @@ use panelboard_llm::pretend::Fault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::breakers::{duration, unknown};
+use super::breakers::unknown;
+use super::by_hand::duration;
 use crate::app::App;
 use crate::body;
 use crate::clock::ms;

@@ -186,6 +186,6 @@ pub(super) async fn model(
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let known = app.gateway.models().into_iter().find(|model| *model == name);
-    let model = known.ok_or(Error::NoSuchModel { model: name.chars().take(200).collect() })?;
+    let model = known.ok_or_else(|| Error::no_such_model(&name))?;
     Ok(Json(Model::named(model)).into_response())
 }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use utoipa::ToSchema;
 
-use super::breakers::{Lasting, List};
+use super::breakers::List;
+use super::by_hand::{self, Lasting, TripOrReset};
 use crate::app::App;
-use crate::body;
-use crate::config::nearest;
 use crate::error::{Error, Problem};
 use crate::guard::RequestId;
-use crate::logs::{ByHand, Shown};
+use crate::logs::Shown;
 
 /// All sinks, in the order of the configuration; none if none is named there.
 #[utoipa::path(get, path = "/v1/sinks", tag = "panel",
@@ -35,21 +33,10 @@ pub(super) async fn one(
     shown.map(Json).ok_or_else(|| unknown(&app, &name))
 }
 
-/// What a person can do to the breaker of a sink.
-#[derive(Clone, Copy, Debug, ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the description: a path's last part says which")]
-pub(super) enum SinkAction {
-    /// Opens it for its own time, or for as long as the body says.
-    Trip,
-    /// Closes it and forgets its failures.
-    Reset,
-}
-
 /// Trips or resets a sink's breaker. What waits for a sink that is tripped goes to its fallback, or
 /// waits in its buffer or spill.
 #[utoipa::path(post, path = "/v1/sinks/{sink}/{action}", tag = "panel",
-    params(("sink" = String, Path, example = "otlp"), ("action" = SinkAction, Path)),
+    params(("sink" = String, Path, example = "otlp"), ("action" = TripOrReset, Path)),
     request_body = Option<Lasting>,
     responses((status = 200, body = Shown), (status = 400, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -59,15 +46,12 @@ pub(super) async fn by_hand(
     Path((name, action)): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Shown>, Error> {
-    let trips = match action.as_str() {
-        "trip" => true,
-        "reset" => false,
-        _ => return Err(Error::NoSuchPath),
-    };
-    let lasting: Lasting = body::json(body, app.config().server.body_timeout).await?;
-    let lasting = lasting.of(trips)?;
-    let action = if trips { ByHand::Trip(lasting) } else { ByHand::Reset };
-    let done = app.logs.as_ref().and_then(|logs| logs.by_hand(&name, action));
+    let action = by_hand::action(&action)?;
+    let lasting = Lasting::read(body, &app, matches!(action, TripOrReset::Trip)).await?;
+    let done = app.logs.as_ref().and_then(|logs| match action {
+        TripOrReset::Trip => logs.trip(&name, lasting),
+        TripOrReset::Reset => logs.reset(&name),
+    });
     let shown = done.ok_or_else(|| unknown(&app, &name))?;
     tracing::info!(request_id = id.as_str(), sink = name, ?action, "by hand");
     Ok(Json(shown))
@@ -75,6 +59,5 @@ pub(super) async fn by_hand(
 
 fn unknown(app: &App, name: &str) -> Error {
     let names = app.logs.iter().flat_map(|logs| logs.names());
-    let nearest = nearest(name, names).map(str::to_owned);
-    Error::NoSuchSink { name: name.chars().take(200).collect(), nearest }
+    Error::no_such_sink(name, names)
 }

@@ -6,31 +6,18 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use panelboard_vault::{CorrelationId, Vault};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use super::breakers::Lasting;
+use super::by_hand::{Lasting, TripOrReset, split};
 use crate::app::App;
-use crate::body;
-use crate::config::nearest;
 use crate::error::{Error, Problem};
 use crate::vault::OfBreaker;
 
-/// What a person can do to a breaker in front of the Vault.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = VaultAction)]
-pub(super) enum Action {
-    /// Opens it for its own time, or for as long as the body says: nothing is sent to the Vault.
-    Trip,
-    /// Closes it and forgets its failures. What waited for it is asked for at once.
-    Reset,
-}
-
-/// Trips or resets a breaker in front of the Vault. Keys in hand stay in use.
+/// Trips or resets a breaker in front of the Vault. While it is open nothing is sent to the Vault,
+/// and keys in hand stay in use; when it is reset, what waited for it is asked for at once.
 #[utoipa::path(post, path = "/v1/vault/breakers/{name}/{action}", tag = "panel",
     params(("name" = String, Path, example = "server",
-        description = "`server`, or `mount NAME`, as in `/status`"), ("action" = Action, Path)),
+        description = "`server`, or `mount NAME`, as in `/status`"),
+        ("action" = TripOrReset, Path)),
     request_body = Option<Lasting>,
     responses((status = 200, body = OfBreaker), (status = 400, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -39,21 +26,15 @@ pub(super) async fn by_hand(
     Path(path): Path<String>,
     body: Body,
 ) -> Result<Json<OfBreaker>, Error> {
-    let (name, action) = path.rsplit_once('/').ok_or(Error::NoSuchPath)?;
-    let action = match action {
-        "trip" => Action::Trip,
-        "reset" => Action::Reset,
-        _ => return Err(Error::NoSuchPath),
-    };
-    let lasting: Lasting = body::json(body, app.config().server.body_timeout).await?;
-    let lasting = lasting.of(matches!(action, Action::Trip))?;
+    let (name, action) = split(&path)?;
+    let lasting = Lasting::read(body, &app, matches!(action, TripOrReset::Trip)).await?;
     let vault = app.vault.client().ok_or(Error::NoVault)?;
     let correlation = CorrelationId::new();
     let by_hand = vault.correlated(correlation);
     let known = match (action, lasting) {
-        (Action::Trip, None) => by_hand.trip(name),
-        (Action::Trip, Some(time)) => by_hand.trip_for(name, time),
-        (Action::Reset, _) => by_hand.reset(name),
+        (TripOrReset::Trip, None) => by_hand.trip(name),
+        (TripOrReset::Trip, Some(time)) => by_hand.trip_for(name, time),
+        (TripOrReset::Reset, _) => by_hand.reset(name),
     };
     if known {
         tracing::info!(breaker = name, ?action, %correlation, "a breaker of the Vault by hand");
@@ -69,7 +50,5 @@ fn show(vault: &Vault, name: &str) -> Option<OfBreaker> {
 
 fn unknown(vault: &Vault, name: &str) -> Error {
     let known = vault.health().breakers;
-    let nearest = nearest(name, known.iter().map(|(name, _)| &**name));
-    let key = name.chars().take(200).collect();
-    Error::NoSuchBreaker { key, nearest: nearest.map(str::to_owned) }
+    Error::no_such_breaker(name, known.iter().map(|(name, _)| &**name))
 }
