@@ -6,12 +6,12 @@
 //! | ----------------- | ------------------------------------------------- | -------------------- |
 //! | `word`            | compare-exchange only, by whoever has an event    | everybody            |
 //! | `near`            | raised by who makes a transition, before it       | everybody            |
-//! | `limits`          | reconfiguration                                   | everybody            |
+//! | `limits`          | reconfiguration (under the lock of `overrides`)   | everybody            |
 //! | `newest_probe_ms` | raised by whoever takes a probe, before it        | acquire, half-open   |
 //! | `closed_at_ms`    | raised by whoever closes, before it               | who trips, the ramp  |
 //! | `life`            | its panel; see `panel/life.rs`                    | its panel            |
 //! | `meters`          | outcomes while closed, if the policy needs them   | the same             |
-//! | `settings`        | reconfiguration                                   | whoever may trip     |
+//! | `settings`        | reconfiguration (the same)                        | whoever may trip     |
 //! | `overrides`       | by hand (lock)                                    | by hand              |
 //! | `note`            | who made a transition, after it (lock)            | snapshots            |
 //! | `counts`          | the paths that are not the closed success         | snapshots            |
@@ -47,8 +47,8 @@ use crate::{
 use meters::Meters;
 
 /// A circuit breaker for one thing that can fail. Deciding is lock-free: whoever asks or ends a
-/// call exchanges one word. Around a transition two short locks are taken, to copy the settings and
-/// to note what happened; no caller that merely asks or succeeds waits for them.
+/// call exchanges one word. After a transition a short lock is taken to note it, and in a panel
+/// another one to tell it in its order; no caller that merely asks or succeeds waits for them.
 ///
 /// Three kinds of methods: [`acquire`](Self::acquire) and [`call`](Self::call) are for callers;
 /// [`open_for`](Self::open_for), [`trip`](Self::trip), [`reset`](Self::reset) and the overrides
@@ -104,8 +104,9 @@ pub struct Breaker {
     settings: Swapped<Settings>,
     /// Draws taken, where chance admits. Carries only itself.
     draws: QuietU64,
-    /// Protects what people have set, and that the word's override bits say the same: held for the
-    /// exchange of those bits too. No other lock is taken and no user code runs under it.
+    /// Protects what people have set: that the word's override bits say the same, for which it is
+    /// held for their exchange too, and that limits, settings and meters are those of one
+    /// configuration. No other lock is taken and no user code runs under it.
     overrides: Mutex<Overrides>,
     /// Protects what the last transition was. Held to copy it.
     note: QuietMutex<Note>,

@@ -60,6 +60,8 @@ panelboard_seams::faults! {
     BUCKET_BLIND_ADD = "bucket-blind-add";
     /// Window: a cell of a thread's own changes hands in view of its readers.
     OWN_CELL_TORN = "own-cell-torn";
+    /// Settings: two reconfigurations run beside each other.
+    RECONFIGURES_TOGETHER = "reconfigures-together";
     /// Save: a restore leaves the generation as it was.
     RESTORE_KEEPS_GENERATION = "restore-keeps-generation";
     /// Streams: the first item decides.

@@ -129,9 +129,9 @@ impl From<Limits> for Short {
 
 /// [`Limits`] as three atomic words.
 ///
-/// A reconfiguration changes each of them whole. A call that runs beside it may see some old and
-/// some new, which is what it would have seen a moment before or after: none of them limits what
-/// another one says.
+/// A reconfiguration changes each of them whole, one reconfiguration at a time. A call that runs
+/// beside it may see some old and some new, and the settings of before or after: that decides this
+/// one call, by numbers of which each held a moment before or holds a moment after.
 #[derive(Debug)]
 pub(crate) struct AtomicLimits {
     short: QuietU64,

@@ -14,6 +14,7 @@ mod pairs;
 mod panel;
 mod probes;
 mod scenes;
+mod settings;
 #[cfg(panelboard_shuttle)]
 mod stopped;
 mod thin;

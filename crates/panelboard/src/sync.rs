@@ -32,24 +32,28 @@ impl<T> Swapped<T> {
     }
 }
 
-/// The same for the checkers, which need not look into it: which of two settings holds decides
-/// nothing by its order.
+/// The same for the checkers: reading it is no step of a model, so that the searches stay finite.
+/// Between its replacement and what its thread does next there is one.
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 #[derive(Debug)]
-pub(crate) struct Swapped<T>(QuietMutex<Arc<T>>);
+pub(crate) struct Swapped<T> {
+    value: QuietMutex<Arc<T>>,
+    replaced: AtomicU64,
+}
 
 #[cfg(any(panelboard_loom, panelboard_shuttle))]
 impl<T> Swapped<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
-        Self(QuietMutex::new(value))
+        Self { value: QuietMutex::new(value), replaced: AtomicU64::new(0) }
     }
 
     pub(crate) fn read(&self) -> impl Deref<Target = Arc<T>> {
-        Box::new(Arc::clone(&self.0.lock()))
+        Box::new(Arc::clone(&self.value.lock()))
     }
 
     pub(crate) fn swap(&self, value: Arc<T>) {
-        *self.0.lock() = value;
+        *self.value.lock() = value;
+        self.replaced.fetch_add(1, Ordering::Relaxed);
     }
 }
 

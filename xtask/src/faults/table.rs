@@ -204,6 +204,18 @@ const BREAKER: &[Fault] = &[
         Kind::Shuttle,
         "models::windows::time::a_cell_that_its_owner_takes_over_is_seen_of_one_lap_or_the_other",
     ),
+    row(
+        "reconfigures-together",
+        "Settings",
+        Kind::Loom,
+        "models::settings::of_a_run_and_a_share_at_once_one_holds",
+    ),
+    row(
+        "reconfigures-together",
+        "Settings",
+        Kind::Loom,
+        "models::settings::of_two_windows_at_once_one_holds_with_its_own_length",
+    ),
     row("restore-keeps-generation", "save", Kind::It, "save::a_permit_of_before_is_late"),
     row(
         "stream-decides-early",

@@ -7,6 +7,7 @@ use crate::{
     backoff,
     config::Config,
     counts::Outcome,
+    fault,
     isolate::{IsolateGuard, Overrides},
     permit::{Admission, Started},
     policy::rule::Seen,
@@ -262,6 +263,9 @@ impl Breaker {
     /// ```
     pub fn reconfigure(&self, config: &Config) {
         let settings = config.settings();
+        // Of two at once one follows the other. Half of each would hold for good: limits that count
+        // no failures in a row beside a rule that judges by nothing else.
+        let _one = (!fault::RECONFIGURES_TOGETHER.planted()).then(|| self.overrides.lock());
         // What the limits ask for is there before they ask.
         self.prepare(settings);
         self.settings.swap(Arc::clone(settings));
