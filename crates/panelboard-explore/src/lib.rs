@@ -92,11 +92,34 @@ pub fn at_one_instant<S: Send + Sync + 'static>(
     beyond: &[&str],
     sum: &mut u64,
 ) -> Option<String> {
+    let size = if parts.len() > 2 { Size::Large } else { Size::Small };
+    sized(size, world, parts, end, beyond, sum)
+}
+
+/// As [`at_one_instant`], for parts of so many steps as in [`explore_long`].
+pub fn at_one_instant_long<S: Send + Sync + 'static>(
+    world: fn() -> S,
+    parts: &[Part<S>],
+    end: Step<S>,
+    beyond: &[&str],
+    sum: &mut u64,
+) -> Option<String> {
+    let large = parts.len() > 2 || cfg!(panelboard_shuttle);
+    sized(if large { Size::Large } else { Size::Small }, world, parts, end, beyond, sum)
+}
+
+fn sized<S: Send + Sync + 'static>(
+    size: Size,
+    world: fn() -> S,
+    parts: &[Part<S>],
+    end: Step<S>,
+    beyond: &[&str],
+    sum: &mut u64,
+) -> Option<String> {
     let task = |(index, &part): (usize, &Part<S>)| {
         Arc::new(move |world: &S| part(world, index)) as Task<S>
     };
     let model = Model { world, tasks: parts.iter().enumerate().map(task).collect(), end };
-    let size = if parts.len() > 2 { Size::Large } else { Size::Small };
     let (reached, executions, ended) = model.explore(size);
     let mut expected: BTreeSet<String> = model.in_turn();
     // Loom leaves orders out where a thread loads the word that it then exchanges (its issue 392);

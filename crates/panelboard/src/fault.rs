@@ -64,6 +64,10 @@ panelboard_seams::faults! {
     RECONFIGURES_TOGETHER = "reconfigures-together";
     /// Save: a restore leaves the generation as it was.
     RESTORE_KEEPS_GENERATION = "restore-keeps-generation";
+    /// Window: a call that is counted is judged in its generation only, and not in its life.
+    JUDGES_BY_GENERATION = "judges-by-generation";
+    /// In flight: whether a call is taken from those that are out is asked of the limits.
+    OUT_BY_LIMITS = "out-by-limits";
     /// Streams: the first item decides.
     #[cfg(feature = "stream")]
     STREAM_DECIDES_EARLY = "stream-decides-early";

@@ -25,6 +25,10 @@ impl Admission {
     /// A generation that no breaker reaches: admitted beside the automatic state, which is not told
     /// of the outcome.
     const UNRECORDED: u64 = 1 << 63;
+    /// Beside a generation: the call is counted as out. Such an admission is never
+    /// [untouched](Self::is_untouched), so it costs the shortest way of an outcome nothing.
+    const OUT: u64 = 1 << 62;
+
     /// Admitted by `bits`, beside which `near` stood.
     #[inline(always)]
     pub(crate) fn new(bits: u64, near: u64) -> Self {
@@ -36,6 +40,15 @@ impl Admission {
         Self::new(bits, near | Self::UNRECORDED)
     }
 
+    /// Of a call that is counted among those that are out.
+    pub(crate) fn out(self) -> Self {
+        Self::new(self.bits, self.near | Self::OUT)
+    }
+
+    pub(crate) fn is_out(self) -> bool {
+        self.near & Self::OUT != 0
+    }
+
     /// The closed life that it was admitted in; none for a probe.
     pub(crate) fn life(self) -> Option<u16> {
         word::Word::unpack(self.bits).body.is_serving().then(|| word::life(self.bits))
@@ -43,7 +56,7 @@ impl Admission {
 
     #[inline]
     pub(crate) fn generation(self) -> u64 {
-        word::full(self.bits, self.near)
+        word::full(self.bits, self.near & !Self::OUT)
     }
 
     /// True if a breaker whose words are `bits` and `near` is in the generation that admitted.
@@ -57,6 +70,12 @@ impl Admission {
             return same;
         }
         same && (near == self.near || word::full(bits, near) == self.generation())
+    }
+
+    /// True if the life that goes on in those words was there when they admitted.
+    pub(crate) fn is_of_life(self, bits: u64, near: u64) -> bool {
+        let since = word::full(bits, near).wrapping_sub(self.generation());
+        word::Word::unpack(bits).age().is_some_and(|age| since <= age)
     }
 
     /// True if those words are just what admitted: a part of [`is_current`](Self::is_current) that

@@ -32,7 +32,8 @@ use crate::{
 /// What is admitted at the beginning of a ramp.
 const FIRST_SHARE: f64 = 0.1;
 
-/// What can happen to a breaker. Outcomes are those of permits of the word's own generation.
+/// What can happen to a breaker. Outcomes are those of permits of the word's own generation, or of
+/// its own life.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event<'a> {
     /// A caller asks.

@@ -27,7 +27,9 @@
 //!   held back or another policy has to agree, and 0 where no policy counts them.
 //! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
 //!   another within one window's length (`window.rs`), and takes one of 15,360 and more transitions
-//!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window.
+//!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window. After
+//!   so many overrides within one life, a call that stands in its window when one of them is set may
+//!   be left out of the run.
 //! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock
 //!   beyond it finds every deadline passed: the breaker errs towards letting calls through.
 //! - *probes*, *successes* and *failures* of probes: their limits have as many bits.
@@ -165,6 +167,14 @@ impl Word {
     /// The life that a breaker begins when it closes in this word's generation.
     pub(crate) fn life(self) -> u16 {
         (self.generation & ((1 << LIFE_BITS) - 1)) as u16
+    }
+
+    /// How many transitions ago its life began; none if it is not serving.
+    pub(crate) fn age(self) -> Option<u64> {
+        let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = self.body else {
+            return None;
+        };
+        Some(u64::from(self.life().wrapping_sub(life) & ((1 << LIFE_BITS) - 1)))
     }
 }
 
@@ -349,6 +359,27 @@ mod tests {
         let last = Word { generation: GENERATION as u32, ..Word::NEW };
         assert_eq!(last.next_generation(), Word::NEW);
         assert_eq!(Word { generation: 5 + (3 << LIFE_BITS), ..Word::NEW }.life(), 5);
+    }
+
+    #[test]
+    fn a_life_is_as_old_as_it_has_seen_transitions() {
+        let word = |generation, life| Word {
+            generation,
+            body: Body::Closed { failures: 1, life },
+            ..serving(0, false)
+        };
+        let wrap = 1 << LIFE_BITS;
+        for (generation, life, age) in [
+            (0, 0, 0),
+            (7, 7, 0),
+            (9, 7, 2),
+            (wrap + 1, wrap as u16 - 1, 2),
+            (3 * wrap + 7, 7, 0),
+            (GENERATION as u32, 0, u64::from(wrap) - 1),
+        ] {
+            assert_eq!(word(generation, life).age(), Some(age), "{generation} {life}");
+        }
+        assert_eq!(half_open(1, 0, 0).age(), None);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use super::{Breaker, drive::Done};
+use super::{
+    Breaker,
+    drive::{Done, Of},
+};
 use crate::{
     clock::MARGIN_MS,
     fault,
@@ -116,7 +119,10 @@ impl Breaker {
         }
         let out = admission.life().filter(|_| needs.has(Needs::IN_FLIGHT));
         let ticket = out.zip(self.meters(needs)).map(|(life, meters)| meters.started(now, life));
-        Ok((admission, Started::at(now, ticket.unwrap_or(Ticket::NONE))))
+        Ok(match ticket.filter(|ticket| *ticket != Ticket::NONE) {
+            Some(ticket) => (admission.out(), Started::at(now, ticket)),
+            None => (admission, Started::at(now, Ticket::NONE)),
+        })
     }
 
     fn reject(
@@ -153,9 +159,9 @@ impl Breaker {
         let settings = self.settings.read();
         let seen = meters.seen(needs, now, life);
         let opening = self.opening(&settings, self.full(bits), seen);
-        // If the generation has changed meanwhile, what was seen is of another life: it is judged
-        // only in the one that it was counted in.
-        self.drive(Admission::new(bits, self.near()), Event::Overdue(&opening), now);
+        // If another life has begun meanwhile, what was seen is of the one before.
+        let of = Of::Life(Admission::new(bits, self.near()));
+        self.drive(of, Event::Overdue(&opening), now);
     }
 
     /// Raises the time of the newest probe. A load first: of many probes in one millisecond one

@@ -30,6 +30,29 @@ pub(crate) struct Done {
     pub(crate) transition: Option<Transition>,
 }
 
+/// Until when an event counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Of {
+    /// At any time.
+    Anybody,
+    /// In the generation that admitted.
+    Generation(Admission),
+    /// In the life that admitted: of a call that stands in a window of that life already. What is
+    /// set beside a life, and the end of its ramp, begin generations and leave its window as it is:
+    /// a call that is counted there counts in the run, too, and is judged.
+    Life(Admission),
+}
+
+impl Of {
+    fn is_late(self, bits: u64, near: u64) -> bool {
+        match self {
+            Self::Anybody => false,
+            Self::Generation(own) => !own.is_current(bits, near),
+            Self::Life(own) => !own.is_current(bits, near) && !own.is_of_life(bits, near),
+        }
+    }
+}
+
 impl Breaker {
     /// The word.
     #[inline(always)]
@@ -132,10 +155,10 @@ impl Breaker {
         self.draws.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Runs an event of the permit that `own` admitted, and tells of its transition.
-    pub(super) fn drive(&self, own: Admission, event: Event<'_>, now: Duration) -> Recorded {
+    /// Runs an event of a permit, and tells of its transition.
+    pub(super) fn drive(&self, of: Of, event: Event<'_>, now: Duration) -> Recorded {
         let _held = fault::DECIDES_UNDER_LOCK.planted().then(|| self.overrides.lock());
-        match self.exchange_until_done(Some(own), event, now) {
+        match self.exchange_until_done(of, event, now) {
             None => Recorded::Late,
             Some(done) => {
                 self.tell(done.transition.as_ref());
@@ -157,19 +180,14 @@ impl Breaker {
 
     /// Runs an event that belongs to no generation. Its caller tells of the transition.
     pub(super) fn exchange_any(&self, event: Event<'_>, now: Duration) -> Done {
-        match self.exchange_until_done(None, event, now) {
+        match self.exchange_until_done(Of::Anybody, event, now) {
             Some(done) => done,
             None => unreachable!("nothing is late where no generation is compared"),
         }
     }
 
-    /// None if `own` is not of the current generation.
-    fn exchange_until_done(
-        &self,
-        own: Option<Admission>,
-        event: Event<'_>,
-        now: Duration,
-    ) -> Option<Done> {
+    /// None if it is late.
+    fn exchange_until_done(&self, of: Of, event: Event<'_>, now: Duration) -> Option<Done> {
         let early = fault::CLOSING_READ_EARLY
             .planted()
             .then(|| self.hot.closed_at_ms.load(Ordering::Relaxed));
@@ -177,7 +195,7 @@ impl Breaker {
         loop {
             let near = self.near();
             let generation = word::full(bits, near);
-            if own.is_some_and(|own| !own.is_current(bits, near)) {
+            if of.is_late(bits, near) {
                 return None;
             }
             let word = Word::unpack(bits);
@@ -187,7 +205,8 @@ impl Breaker {
             };
             let given = early.map_or(given, |serving_since_ms| Given { serving_since_ms, ..given });
             let step = step(word, event, &given);
-            let step = if fault::OVERRIDE_LOST.planted() && step.cause.is_some() && own.is_some() {
+            let of_a_permit = !matches!(of, Of::Anybody);
+            let step = if fault::OVERRIDE_LOST.planted() && step.cause.is_some() && of_a_permit {
                 Step { next: Word { over: Override::None, ..step.next }, ..step }
             } else {
                 step

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Breaker;
+use super::{Breaker, drive::Of};
 use crate::{
     clock::floor_ms,
     counts::Outcome,
@@ -104,7 +104,7 @@ impl Breaker {
             let limits = self.hot.limits.short();
             let plain = bits & PLAIN_CLOSED_MASK == 0 && own.is_current(bits, self.near());
             let below = word::failures(bits) + 1 < limits.failure_threshold();
-            if !(plain && below && limits.needs() == Needs::NOTHING) {
+            if own.is_out() || !(plain && below && limits.needs() == Needs::NOTHING) {
                 return self.record(own, started, Outcome::Failure);
             }
             match self.exchange(bits, bits + ONE_FAILURE) {
@@ -123,13 +123,11 @@ impl Breaker {
             return Recorded::Unrecorded;
         }
         let needs = self.hot.limits.short().needs();
-        if let (Some(life), true) = (own.life(), needs.has(Needs::IN_FLIGHT)) {
-            self.meters(needs).inspect(|meters| meters.ended(started, life));
-        }
+        self.is_no_longer_out(own, started, needs);
         let recorded = match outcome {
             // Gives a place back, at whatever time.
             Outcome::Ignored | Outcome::Cancelled => {
-                self.drive(own, Event::Released, Duration::ZERO)
+                self.drive(Of::Generation(own), Event::Released, Duration::ZERO)
             }
             Outcome::Success | Outcome::Failure => {
                 self.count(own, started, needs, outcome == Outcome::Failure)
@@ -142,20 +140,33 @@ impl Breaker {
         recorded
     }
 
+    /// By what its admission did, and not by what is asked for now: whoever was counted as out under
+    /// other settings would be out for ever.
+    fn is_no_longer_out(&self, own: Admission, started: Started, needs: Needs) {
+        let by_limits = fault::OUT_BY_LIMITS.planted() && !needs.has(Needs::IN_FLIGHT);
+        if let (Some(life), true) = (own.life(), own.is_out() && !by_limits) {
+            self.meters.get().inspect(|meters| meters.ended(started, life));
+        }
+    }
+
     fn count(&self, own: Admission, started: Started, needs: Needs, failed: bool) -> Recorded {
         let now = self.clock.now();
         let slow = needs.has(Needs::DURATION) && started.took(now) >= self.hot.limits.slow_nanos();
         let seen = self.count_in_windows(own, needs, now, failed, slow);
+        let of = match seen {
+            Some(_) if !fault::JUDGES_BY_GENERATION.planted() => Of::Life(own),
+            _ => Of::Generation(own),
+        };
         let recorded = if failed || slow {
             let settings = self.settings.read();
             let opening = self.opening(&settings, own.generation(), seen.unwrap_or_default());
             let event = if failed { Event::Failure(&opening) } else { Event::Slow(&opening) };
-            self.drive(own, event, now)
+            self.drive(of, event, now)
         } else {
-            self.drive(own, Event::Success, now)
+            self.drive(of, Event::Success, now)
         };
         match recorded {
-            // It was counted in its own generation, and then another one was the first to trip.
+            // It was counted in its own life, which somebody else has ended since.
             Recorded::Late if seen.is_some() => Recorded::Counted,
             recorded => recorded,
         }

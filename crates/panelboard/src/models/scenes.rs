@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Owned, World, ended, explore::Part, opened, plain};
-use crate::{Breaker, ConfigBuilder, IsolateGuard, Saved, State, Transition};
+use crate::{Breaker, ConfigBuilder, IsolateGuard, Policy, Saved, State, Transition};
 
 /// What one caller does; the number says which of the callers he is.
 pub(super) struct Event {
@@ -132,6 +132,10 @@ fn fail(breaker: &Breaker) {
     breaker.acquire().map(|permit| permit.failure()).expect("admits");
 }
 
+fn succeed(breaker: &Breaker) {
+    breaker.acquire().map(|permit| permit.success()).expect("admits");
+}
+
 /// The next failure trips.
 pub(super) fn about_to_trip(callers: usize) -> Scene {
     Scene::new(callers, plain().failure_threshold(2)).then(fail).with_permits()
@@ -172,18 +176,65 @@ pub(super) fn before_the_ramp(callers: usize) -> Scene {
 pub(super) fn recovering(callers: usize) -> Scene {
     let config = plain().failure_threshold(2).ramp(Duration::from_secs(100));
     let scene = Scene::new(callers, config).then(|breaker| _ = breaker.trip()).at(100);
-    scene
-        .then(|breaker| {
-            breaker.acquire().map(|probe| probe.success()).expect("the deadline has passed");
-        })
-        .at(150)
-        .then(fail)
-        .with_permits()
+    scene.then(succeed).at(150).then(fail).with_permits()
 }
 
 /// The next caller closes it.
 pub(super) fn ramp_over(callers: usize) -> Scene {
     recovering(callers).at(200)
+}
+
+/// The event of that name.
+pub(super) fn event(name: &str) -> &'static Event {
+    let mut all = [ALWAYS, OUTCOMES, RELEASE].into_iter().flatten();
+    all.find(|event| event.name == name).expect("an event")
+}
+
+/// As for a model provider: a run trips, or a share of a time window does.
+fn by_both() -> ConfigBuilder {
+    let share = Policy::failure_rate(0.5, Duration::from_secs(300), 20);
+    plain().policy(Policy::any_of([Policy::consecutive(2), share]))
+}
+
+/// Closed, and the next failure is the second in a row: the window has one of two calls failed.
+pub(super) fn closed_by_both(callers: usize) -> Scene {
+    Scene::new(callers, by_both()).then(succeed).then(fail).with_permits()
+}
+
+/// The same of the last calls alone: half of three of them.
+#[cfg(panelboard_loom)]
+pub(super) fn closed_by_the_last(callers: usize) -> Scene {
+    let config = plain().failure_rate(0.5, 10, 3);
+    Scene::new(callers, config).then(succeed).then(fail).with_permits()
+}
+
+/// Recovering, and the next failure is the second in a row, or the next caller closes it.
+#[cfg(panelboard_loom)]
+pub(super) fn ramp_over_by_both(callers: usize) -> Scene {
+    let scene = Scene::new(callers, by_both().ramp(Duration::from_secs(100)));
+    scene
+        .then(|breaker| _ = breaker.trip())
+        .at(100)
+        .then(succeed)
+        .at(150)
+        .then(fail)
+        .with_permits()
+        .at(200)
+}
+
+/// Closed, with calls that are out and slow by now: whoever asks next may find that.
+#[cfg(panelboard_loom)]
+pub(super) fn slow_ones_out(callers: usize) -> Scene {
+    let slow = Duration::from_secs(16);
+    let config = plain().slow_call_rate(0.5, slow, 10, callers as u32).count_slow_in_flight(true);
+    Scene::new(callers, config).with_permits().at(60)
+}
+
+/// Closed, where chance rejects every other caller or so.
+#[cfg(panelboard_loom)]
+pub(super) fn throttled(callers: usize) -> Scene {
+    let config = plain().policy(Policy::adaptive(1.0, Duration::from_secs(300)));
+    Scene::new(callers, config).then(succeed).then(fail).with_permits()
 }
 
 fn acquire(s: &Scene) -> String {
@@ -202,8 +253,11 @@ fn told(transition: Option<Transition>) -> String {
 /// Without the cause, which is noted a moment after the transition.
 fn snapshot(s: &Scene) -> String {
     let shown = s.world.breaker.snapshot();
+    let window = shown
+        .window
+        .map(|held| format!(" window {}/{} slow {}", held.failures, held.calls, held.slow));
     format!(
-        "{}/{} #{} {:?} failures {} probes {}+{} step {}",
+        "{}/{} #{} {:?} failures {} probes {}+{} step {}{}",
         shown.state,
         shown.automatic,
         shown.generation,
@@ -212,6 +266,7 @@ fn snapshot(s: &Scene) -> String {
         shown.probes_in_flight,
         shown.probe_successes,
         shown.backoff_step,
+        window.unwrap_or_default(),
     )
 }
 

@@ -8,18 +8,11 @@ use std::panic::Location;
 
 use super::{
     explore::{at_one_instant, count},
-    scenes::{
-        ALWAYS, Event, OUTCOMES, RELEASE, Scene, about_to_trip, closed, end, half_open,
-        ready_to_probe,
-    },
+    scenes::{Scene, about_to_trip, closed, end, event, half_open, ready_to_probe},
 };
 
 #[track_caller]
 fn triple(scene: fn() -> Scene, names: [&str; 3], beyond: &[&str]) {
-    let event = |name: &str| -> &Event {
-        let mut all = [ALWAYS, OUTCOMES, RELEASE].into_iter().flatten();
-        all.find(|event| event.name == name).expect("an event")
-    };
     let mut executions = 0;
     let differs =
         at_one_instant(scene, &names.map(|name| event(name).part), end, beyond, &mut executions);

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use panelboard::{Breaker, Cause, ConfigBuilder, ManualClock, Outcome, Permit, Policy, State};
 
 use crate::{
-    support::{SECOND, breaker, ms, quiet, trips_at},
+    support::{SECOND, breaker, built, ms, quiet, trips_at},
     timeline::check,
 };
 
@@ -211,4 +211,33 @@ fn d32_a_hang_trips_nothing_while_disabled_or_forced_open() {
         let seen = breaker.snapshot();
         assert_eq!((seen.automatic, seen.generation), (State::Closed, 1), "{}", seen.state);
     }
+}
+
+/// A call that is counted as out ends, whatever the breaker counts by then.
+#[test]
+fn d32_a_call_that_ends_under_another_policy_is_no_longer_out() {
+    let slow = || slow(0.5, 1).count_slow_in_flight(true);
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored, Outcome::Cancelled] {
+        let (breaker, hand) = breaker(slow());
+        let permit = breaker.acquire().unwrap();
+        breaker.reconfigure(&built(trips_at(5)));
+        permit.end(outcome);
+        breaker.reconfigure(&built(slow()));
+        hand.advance(9 * SECOND);
+        assert!(breaker.acquire().is_ok(), "{outcome:?}: no call is out");
+        assert_eq!(breaker.state(), State::Closed);
+    }
+}
+
+/// And one that is still out is seen when its policy is back.
+#[test]
+fn d32_a_call_that_stays_out_through_another_policy_is_overdue() {
+    let slow = || slow(0.5, 1).count_slow_in_flight(true);
+    let (breaker, hand) = breaker(slow());
+    let _hangs = breaker.acquire().unwrap();
+    breaker.reconfigure(&built(trips_at(5)));
+    breaker.acquire().unwrap().success();
+    breaker.reconfigure(&built(slow()));
+    hand.advance(2 * SECOND);
+    assert!(breaker.acquire().is_err());
 }
