@@ -25,8 +25,10 @@ use crate::{
 ///   begins a new one.
 /// - When the next file is due, this one gets the time into its name: `app.log` becomes
 ///   `app-20261128T210000Z.log`, and `app-20261128T210000Z.log.gz` once it is compressed, by a
-///   thread of its own.
-/// - A file that somebody moves away, or removes, is made again.
+///   thread of its own. If the clock was set back, it gets the time of the newest one that is
+///   there, and a number: names sort by age.
+/// - A file that somebody moves away, or removes, is made again; one that is cut in its place, as
+///   `copytruncate` of logrotate does, is written on from there.
 /// - A file is one sink's: a pipeline with two on one file can't be built, however its path is
 ///   spelled. Those of other pipelines and processes it can't see.
 ///
@@ -217,8 +219,7 @@ impl FileSink {
             return Ok(());
         }
         if let Err(why) = self.file.write_all(&self.lines) {
-            // What there is of them is taken away, so that no line is torn.
-            let _ = self.file.set_len(self.length);
+            take_away(&self.file, self.length);
             return Err(why);
         }
         self.length += self.lines.len() as u64;
@@ -247,16 +248,23 @@ impl FileSink {
         Ok(())
     }
 
-    /// Opens the file again if somebody has taken it away.
+    /// Opens the file again if somebody has taken it away. It may also have been cut in its place.
     fn look(&mut self) -> io::Result<()> {
-        let same = match (fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(there), Ok(ours)) => (there.dev(), there.ino()) == (ours.dev(), ours.ino()),
-            _ => false,
-        };
-        if !same {
-            (self.file, self.length, self.period) = open_file(&self.path, self.every_ns)?;
+        match (fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(ours)) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
+                self.length = ours.len();
+            }
+            _ => (self.file, self.length, self.period) = open_file(&self.path, self.every_ns)?,
         }
         Ok(())
+    }
+}
+
+/// Takes away what there is of lines that were not written as a whole, so that none is torn. A file
+/// that somebody has cut meanwhile stays as it is: it would grow, by zeros.
+fn take_away(file: &File, length: u64) {
+    if file.metadata().is_ok_and(|meta| meta.len() > length) {
+        let _ = file.set_len(length);
     }
 }
 
@@ -289,5 +297,21 @@ impl Sink for FileSink {
 
     fn file(&self) -> Option<&Path> {
         Some(&self.path)
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_away_of_a_file_that_was_cut_makes_no_hole() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"whole\nto").unwrap();
+        take_away(&file, 6);
+        assert_eq!(file.metadata().unwrap().len(), 6);
+        file.set_len(0).unwrap();
+        take_away(&file, 6);
+        assert_eq!(file.metadata().unwrap().len(), 0);
     }
 }

@@ -137,6 +137,23 @@ fn a_file_that_is_taken_away_is_made_again() {
     assert_eq!(text(&path).lines().count(), 1);
 }
 
+/// As logrotate's `copytruncate` does.
+#[test]
+fn a_file_that_is_cut_in_its_place_is_as_long_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let mut rig = rig(FileSink::builder(&path).max_bytes(2_000));
+    rig.info(0..40);
+    rig.settles();
+    let length = fs::metadata(&path).unwrap().len();
+    assert!((1_100..1_950).contains(&length), "{length}");
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    rig.info(40..80);
+    assert!(rig.shutdown().is_complete());
+    assert_eq!(all(folder.path()), [path], "no rotation: it is not full");
+    assert_eq!(messages(folder.path()), numbers(40..80));
+}
+
 /// `/dev/full` is a disk without room: every write to it fails.
 #[test]
 fn a_disk_that_is_full_is_contained_and_counted() {

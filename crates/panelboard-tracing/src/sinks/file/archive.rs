@@ -39,6 +39,12 @@ struct Names {
     extension: String,
 }
 
+/// What full files are sorted by: the time in their names, and the number behind it.
+type Key = (String, u64);
+
+const GZ: &str = ".gz";
+const PART: &str = ".gz.part";
+
 impl Archive {
     pub(super) fn start(path: &Path, keep: Keep) -> io::Result<Self> {
         let text = |part: Option<&std::ffi::OsStr>| {
@@ -59,10 +65,13 @@ impl Archive {
                 own.sweep(keep);
             }
         })?;
-        Ok(Self { names, sweeper: Some(sweeper), thread: Some(thread) })
+        let archive = Self { names, sweeper: Some(sweeper), thread: Some(thread) };
+        // What a process before had no time for.
+        archive.sweep();
+        Ok(archive)
     }
 
-    /// A name that no file has.
+    /// A name that no file has, and that sorts behind those of all that are full.
     pub(super) fn free_name(&self) -> PathBuf {
         self.names.free(&stamp(wall_ns()))
     }
@@ -87,14 +96,18 @@ impl Drop for Archive {
 
 impl Names {
     fn free(&self, stamp: &str) -> PathBuf {
-        let mut number = 0;
+        // By its name the one that is new now must not be older than another, though the clock may
+        // have been set back.
+        let (stamp, mut number) = match self.all().pop() {
+            Some(((newest, number), _)) if newest.as_str() >= stamp => (newest, number + 1),
+            _ => (stamp.to_owned(), 0),
+        };
         loop {
-            // Five digits and `_`, so that names sort by their age.
             let more = if number == 0 { String::new() } else { format!("_{number:05}") };
             let name = format!("{}-{stamp}{more}{}", self.stem, self.extension);
             let path = self.folder.join(&name);
             let taken = |name: &str| self.folder.join(name).exists();
-            if !taken(&name) && !taken(&format!("{name}.gz")) {
+            if !taken(&name) && !taken(&format!("{name}{GZ}")) {
                 return path;
             }
             number += 1;
@@ -102,40 +115,52 @@ impl Names {
     }
 
     /// The full files, the oldest first; names of other files don't fit.
-    fn all(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(match self.folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => &self.folder,
-        }) else {
-            return Vec::new();
-        };
-        let named = entries.filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let name = path.file_name()?.to_str()?.to_owned();
-            self.key(&name).map(|key| (key, path))
-        });
-        let mut all: Vec<_> = named.collect();
+    fn all(&self) -> Vec<(Key, PathBuf)> {
+        let mut all: Vec<_> = self
+            .entries()
+            .filter_map(|(name, path)| {
+                Some((self.key(name.strip_suffix(GZ).unwrap_or(&name))?, path))
+            })
+            .collect();
         all.sort();
-        all.into_iter().map(|(_, path)| path).collect()
+        all
     }
 
-    /// What full files are sorted by: the time in their names, and the number behind it.
-    fn key(&self, name: &str) -> Option<String> {
+    /// What was being compressed when a process ended.
+    fn parts(&self) -> impl Iterator<Item = PathBuf> {
+        self.entries().filter_map(|(name, path)| self.key(name.strip_suffix(PART)?).map(|_| path))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        let folder = match self.folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => &self.folder,
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((path.file_name()?.to_str()?.to_owned(), path))
+        })
+    }
+
+    fn key(&self, name: &str) -> Option<Key> {
         let rest = name.strip_prefix(&self.stem)?.strip_prefix('-')?;
-        let rest = rest.strip_suffix(".gz").unwrap_or(rest);
         let key = rest.strip_suffix(&self.extension)?;
-        let shape = |at: usize, byte: u8| match at {
+        let (stamp, number) = key.split_once('_').unwrap_or((key, "0"));
+        let shape = |(at, byte): (usize, u8)| match at {
             8 => byte == b'T',
             15 => byte == b'Z',
-            16 => byte == b'_',
             _ => byte.is_ascii_digit(),
         };
-        let fits = key.len() >= 16 && key.bytes().enumerate().all(|(at, byte)| shape(at, byte));
-        fits.then(|| key.to_owned())
+        let fits = stamp.len() == 16 && stamp.bytes().enumerate().all(shape);
+        let number = number.parse().ok().filter(|_| fits)?;
+        Some((stamp.to_owned(), number))
     }
 
     fn sweep(&self, keep: Keep) {
-        let mut all = self.all();
+        // Nobody else compresses: whatever there is was left by a process that was killed.
+        self.parts().for_each(|path| drop(fs::remove_file(path)));
+        let mut all: Vec<PathBuf> = self.all().into_iter().map(|(_, path)| path).collect();
         if let Some(files) = keep.files {
             let beyond = all.len().saturating_sub(files);
             all.drain(..beyond).for_each(|path| drop(fs::remove_file(path)));
@@ -171,16 +196,68 @@ fn compress(path: &Path) -> io::Result<()> {
         name.push(more);
         PathBuf::from(name)
     };
-    let part = name(".gz.part");
+    let part = name(PART);
     let mut from = File::open(path)?;
     let mut to = GzEncoder::new(File::create(&part)?, Compression::default());
     let copied = io::copy(&mut from, &mut to).and_then(|_| to.finish());
-    let moved = copied.and_then(|_| fs::rename(&part, name(".gz")));
+    let moved = copied.and_then(|_| fs::rename(&part, name(GZ)));
     match moved {
         Ok(()) => fs::remove_file(path),
         Err(why) => {
             let _ = fs::remove_file(&part);
             Err(why)
         }
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    const ALL: Keep = Keep { files: None, time: None, gzip: false };
+
+    fn names(folder: &Path) -> Names {
+        let (stem, extension) = ("app".into(), ".log".into());
+        Names { folder: folder.to_owned(), stem, extension }
+    }
+
+    fn left(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut left: Vec<_> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_new_file_look_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = names(folder.path());
+        let mut made = Vec::new();
+        for stamp in
+            ["20270101T000000Z", "20270101T000005Z", "20260101T000000Z", "20260101T000001Z"]
+        {
+            let path = names.free(stamp);
+            fs::write(&path, stamp).unwrap();
+            made.push(path);
+            names.sweep(Keep { files: Some(2), ..ALL });
+        }
+        let newest: Vec<_> = names.all().into_iter().map(|(_, path)| path).collect();
+        assert_eq!(newest, made[2..]);
+        // As numbers and not as texts.
+        fs::write(folder.path().join("app-20270101T000005Z_100000.log.gz"), "").unwrap();
+        let next = names.free("20260101T000002Z");
+        assert!(next.ends_with("app-20270101T000005Z_100001.log"), "{next:?}");
+    }
+
+    #[test]
+    fn what_was_being_compressed_when_a_process_was_killed_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = "app-notes.log.gz.part";
+        for name in ["app-20270101T000000Z.log.gz.part", "app-20270101T000005Z.log", other] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        names(folder.path()).sweep(Keep { gzip: true, ..ALL });
+        assert_eq!(left(folder.path()), ["app-20270101T000005Z.log.gz", other]);
     }
 }
