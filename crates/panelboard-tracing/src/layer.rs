@@ -30,8 +30,8 @@ use crate::{
 ///
 /// Cost of an event: its fields are copied, formatted if they are not texts or numbers; one
 /// exchange to get a buffer, one to put it into the queue, one to say so. In the steady state
-/// nothing is allocated, unless a record is larger than 4 KiB. A span allocates once, when it is
-/// made.
+/// nothing is allocated, unless a record is larger than 4 KiB. A span allocates when it is made,
+/// once if it says no more than 256 bytes, and when something is recorded of it later.
 ///
 /// ```
 /// use panelboard_tracing::{Pipeline, SinkConfig, sinks::Console};
@@ -124,7 +124,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SinkLayer {
         if is_ours() || span.extensions().get::<Spoken>().is_some() {
             return;
         }
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(FIRST_OF_SPAN);
         entries.push(SPAN);
         encode::name(&mut entries, attributes.metadata().name());
         let mut fields = Fields::new(&mut entries, SPAN_FIELD, self.shared.sizes);
@@ -206,12 +206,19 @@ impl SinkLayer {
         if record.len() + spoken.entries.len() <= self.shared.sizes.record {
             record.extend_from_slice(&spoken.entries);
         } else {
-            let count = entries_of(&spoken.entries).count() as u32;
-            record.push(LEFT_OUT);
-            record.extend_from_slice(&count.to_le_bytes());
+            let fields = entries_of(&spoken.entries).map(|entry| match entry {
+                Entry::SpanField(..) => 1,
+                Entry::LeftOut(count) => count,
+                _ => 0,
+            });
+            // A span without any would be gone without a word.
+            left_out(record, fields.sum::<u32>().max(1));
         }
     }
 }
+
+/// Most spans say less.
+const FIRST_OF_SPAN: usize = 256;
 
 fn field(out: &mut Vec<u8>, tag: u8, name: &str, value: Value<'_>) {
     out.push(tag);
@@ -219,12 +226,19 @@ fn field(out: &mut Vec<u8>, tag: u8, name: &str, value: Value<'_>) {
     encode::value(out, value);
 }
 
-/// A span's entries, with what was recorded later in the place of what was there.
+fn left_out(out: &mut Vec<u8>, count: u32) {
+    out.push(LEFT_OUT);
+    out.extend_from_slice(&count.to_le_bytes());
+}
+
+/// A span's entries, with what was recorded later in the place of what was there. What there is no
+/// room for is counted, and what it was before is gone all the same: it is no longer so.
 fn renewed(older: &[u8], newer: &[u8], most: usize) -> Vec<u8> {
     let again = |name: &str| {
         entries_of(newer).any(|entry| matches!(entry, Entry::SpanField(its, _) if its == name))
     };
     let mut out = Vec::with_capacity(older.len() + newer.len());
+    let mut gone = 0;
     for entry in entries_of(older) {
         match entry {
             Entry::Span(name) => {
@@ -234,15 +248,59 @@ fn renewed(older: &[u8], newer: &[u8], most: usize) -> Vec<u8> {
             Entry::SpanField(name, value) if !again(name) => {
                 field(&mut out, SPAN_FIELD, name, value);
             }
-            Entry::LeftOut(count) => {
-                out.push(LEFT_OUT);
-                out.extend_from_slice(&count.to_le_bytes());
-            }
+            Entry::LeftOut(count) => gone += count,
             _ => {}
         }
     }
-    if out.len() + newer.len() <= most {
-        out.extend_from_slice(newer);
+    for entry in entries_of(newer) {
+        let before = out.len();
+        match entry {
+            Entry::SpanField(name, value) => field(&mut out, SPAN_FIELD, name, value),
+            Entry::LeftOut(count) => gone += count,
+            _ => {}
+        }
+        if out.len() > most {
+            out.truncate(before);
+            gone += 1;
+        }
+    }
+    if gone > 0 {
+        // Behind all fields: whoever reads a span's fields reads on to what is none.
+        left_out(&mut out, gone);
     }
     out
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn span(fields: &[(&str, &str)]) -> Vec<u8> {
+        let mut out = vec![SPAN];
+        encode::name(&mut out, "span");
+        fields.iter().for_each(|(name, said)| field(&mut out, SPAN_FIELD, name, Value::Text(said)));
+        out
+    }
+
+    #[test]
+    fn what_is_recorded_later_and_does_not_fit_is_counted() {
+        let long = "x".repeat(100);
+        let older = span(&[("a", "old"), ("b", &long), ("c", "stays")]);
+        let mut newer = span(&[("a", &long), ("b", "short")]);
+        left_out(&mut newer, 2);
+        // Room for what is short.
+        let out = renewed(&older, &newer, 60);
+        let said: Vec<_> = entries_of(&out).collect();
+        let expected = [
+            Entry::Span("span"),
+            Entry::SpanField("c", Value::Text("stays")),
+            Entry::SpanField("b", Value::Text("short")),
+            Entry::LeftOut(3),
+        ];
+        assert_eq!(said, expected);
+        // What follows is read behind what was left out before.
+        let again = renewed(&out, &span(&[("d", "more")]), 100);
+        let said: Vec<_> = entries_of(&again).skip(3).collect();
+        assert_eq!(said, [Entry::SpanField("d", Value::Text("more")), Entry::LeftOut(3)]);
+    }
 }
