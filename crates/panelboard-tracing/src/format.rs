@@ -15,8 +15,9 @@ use crate::record::Record;
 /// | `Compact` | `2026-..  INFO shop: paid cents=995 in request{id=7}` |
 /// | `Pretty` | the same over several lines, with the place in the source |
 ///
-/// Control characters, line ends among them, are escaped in all of them, so that no value can look
-/// like a line of its own.
+/// Control characters, of ASCII and beyond, line and paragraph separators and what overrides the
+/// direction of writing are escaped in all of them: no value can look like a line of its own, speak
+/// to a terminal, or show what it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -27,6 +28,13 @@ pub enum Format {
     Compact,
     /// Several lines for people.
     Pretty,
+}
+
+/// Whether a character could do something to who reads it, other than be seen.
+pub(crate) fn is_hidden(c: char) -> bool {
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || separates || turns
 }
 
 impl Format {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::time;
+use super::{is_hidden, time};
 use crate::record::{Record, Value};
 
 /// Adds a record as one object.
@@ -113,12 +113,15 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
             b'\r' => b'r',
             b'\t' => b't',
             0..0x20 | 0x7f => 0,
+            // What hidden characters beyond ASCII begin with.
+            0xc2 | 0xe2 if text[at..].starts_with(is_hidden) => 0,
             _ => continue,
         };
         out.extend_from_slice(&bytes[plain..at]);
-        plain = at + 1;
+        let Some(c) = text[at..].chars().next() else { break };
+        plain = at + c.len_utf8();
         if short == 0 {
-            let _ = write!(out, "\\u{byte:04x}");
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.extend_from_slice(&[b'\\', short]);
         }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::time;
+use super::{is_hidden, time};
 use crate::record::{Record, Value};
 
 /// Adds `time LEVEL target: message field=value in span{field=value}`.
@@ -92,10 +92,10 @@ fn pair(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
     }
 }
 
-/// A text without control characters: it can neither end the line nor speak to the terminal.
+/// A text without hidden characters: it can neither end the line nor speak to the terminal.
 pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
     let mut plain = 0;
-    for (at, c) in text.char_indices().filter(|(_, c)| c.is_control()) {
+    for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c)) {
         out.extend_from_slice(&text.as_bytes()[plain..at]);
         plain = at + c.len_utf8();
         let _ = write!(out, "{}", c.escape_default());

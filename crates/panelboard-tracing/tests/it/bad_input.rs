@@ -46,20 +46,28 @@ fn fields_beyond_a_records_size_are_left_out_and_counted() {
     assert_eq!(kept + said["left_out"].as_u64().expect("a number"), 4, "{said}");
 }
 
-const NASTY: &str = "a\nb\r\n\t\u{1b}[31mred\u{0}\u{7f}\u{85}\u{2028}\"\\";
+/// Of ASCII and beyond, with the one that begins a terminal's commands, what separates lines, and
+/// what turns the direction of writing. The last word has neither a space nor a quote.
+const NASTY: [&str; 2] = [
+    "a\nb\r\n\t\u{1b}[31mred\u{0}\u{7f}\u{85}\u{9b}31m\u{2028}\u{2029} \u{202e}\u{2066}x\"\\",
+    "a\n\u{1b}[31m\u{85}\u{9b}31m\u{2028}\u{202e}x",
+];
 
 #[test]
 fn control_characters_end_no_line_and_speak_to_no_terminal() {
-    for format in [Format::Json, Format::Compact, Format::Pretty] {
-        let lines = lines(format, |it| it, || tracing::info!(field = NASTY, "{NASTY}"));
-        let expected = if format == Format::Pretty { 3 } else { 1 };
-        assert_eq!(lines.len(), expected, "{lines:?}");
-        let control = |line: &String| line.chars().any(|c| c.is_ascii_control());
-        assert!(!lines.iter().any(control), "{lines:?}");
+    let hidden = |c: char| c.is_control() || "\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}".contains(c);
+    for nasty in NASTY {
+        for format in [Format::Json, Format::Compact, Format::Pretty] {
+            let lines = lines(format, |it| it, || tracing::info!(field = nasty, "{nasty}"));
+            let expected = if format == Format::Pretty { 3 } else { 1 };
+            assert_eq!(lines.len(), expected, "{lines:?}");
+            assert!(!lines.iter().any(|line| line.chars().any(hidden)), "{lines:?}");
+        }
+        let lines = lines(Format::Json, |it| it, || tracing::info!("{nasty} é 日本 \u{a0}"));
+        let said: Value = serde_json::from_str(&lines[0]).expect("JSON");
+        assert_eq!(said["message"], format!("{nasty} é 日本 \u{a0}"));
+        assert!(lines[0].contains("é 日本 \u{a0}"), "what is seen is not escaped: {}", lines[0]);
     }
-    let lines = lines(Format::Json, |it| it, || tracing::info!("{NASTY}"));
-    let said: Value = serde_json::from_str(&lines[0]).expect("JSON");
-    assert_eq!(said["message"], NASTY);
 }
 
 /// A lone surrogate can't be in a text of Rust; as bytes it is escaped.
