@@ -114,6 +114,12 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
+/// Where the mark of a text begins that was cut, and how many bytes it says were beyond.
+pub(crate) fn mark_of_cut(text: &str) -> Option<(usize, usize)> {
+    let (before, beyond) = text.strip_suffix(" bytes cut]")?.rsplit_once("…[")?;
+    Some((before.len(), beyond.parse().ok()?))
+}
+
 /// Writes the fields of one event, or of one span, as entries.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
@@ -182,14 +188,14 @@ impl<'a> Fields<'a> {
         let mut cut = Cut { out: &mut *self.out, left: most.min(room), beyond: 0 };
         let written = catch_unwind(AssertUnwindSafe(|| fill(&mut cut)));
         let beyond = cut.beyond;
-        if beyond > 0 {
-            // Writing into a Vec cannot fail.
-            let _ = write!(Plain(self.out), "…[{beyond} bytes cut]");
-        }
         match written {
             Ok(Ok(())) => {}
             Ok(Err(_)) => self.out.extend_from_slice(b"[cannot be formatted]"),
             Err(_) => self.out.extend_from_slice(b"[panicked while it was formatted]"),
+        }
+        if beyond > 0 {
+            // Writing into a Vec cannot fail.
+            let _ = write!(Plain(self.out), "…[{beyond} bytes cut]");
         }
         let length = (self.out.len() - at - 4) as u32;
         self.out[at..at + 4].copy_from_slice(&length.to_le_bytes());

@@ -24,4 +24,6 @@ panelboard_seams::faults! {
     HANG_UNSEEN = "hang-unseen";
     /// L10: a batch that is rejected for one of its records is given up as a whole.
     GOOD_GOES_WITH_BAD = "good-goes-with-bad";
+    /// L8: of a secret that was cut, its beginning leaves.
+    HALF_A_SECRET_LEAVES = "half-a-secret-leaves";
 }

@@ -1,13 +1,14 @@
 //! What must not leave the program? Values of fields with certain names, and what looks like a
 //! secret wherever it stands. Done by our own thread, before anything is written or spilled.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use regex::Regex;
 
 use crate::{
     config::BuildError,
     encode::{self, FIELD, LEFT_OUT, MESSAGE, NAMES_AT, SPAN, SPAN_FIELD},
+    fault,
     record::{Entry, Record, Value},
 };
 
@@ -77,7 +78,13 @@ impl Redaction {
         self
     }
 
-    /// Also what matches this regular expression, in messages and in values that are texts.
+    /// Also what matches this regular expression, in messages and in values that are texts. Each
+    /// pattern looks at the text as it was said; what several of them match is taken out once.
+    ///
+    /// A text that is too long is cut before anybody looks at it. So that no half of a match
+    /// leaves, of one that was cut 256 bytes less are kept if there are any patterns: a match of at
+    /// most so many bytes is taken out, or is beyond the cut. Of a longer one its beginning may
+    /// leave.
     #[must_use]
     pub fn pattern(mut self, pattern: &str) -> Self {
         self.patterns.push(pattern.to_owned());
@@ -130,12 +137,21 @@ impl Redactor {
     /// Rewrites a record that holds something secret. `spare` is used in between.
     pub(crate) fn apply(&self, bytes: &mut Vec<u8>, spare: &mut Vec<u8>) -> bool {
         let record = Record::new(bytes);
-        let secret = record.entries().any(|entry| match entry {
-            Entry::Message(text) => self.matches(text),
-            Entry::Field(name, value) | Entry::SpanField(name, value) => self.hides(name, value),
-            Entry::Span(_) | Entry::LeftOut(_) => false,
-        });
-        if secret {
+        let (mut secret, mut cut) = (false, false);
+        for entry in record.entries() {
+            match entry {
+                Entry::Message(text) => {
+                    secret |= self.matches(text);
+                    cut |= self.is_cut(text);
+                }
+                Entry::Field(name, value) | Entry::SpanField(name, value) => {
+                    secret |= self.hides(name, value);
+                    cut |= matches!(value, Value::Text(text) if self.is_cut(text));
+                }
+                Entry::Span(_) | Entry::LeftOut(_) => {}
+            }
+        }
+        if secret || cut {
             spare.clear();
             self.rewrite(record, spare);
             std::mem::swap(bytes, spare);
@@ -199,11 +215,44 @@ impl Redactor {
         self.patterns.iter().any(|pattern| pattern.is_match(text))
     }
 
+    /// Whether a match may have been cut in half.
+    fn is_cut(&self, text: &str) -> bool {
+        let looks = !self.patterns.is_empty() && !fault::HALF_A_SECRET_LEAVES.planted();
+        looks && encode::mark_of_cut(text).is_some()
+    }
+
     fn replaced(&self, said: &str) -> String {
-        let mut said = said.to_owned();
-        for pattern in &self.patterns {
-            said = pattern.replace_all(&said, regex::NoExpand(REDACTED)).into_owned();
+        let found = self.patterns.iter().flat_map(|pattern| pattern.find_iter(said));
+        // What matches nothing at all hides nothing.
+        let mut found: Vec<Range<usize>> =
+            found.map(|found| found.range()).filter(|range| !range.is_empty()).collect();
+        found.sort_unstable_by_key(|range| range.start);
+        let cut = encode::mark_of_cut(said).filter(|_| self.is_cut(said));
+        let end = cut.map_or(said.len(), |(kept, _)| {
+            said.floor_char_boundary(kept.saturating_sub(LONGEST_MATCH))
+        });
+        let mut out = String::with_capacity(end);
+        let mut at = 0;
+        for range in found.iter().take_while(|range| range.start < end) {
+            if range.start >= at {
+                out.push_str(&said[at..range.start]);
+                out.push_str(REDACTED);
+            }
+            at = at.max(range.end);
         }
-        said
+        out.push_str(said.get(at..end).unwrap_or_default());
+        if let Some((kept, beyond)) = cut {
+            // The number may be what somebody said, and no mark of ours.
+            let told = !found.iter().any(|range| range.end > kept);
+            out += &match told {
+                true => format!("…[{} bytes cut]", beyond.saturating_add(kept - end)),
+                false => "…[cut]".into(),
+            };
+        }
+        out
     }
 }
+
+/// Of a text that was cut, so much less is kept: what begins before that and is no longer ends
+/// before the cut.
+const LONGEST_MATCH: usize = 256;

@@ -74,6 +74,12 @@ pub(super) const SINKS: &[Fault] = &[
         Kind::It,
         "halves::a_bad_record_does_not_take_its_batch_along",
     ),
+    sink(
+        "half-a-secret-leaves",
+        "L8",
+        Kind::It,
+        "redaction::no_half_of_a_secret_leaves_where_a_text_is_cut",
+    ),
 ];
 
 const fn sink(
