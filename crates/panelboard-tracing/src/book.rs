@@ -14,7 +14,9 @@
 //!                      (handed over, covered)
 //! ```
 //!
-//! With a spill, `lanes` go by way of `moving` to disk, and `begin` takes from there.
+//! With a spill, `lanes` go by way of `moving` to disk, and `begin` takes from there. Whoever
+//! brings them there says so after it has, and they may have been read by then: sums, and no look
+//! at what was there before, so that it does not matter who is faster.
 //!
 //! Invariants
 //! 1. [`Ledger::balances`] whenever the lock is free.
@@ -39,6 +41,7 @@ use crate::{
     lanes::{Bound, DropPolicy, Lanes},
     ledger::{Ledger, Reason},
     sink::WriteError,
+    spill::Put,
     sync::{Condvar, Mutex, MutexGuard, wait_until},
 };
 
@@ -75,8 +78,9 @@ pub(crate) struct State<P> {
     out: Option<Out<P>>,
     /// Records in the hands of whoever takes them to the fallback or to the spill.
     moving: u64,
-    /// Records on disk that are neither out nor in `retry`.
-    spilled: u64,
+    /// Records on disk that are neither out nor in `retry`. Below zero by those that were read
+    /// before they were counted here: until then they count as moving, so that the sum is right.
+    spilled: i64,
     ledger: Ledger,
     /// When the oldest of those that may be written came, about.
     since: Option<Duration>,
@@ -224,12 +228,14 @@ impl<P> Book<P> {
         batch
     }
 
-    /// What became of such a batch: kept on disk, dropped as there was no room, or put back.
-    pub(crate) fn spilled(&self, kept: u64, dropped: u64, now: Duration) {
+    /// What became of such a batch, and of what was on disk before. What the disk did not take of
+    /// it is still moving.
+    pub(crate) fn spilled(&self, put: &Put, now: Duration) {
         let mut state = self.state.lock();
-        state.moving -= kept + dropped;
-        state.spilled += kept;
-        state.ledger.dropped.add(Reason::SpillFull, dropped as usize);
+        state.moving -= put.decided() as u64;
+        state.spilled += put.kept as i64 - put.unspilled as i64;
+        state.ledger.dropped.add(Reason::TooLarge, put.too_large);
+        state.ledger.dropped.add(Reason::SpillFull, put.refused + put.unspilled);
         state.arrived(now);
         drop(state);
         self.changed.notify_all();
@@ -239,21 +245,14 @@ impl<P> Book<P> {
     pub(crate) fn lost_on_the_way(&self, count: u64) {
         let mut state = self.state.lock();
         state.moving -= count;
-        state.ledger.dropped.add(Reason::Shutdown, count as usize);
-    }
-
-    /// The oldest so many on disk are gone, unread, to make room.
-    pub(crate) fn unspilled(&self, gone: u64) {
-        let mut state = self.state.lock();
-        state.spilled = state.spilled.saturating_sub(gone);
-        state.ledger.dropped.add(Reason::SpillFull, gone as usize);
+        state.ledger.dropped.add(Reason::Shutdown, count);
     }
 
     /// What the process before has left on disk.
     pub(crate) fn recovered(&self, count: u64) {
         let mut state = self.state.lock();
         state.ledger.recovered += count;
-        state.spilled += count;
+        state.spilled += count as i64;
         if count > 0 {
             state.since = Some(Duration::ZERO);
         }
@@ -293,13 +292,13 @@ impl<P> Book<P> {
         }
         if self.terms.has_spill {
             // It was read from the disk, where it still is.
-            state.spilled += lost.len() as u64;
+            state.spilled += lost.len() as i64;
             gone.append(&mut lost);
         }
         while let Some(event) = state.lanes.pop() {
             lost.push(event);
         }
-        state.ledger.dropped.add(Reason::Shutdown, lost.len());
+        state.ledger.dropped.add(Reason::Shutdown, lost.len() as u64);
         gone.append(&mut lost);
         drop(state);
         self.changed.notify_all();
@@ -309,6 +308,14 @@ impl<P> Book<P> {
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let state = self.state.lock();
         (state.waiting(), state.on_disk(self.terms.has_spill))
+    }
+
+    /// A panic of ours came between a write and its answer: its batch is to be written again.
+    pub(crate) fn put_back(&self) {
+        let mut state = self.state.lock();
+        let batch = state.out.take().map(|out| out.batch).unwrap_or_default();
+        state.retry.put_back(batch);
+        state.failures += 1;
     }
 
     /// Whether a write did not come back and the sink has given its batch away.
@@ -392,12 +399,12 @@ impl<P> State<P> {
         let out = self.out.as_ref().map_or(0, |out| out.batch.len());
         let moving = if crate::fault::MOVING_IS_SETTLED.planted() { 0 } else { self.moving };
         let retry = self.retry.records().len();
-        (self.lanes.len() + retry + out) as u64 + moving + self.spilled
+        ((self.lanes.len() + retry + out) as u64 + moving).saturating_add_signed(self.spilled)
     }
 
     fn on_disk(&self, has_spill: bool) -> u64 {
         let out = self.out.as_ref().map_or(0, |out| out.batch.len());
         let read = if has_spill { self.retry.records().len() + out } else { 0 };
-        self.spilled + read as u64
+        (read as u64).saturating_add_signed(self.spilled)
     }
 }

@@ -28,7 +28,7 @@ impl Cell {
     /// How long a write may take until it is taken for one that hangs: sinks with a time-out of
     /// their own shall be able to say so themselves.
     pub(crate) fn patience(&self) -> Duration {
-        self.timeout + (self.timeout / 4).max(Duration::from_millis(100))
+        self.timeout.saturating_add((self.timeout / 4).max(Duration::from_millis(100)))
     }
 }
 

@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    dispatch, guard::Report, ledger::Ledger, shared::Shared, shared::become_ours, sync::Mutex,
-};
+use crate::{dispatch, guard::Report, shared::Shared, shared::become_ours, sync::Mutex};
 
 /// Lines that wait for a standard error that does not take them. The rest is not said.
 const BACKLOG: usize = 16;
@@ -50,7 +48,7 @@ impl Said {
         every: Duration,
     ) -> Option<Self> {
         let news = failures > self.failures || dropped > self.dropped;
-        if !news || self.at.is_some_and(|at| now < at + every) {
+        if !news || self.at.is_some_and(|at| now < at.saturating_add(every)) {
             return None;
         }
         let before = *self;
@@ -112,9 +110,8 @@ impl Complaints {
 
     /// Says what was not written at the end, and says no more. The thread that is to say it.
     pub(crate) fn close(&self, report: &Report) -> Option<JoinHandle<()>> {
-        let lost = |(_, ledger, _): &(String, Ledger, u64)| ledger.dropped.sum() > 0;
         let mut state = self.said.lock();
-        if report.queue_full > 0 || report.sinks.iter().any(lost) {
+        if !report.is_complete() {
             state.send(format!("at the end: {report}"));
         }
         state.to = None;

@@ -134,10 +134,10 @@ impl SinkConfig {
         self
     }
 
-    /// Each record goes through files in `folder`, where `max_bytes` of them may wait (the files
-    /// may be a sixteenth larger), and is gone from there when it is delivered: nothing is lost
-    /// while the sink is away, nor when this process ends or is killed. What one process leaves,
-    /// the next one delivers first.
+    /// Each record goes through files in `folder`, which are never larger than `max_bytes`, and is
+    /// gone from there when it is delivered: nothing is lost while the sink is away, nor when this
+    /// process ends or is killed. What one process leaves, the next one delivers first. The files
+    /// are of a sixteenth each, and removed as a whole, so up to that less may wait.
     ///
     /// At the bound the newest record is dropped, or, with [`DropPolicy::Oldest`], the oldest file.
     /// Not together with a [`fallback`](Self::fallback). One folder is one sink's, of one process.
@@ -155,7 +155,7 @@ impl SinkConfig {
         self
     }
 
-    /// How long a write may take.
+    /// How long a write may take; a year at most, as for all times of a sink.
     #[must_use]
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = time;
@@ -190,7 +190,8 @@ impl SinkConfig {
         self
     }
 
-    /// Bytes of memory that the records that wait take, at most. One takes as much as its buffer:
+    /// Bytes of memory that the records that wait take, at most, and at least
+    /// [`record_bytes`](crate::PipelineBuilder::record_bytes). One takes as much as its buffer:
     /// 512 bytes at least, and up to 4 KiB where larger ones were written into it before.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
@@ -220,12 +221,12 @@ impl SinkConfig {
     }
 
     pub(crate) fn terms(&self) -> Terms {
-        let batch_delay = self.batch_delay.unwrap_or_else(|| self.sink.batch_delay());
+        let batch_delay = self.batch_delay.unwrap_or_else(|| self.sink.batch_delay().min(LONGEST));
         Terms { batch_delay, ..self.terms.clone() }
     }
 
-    /// What is wrong with it by itself.
-    pub(crate) fn check(&self) -> Result<(), BuildError> {
+    /// What is wrong with it by itself, in a pipeline with records of so many bytes.
+    pub(crate) fn check(&self, record_bytes: usize) -> Result<(), BuildError> {
         let Terms { bound, batch_records, batch_bytes, attempts, .. } = self.terms;
         let zero = [
             ("timeout", self.timeout.is_zero()),
@@ -238,6 +239,21 @@ impl SinkConfig {
         ];
         if let Some((setting, _)) = zero.into_iter().find(|(_, zero)| *zero) {
             return Err(BuildError::Zero { sink: self.name.clone(), setting });
+        }
+        let times = [
+            ("timeout", self.timeout),
+            ("batch_delay", self.batch_delay.unwrap_or_default()),
+            ("backoff", self.terms.backoff.max(self.terms.max_backoff)),
+        ];
+        if let Some((setting, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+            return Err(BuildError::TooLong { sink: self.name.clone(), setting, most: LONGEST });
+        }
+        let spill = self.spill.as_ref().map_or(u64::MAX, |spill| spill.max_bytes);
+        // One that could be larger than all that there is room for would never be kept.
+        let sizes = [("buffer_bytes", bound.bytes as u64), ("spill", spill)];
+        if let Some((setting, _)) = sizes.into_iter().find(|(_, its)| *its < record_bytes as u64) {
+            let sink = self.name.clone();
+            return Err(BuildError::TooSmall { sink, setting, least: record_bytes });
         }
         if self.spill.is_some() && self.fallback.is_some() {
             return Err(BuildError::SpillAndFallback { sink: self.name.clone() });
@@ -255,6 +271,9 @@ impl std::fmt::Debug for SinkConfig {
         shown.field("name", &self.name).field("kind", &self.sink.kind()).finish_non_exhaustive()
     }
 }
+
+/// Longer than anybody waits, and short enough to be added to any time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn default_breaker() -> Config {
     Config::sink().build().expect("the core tests its presets")

@@ -1,7 +1,11 @@
 //! How does a record come from the line to the sinks that want it? By one thread, which also looks
 //! for writes that hang.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     event::Event,
@@ -25,15 +29,30 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(crate) fn run(shared: &Shared) {
     become_ours();
     let mut desk = Desk::new(shared.cells.len());
+    while contained(|| sort(shared, &mut desk)).is_none() {
+        desk.lose(shared);
+        // Not at once, should it be the same again.
+        shared.settle.wait_a_little(WATCH);
+    }
+    shared.settle.end_line();
+    // The sinks are still at work.
+    while !shared.settle.is_over() {
+        let _ = contained(|| shared.watch());
+        shared.settle.wait_a_little(WATCH);
+    }
+}
+
+/// Brings records to the sinks until the line is at its end.
+fn sort(shared: &Shared, desk: &mut Desk) {
     let mut quiet = 0;
     let mut last_watch = shared.now();
     loop {
         let wanted = shared.settle.wanted();
         let ending = shared.line.is_ending();
-        shared.line.take(&mut desk.raw, CHUNK);
+        desk.fill(shared);
         let now = shared.now();
-        if !desk.raw.is_empty() {
-            desk.dispatch(shared);
+        if !desk.is_empty() {
+            desk.dispatch(shared, now);
             quiet = 0;
         } else {
             if shared.settle.reach(wanted) {
@@ -56,27 +75,24 @@ pub(crate) fn run(shared: &Shared) {
         }
     }
     shared.line.stop();
-    while {
-        shared.line.take(&mut desk.raw, CHUNK);
-        !desk.raw.is_empty()
-    } {
-        desk.dispatch(shared);
-    }
     let now = shared.now();
-    shared.cells.iter().for_each(|cell| cell.book.hurry(now));
-    shared.settle.end_line();
-    // The sinks are still at work.
-    while !shared.settle.is_over() {
-        shared.watch();
-        shared.settle.wait_a_little(WATCH);
+    while {
+        desk.fill(shared);
+        !desk.is_empty()
+    } {
+        desk.dispatch(shared, now);
     }
+    shared.cells.iter().for_each(|cell| cell.book.hurry(now));
 }
 
-/// Where a chunk is sorted.
+/// Where a chunk is sorted. What is on it outlives a panic of ours.
 struct Desk {
+    /// The next one last.
     raw: Vec<Vec<u8>>,
     /// What each sink gets of it.
     sorted: Vec<Vec<Arc<Event>>>,
+    /// How many have left `raw`, and have not come to their sinks.
+    between: u64,
     gone: Vec<Arc<Event>>,
     spare: Vec<u8>,
 }
@@ -86,14 +102,28 @@ impl Desk {
         Self {
             raw: Vec::with_capacity(CHUNK),
             sorted: (0..sinks).map(|_| Vec::with_capacity(CHUNK)).collect(),
+            between: 0,
             gone: Vec::new(),
             spare: Vec::new(),
         }
     }
 
-    fn dispatch(&mut self, shared: &Shared) {
-        shared.taken.fetch_add(self.raw.len() as u64, Ordering::Relaxed);
-        for mut bytes in self.raw.drain(..) {
+    /// Takes the next ones from the line, if there are none left.
+    fn fill(&mut self, shared: &Shared) {
+        if self.is_empty() {
+            shared.line.take(&mut self.raw, CHUNK);
+            shared.taken.fetch_add(self.raw.len() as u64, Ordering::Relaxed);
+            self.raw.reverse();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.raw.is_empty() && self.between == 0
+    }
+
+    fn dispatch(&mut self, shared: &Shared, now: Duration) {
+        while let Some(mut bytes) = self.raw.pop() {
+            self.between += 1;
             if !fault::LEAVES_UNREDACTED.planted()
                 && shared.redactor.apply(&mut bytes, &mut self.spare)
             {
@@ -103,6 +133,7 @@ impl Desk {
             let wanting = shared.cells.iter().filter(|cell| cell.route.wants(record));
             let given = wanting.fold(0, |given, cell| given | 1 << cell.index);
             if given == 0 {
+                shared.unwanted.fetch_add(1, Ordering::Relaxed);
                 shared.pool.give_back(bytes);
                 continue;
             }
@@ -113,12 +144,22 @@ impl Desk {
                 }
             }
         }
-        let now = shared.now();
         for (cell, sorted) in shared.cells.iter().zip(&mut self.sorted) {
             cell.book.offer(sorted, now, &mut self.gone);
         }
+        shared.sorted.fetch_add(std::mem::take(&mut self.between), Ordering::Relaxed);
         shared.pool.recycle(self.gone.drain(..));
     }
+
+    /// After a panic nobody knows how far it had come with the record that was in hand.
+    fn lose(&mut self, shared: &Shared) {
+        shared.lost.fetch_add(u64::from(self.between > 0), Ordering::Relaxed);
+    }
+}
+
+/// Does it, and contains a panic of ours: then there is no answer, and the thread goes on.
+pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Starts a thread of ours.

@@ -24,6 +24,12 @@ panelboard_seams::faults! {
     HANG_UNSEEN = "hang-unseen";
     /// L10: a batch that is rejected for one of its records is given up as a whole.
     GOOD_GOES_WITH_BAD = "good-goes-with-bad";
+    /// L11: what is read from the spill before it was counted there counts as waiting for ever.
+    READ_AHEAD_FORGOTTEN = "read-ahead-forgotten";
+    /// L12: what came to no sink before the end is in no count.
+    UNSORTED_UNTOLD = "unsorted-untold";
+    /// L13: nothing behind a damaged record is read.
+    DAMAGE_STOPS_READING = "damage-stops-reading";
     /// L8: of a secret that was cut, its beginning leaves.
     HALF_A_SECRET_LEAVES = "half-a-secret-leaves";
 }

@@ -7,7 +7,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{event::Event, ledger::Reason};
 
-/// What a sink drops when its buffer is full.
+/// What a sink drops when its buffer is full. What is in a write, or was and is tried again, is
+/// never dropped for what comes: if there is nothing else, what comes is, as the newest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DropPolicy {
@@ -55,6 +56,10 @@ impl Lanes {
         mut dropped: impl FnMut(Reason, Arc<Event>),
     ) {
         let severity = event.record().severity();
+        if event.size() > self.bound.bytes {
+            // Nobody needs to go for it: there would be no room all the same.
+            return dropped(Reason::TooLarge, event);
+        }
         while !self.fits(&event, held) {
             let victim = match self.policy {
                 DropPolicy::Newest => None,

@@ -12,8 +12,12 @@ pub enum Reason {
     Oldest,
     /// The sink's buffer was full, and it drops what matters least.
     ByLevel,
+    /// It alone is larger than the buffer, or the spill, may be.
+    TooLarge,
     /// The spill has its size.
     SpillFull,
+    /// On disk it is no longer what was written there.
+    Damaged,
     /// The sink said that it will never take it, and there is no fallback.
     Rejected,
     /// It was tried as often as is allowed, and there is no fallback.
@@ -24,11 +28,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Newest,
         Self::Oldest,
         Self::ByLevel,
+        Self::TooLarge,
         Self::SpillFull,
+        Self::Damaged,
         Self::Rejected,
         Self::GaveUp,
         Self::Shutdown,
@@ -45,7 +51,9 @@ impl Reason {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
             Self::ByLevel => "by-level",
+            Self::TooLarge => "too-large",
             Self::SpillFull => "spill-full",
+            Self::Damaged => "damaged",
             Self::Rejected => "rejected",
             Self::GaveUp => "gave-up",
             Self::Shutdown => "shutdown",
@@ -83,8 +91,8 @@ impl Dropped {
         self.0.iter().sum()
     }
 
-    pub(crate) fn add(&mut self, reason: Reason, count: usize) {
-        self.0[reason as usize] += count as u64;
+    pub(crate) fn add(&mut self, reason: Reason, count: u64) {
+        self.0[reason as usize] += count;
     }
 }
 

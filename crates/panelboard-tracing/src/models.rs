@@ -8,6 +8,7 @@
 
 mod book;
 mod line;
+mod spill;
 
 use std::time::Duration;
 

@@ -111,13 +111,15 @@ impl Pipeline {
     /// ```
     pub fn flush(&self, limit: Duration) -> Report {
         let end = end_of_wait(limit);
-        if self.shared.is_alive() {
-            let number = self.shared.settle.want();
-            self.shared.line.ring();
-            self.shared.settle.wait_for(number, end);
-            self.shared.wait_settled(true, end);
+        let shared = &*self.shared;
+        if !shared.is_alive() {
+            return Report::of(shared, shared.settle.has_line_ended());
         }
-        Report::of(&self.shared)
+        let number = shared.settle.want();
+        shared.line.ring();
+        let sorted = shared.settle.wait_for(number, end);
+        shared.wait_settled(true, end);
+        Report::of(shared, sorted)
     }
 
     /// Makes every thread look at the clock: for a clock of one's own that was turned.

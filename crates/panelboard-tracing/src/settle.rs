@@ -81,6 +81,10 @@ impl Settle {
         self.wait(end, |state| state.line_ended)
     }
 
+    pub(crate) fn has_line_ended(&self) -> bool {
+        self.state.lock().line_ended
+    }
+
     /// Waits for some progress, for a short time at most.
     pub(crate) fn wait_a_little(&self, limit: Duration) {
         let state = self.state.lock();

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell as ThreadCell, sync::Arc, time::Duration};
 
-use panelboard::Clock;
+use panelboard::{Clock, State};
 
 use crate::{
     baton::Baton,
@@ -36,7 +36,14 @@ pub(crate) struct Shared {
     pub(crate) complaints: Complaints,
     /// The process that the threads belong to: after a fork the other one has none.
     pub(crate) process: u32,
+    /// What the dispatcher has taken from the line, and how many of them came to their sinks, or to
+    /// none.
     pub(crate) taken: QuietU64,
+    pub(crate) sorted: QuietU64,
+    /// Records that no sink wants.
+    pub(crate) unwanted: QuietU64,
+    /// Records that a panic of ours came between.
+    pub(crate) lost: QuietU64,
     pub(crate) redacted: QuietU64,
     /// Events of our own threads, which go nowhere.
     pub(crate) own: QuietU64,
@@ -110,7 +117,7 @@ impl Shared {
             }
             let shut = || {
                 let snapshot = cell.breaker.snapshot();
-                let open = matches!(snapshot.state, panelboard::State::Open);
+                let open = matches!(snapshot.state, State::Open | State::ForcedOpen);
                 open && snapshot.retry_after.is_none_or(|wait| wait > left)
             };
             waiting == 0 || (cell.fallback.is_none() && shut())
@@ -119,6 +126,14 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    /// Records that were taken in, and of which no sink knows yet.
+    pub(crate) fn unsorted(&self) -> u64 {
+        // In this order: what leaves the line meanwhile is counted twice rather than not at all.
+        let sorted = self.sorted.load(Ordering::Relaxed);
+        let queued = self.line.len() as u64;
+        queued + self.taken.load(Ordering::Relaxed).saturating_sub(sorted)
     }
 
     pub(crate) fn count_own(&self) {

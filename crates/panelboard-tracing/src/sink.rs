@@ -168,7 +168,8 @@ impl WriteError {
         Self::new(Kind::Rejected, class, message.into())
     }
 
-    /// The sink is well and asks for time: neither success nor failure.
+    /// The sink is well and asks for time: neither success nor failure. It is tried again then, and
+    /// after an hour at the latest.
     pub fn deferred(after: Duration, class: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::Deferred(after), class, message.into())
     }

@@ -2,9 +2,10 @@
 //!
 //! Numbered files, *segments*, are written at the end and read from the beginning; a small file
 //! beside them says up to where everything is decided. A record is a frame of length, sum and
-//! bytes. When a process is killed it leaves whole frames and at most one torn one at the end: that
-//! one was never said to be kept. The next process reads on from where the small file says, and
-//! writes into a segment of its own.
+//! bytes; one that is damaged is lost, and counted, and the next ones are read. When a process is
+//! killed it leaves whole frames and at most one torn one at the end: that one was never said to be
+//! kept. The next process reads on from where the small file says, and writes into a segment of its
+//! own.
 //!
 //! It survives the death of the process, at any moment. When the machine itself dies, what the
 //! kernel had not yet written is gone: nothing is synced until a clean end.
@@ -17,7 +18,7 @@ mod segment;
 use std::{path::Path, sync::Arc};
 
 use log::Log;
-pub(crate) use log::Put;
+pub(crate) use log::{Put, Read};
 
 use crate::{
     config::BuildError,
@@ -37,6 +38,8 @@ pub(crate) struct Spill {
     damaged: QuietU64,
     errors: QuietU64,
     last_error: Mutex<Option<String>>,
+    /// 1 once everything is with the disk itself.
+    closed: QuietU64,
 }
 
 impl Spill {
@@ -52,13 +55,18 @@ impl Spill {
         };
         let (log, found) =
             Log::open(folder, max_bytes, policy == DropPolicy::Oldest).map_err(open)?;
+        let foreign = log
+            .foreign()
+            .first()
+            .map(|path| format!("{} is no file of a spill, and is left alone", path.display()));
         let spill = Self {
             max_bytes,
             bytes: QuietU64::new(log.bytes()),
             damaged: QuietU64::new(log.damaged()),
+            errors: QuietU64::new(log.foreign().len() as u64),
             log: Mutex::new(log),
-            errors: QuietU64::new(0),
-            last_error: Mutex::new(None),
+            last_error: Mutex::new(foreign),
+            closed: QuietU64::new(0),
         };
         Ok((spill, found))
     }
@@ -69,18 +77,24 @@ impl Spill {
         let put = log.append(events);
         self.look(&log);
         drop(log);
-        if let Some(why) = &put.error {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-            *self.last_error.lock() = Some(why.to_string());
-        }
+        self.note(put.error.as_ref());
         put
     }
 
+    fn note(&self, error: Option<&std::io::Error>) {
+        if let Some(why) = error {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+            *self.last_error.lock() = Some(why.to_string());
+        }
+    }
+
     /// The oldest that were not read yet.
-    pub(crate) fn read(&self, records: usize, bytes: usize) -> Vec<Arc<Event>> {
+    pub(crate) fn read(&self, records: usize, bytes: usize) -> Read {
         let mut log = self.log.lock();
         let read = log.read(records, bytes);
         self.look(&log);
+        drop(log);
+        self.note(read.error.as_ref());
         read
     }
 
@@ -95,6 +109,12 @@ impl Spill {
     /// back after that changes nothing on disk.
     pub(crate) fn close(&self) {
         self.log.lock().close();
+        self.closed.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether that is done: whoever hangs on the disk holds it up.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) == 1
     }
 
     fn look(&self, log: &Log) {
@@ -115,7 +135,41 @@ impl Spill {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    /// How often the disk did not do it, and what it said last.
     pub(crate) fn errors(&self) -> (u64, Option<String>) {
         (self.errors.load(Ordering::Relaxed), self.last_error.lock().clone())
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Batch, Pipeline, SinkConfig};
+
+    /// A disk that does not answer keeps whoever uses the log for ever.
+    #[test]
+    fn the_end_does_not_wait_for_a_disk_that_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let sink = |name: &str| {
+            SinkConfig::new(name, |_: &Batch<'_>| Ok(())).spill(folder.path().join(name), 1 << 20)
+        };
+        let (layer, guard) = Pipeline::builder()
+            .complaints(std::io::sink(), Duration::from_secs(1))
+            .sink(sink("hangs"))
+            .sink(sink("fine"))
+            .build()
+            .expect("valid");
+        let shared = layer.pipeline().shared;
+        let spill = |index: usize| shared.cells[index].spill.as_ref().expect("it has one");
+        let disk = spill(0).log.lock();
+        let start = crate::clock::end_of_wait(Duration::ZERO);
+        let report = guard.shutdown_within(Duration::from_millis(10));
+        let took = crate::clock::end_of_wait(Duration::ZERO) - start;
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(!report.is_complete() && report.unclosed == ["hangs"], "{report:?}");
+        assert!(report.to_string().starts_with("the spill of hangs could not be closed; "));
+        assert!(spill(1).is_closed());
+        drop(disk);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use panelboard::State;
 
-use crate::{cell::Cell, ledger::Ledger, shared::Shared, sync::Ordering};
+use crate::{cell::Cell, ledger::Ledger, shared::Shared, spill::Spill, sync::Ordering};
 
 /// A pipeline at one moment.
 #[derive(Clone, Debug)]
@@ -20,6 +20,10 @@ pub struct Status {
     pub queue_full: u64,
     /// Records that came after the end.
     pub late: u64,
+    /// Records that no sink wants, of those that the layer let in.
+    pub unwanted: u64,
+    /// Records that a panic of the pipeline's own came between.
+    pub lost: u64,
     /// Records that held something secret.
     pub redacted: u64,
     /// Events of the pipeline's own threads, which go nowhere.
@@ -36,6 +40,8 @@ impl Status {
             queue_capacity: shared.line.capacity(),
             queue_full: shared.line.full(),
             late: shared.line.late(),
+            unwanted: shared.unwanted.load(Ordering::Relaxed),
+            lost: shared.lost.load(Ordering::Relaxed),
             redacted: shared.redacted.load(Ordering::Relaxed),
             own: shared.own.load(Ordering::Relaxed),
             sinks: shared.cells.iter().map(|cell| SinkStatus::of(cell, shared)).collect(),
@@ -67,8 +73,11 @@ pub struct SinkStatus {
     pub buffer_capacity: (usize, usize),
     /// Records in its spill, and the bytes of its files.
     pub spilled: (u64, u64),
-    /// Bytes of the spill that could not be read when it was opened: a record that was torn.
+    /// Bytes of the spill that could not be read: records that were torn, or are damaged.
     pub spill_damaged: u64,
+    /// How often the disk did not take or give what it should, and what it said last. Also files in
+    /// the spill's folder that are called like its own and are none.
+    pub spill_errors: (u64, Option<String>),
     /// How long the write that is out has been.
     pub writing_for: Option<Duration>,
     /// A write has not come back; its batch is with the fallback.
@@ -107,6 +116,7 @@ impl SinkStatus {
             buffer_capacity: (bound.records, bound.bytes),
             spilled: (seen.spilled, cell.spill.as_ref().map_or(0, |spill| spill.bytes())),
             spill_damaged: cell.spill.as_ref().map_or(0, |spill| spill.damaged()),
+            spill_errors: cell.spill.as_ref().map(Spill::errors).unwrap_or_default(),
             writing_for: seen.writing_since.map(|since| now.saturating_sub(since)),
             stuck: seen.stuck,
             late_answers: seen.late_returns,

@@ -11,21 +11,35 @@ use panelboard::State;
 use crate::{
     book::Plan,
     cell::{Cell, Verdict},
-    dispatch::said,
+    dispatch::{contained, said},
     event::Event,
     shared::{Shared, become_ours},
     sink::{Batch, Kind, Sink, WriteError},
+    spill::{Read, Spill},
 };
 
 /// The thread that delivers, until the end.
 pub(crate) fn deliver(shared: &Shared, index: usize, sink: &mut dyn Sink) {
     become_ours();
     let cell = &shared.cells[index];
-    while cell.book.plan(|| shared.now()) == Plan::Write {
-        let turn = shared.baton.as_ref().map(|baton| baton.take(cell.patience()));
-        attempt(shared, cell, sink);
-        if let (Some(baton), Some(turn)) = (&shared.baton, turn) {
-            baton.give(turn);
+    loop {
+        let whole = match contained(|| cell.book.plan(|| shared.now())) {
+            Some(Plan::Stop) => return,
+            Some(Plan::Write) => {
+                let turn = shared.baton.as_ref().map(|baton| baton.take(cell.patience()));
+                let whole = contained(|| attempt(shared, cell, sink)).is_some();
+                if let (Some(baton), Some(turn)) = (&shared.baton, turn) {
+                    baton.give(turn);
+                }
+                whole
+            }
+            None => false,
+        };
+        if !whole {
+            cell.book.put_back();
+            if cell.book.pause(LONGEST_WAIT) {
+                return;
+            }
         }
         shared.settle.progress();
     }
@@ -38,12 +52,12 @@ fn attempt(shared: &Shared, cell: &Cell, sink: &mut dyn Sink) {
         Err(_) if cell.fallback.is_some() => return shared.relieve(cell.index),
         Err(rejected) => {
             let wait = rejected.retry_after.unwrap_or(FORCED_OPEN);
-            return cell.book.hold_until(shared.now() + wait);
+            return cell.book.hold_until(shared.now().saturating_add(wait));
         }
     };
     let from_disk = |records, bytes| match &cell.spill {
         Some(spill) => spill.read(records, bytes),
-        None => Vec::new(),
+        None => Read::default(),
     };
     let Some((write, batch)) = cell.book.begin(permit, shared.now(), from_disk) else { return };
     let answer = write_contained(sink, &batch, cell.timeout);
@@ -88,17 +102,14 @@ pub(crate) fn spool(shared: &Shared, index: usize) {
     become_ours();
     let cell = &shared.cells[index];
     let Some(spill) = &cell.spill else { return };
-    while cell.book.plan_spill() {
-        let mut batch = cell.book.take_for_spill();
-        let mut wait = FIRST_WAIT;
-        while !batch.is_empty() {
-            let put = spill.append(&batch);
-            let rest = batch.split_off(put.decided());
-            cell.book.unspilled(put.unspilled);
-            cell.book.spilled(put.kept, put.refused, shared.now());
-            shared.pool.recycle(std::mem::replace(&mut batch, rest));
-            shared.settle.progress();
-            if !batch.is_empty() {
+    // In hand until the disk has taken it, whatever happens.
+    let mut batch = Vec::new();
+    let mut wait = FIRST_WAIT;
+    loop {
+        match contained(|| put(shared, cell, spill, &mut batch)) {
+            Some(Put::Nothing) => return,
+            Some(Put::All) => wait = FIRST_WAIT,
+            Some(Put::Part) | None => {
                 // The disk takes nothing: what comes meanwhile waits in memory, to its bound.
                 if cell.book.pause(wait) {
                     cell.book.lost_on_the_way(batch.len() as u64);
@@ -109,6 +120,32 @@ pub(crate) fn spool(shared: &Shared, index: usize) {
             }
         }
     }
+}
+
+/// How much of a batch was put on disk.
+enum Put {
+    All,
+    Part,
+    /// It is the end.
+    Nothing,
+}
+
+/// Puts what is in hand on disk, or else the next batch.
+fn put(shared: &Shared, cell: &Cell, spill: &Spill, batch: &mut Vec<Arc<Event>>) -> Put {
+    let now = shared.now();
+    if batch.is_empty() {
+        if !cell.book.plan_spill() {
+            return Put::Nothing;
+        }
+        *batch = cell.book.take_for_spill();
+    }
+    let put = spill.append(batch);
+    let rest = batch.split_off(put.decided());
+    let kept = std::mem::replace(batch, rest);
+    cell.book.spilled(&put, now);
+    shared.pool.recycle(kept);
+    shared.settle.progress();
+    if batch.is_empty() { Put::All } else { Put::Part }
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(20);

@@ -87,6 +87,7 @@ mod tests {
         lanes::{Bound, DropPolicy},
         ledger::Reason,
         sink::WriteError,
+        spill::Read,
     };
 
     const NOW: Duration = Duration::from_secs(1);
@@ -116,7 +117,7 @@ mod tests {
         let book = book(records);
         let (mut taken, mut writes) = (Vec::new(), 0);
         let number = |event: &Arc<Event>| event.record().bytes().len() - 100;
-        while let Some((write, batch)) = book.begin((), NOW, |_, _| Vec::new()) {
+        while let Some((write, batch)) = book.begin((), NOW, |_, _| Read::default()) {
             writes += 1;
             let good = !batch.iter().any(|event| guilty(number(event)));
             if good {
@@ -171,7 +172,8 @@ mod tests {
         let no = || Err(WriteError::rejected("rejected", "no").divisible());
         let answers = [no(), Err(WriteError::failed("down", "it is away")), Ok(()), no(), Ok(())];
         for answer in answers {
-            let (write, batch) = book.begin((), NOW, |_, _| Vec::new()).expect("there is more");
+            let (write, batch) =
+                book.begin((), NOW, |_, _| Read::default()).expect("there is more");
             sizes.push(batch.len());
             book.end(write, answer, NOW);
         }

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Book, Out, State};
+use super::{Book, Out, State, Terms};
 use crate::{
     event::Event,
     fault,
     ledger::Reason,
     sink::{Kind, WriteError},
+    spill::Read,
 };
 
 /// What the thread that delivers does next.
@@ -90,26 +91,33 @@ impl<P> Book<P> {
         &self,
         permit: P,
         now: Duration,
-        from_disk: impl FnOnce(usize, usize) -> Vec<Arc<Event>>,
+        from_disk: impl FnOnce(usize, usize) -> Read,
     ) -> Option<(u64, Vec<Arc<Event>>)> {
         let (records, bytes) = (self.terms.batch_records, self.terms.batch_bytes);
         // Only the thread that delivers reads the disk and fills `retry`, so nothing changes
         // between this look and the next.
         let read = self.terms.has_spill && self.state.lock().retry.is_empty();
-        let read = if read { from_disk(records, bytes) } else { Vec::new() };
+        let read = if read { from_disk(records, bytes) } else { Read::default() };
         let mut state = self.state.lock();
         if state.stopped {
             return None;
         }
         let mut batch = state.retry.take_part();
         if batch.is_empty() && self.terms.has_spill {
-            state.spilled = state.spilled.saturating_sub(read.len() as u64);
-            batch = read;
+            state.spilled -= (read.events.len() as u64 + read.lost) as i64;
+            if fault::READ_AHEAD_FORGOTTEN.planted() {
+                state.spilled = state.spilled.max(0);
+            }
+            state.ledger.dropped.add(Reason::Damaged, read.lost);
+            batch = read.events;
         } else if batch.is_empty() {
             batch = state.take(records, bytes);
         }
         if batch.is_empty() {
             state.since = None;
+            // It was said to be there, and the disk does not give it: not to be asked at once
+            // again.
+            state.hold = (state.spilled > 0).then(|| now.saturating_add(UNREAD)).or(state.hold);
             return None;
         }
         let more = state.lanes.len() > 0 || state.spilled > 0;
@@ -138,46 +146,50 @@ impl<P> Book<P> {
                 state.ledger.delivered += 1;
             }
         }
-        let Some(Out { mut batch, permit, .. }) = state.out.take_if(|out| out.write == write)
-        else {
+        let Some(Out { batch, permit, .. }) = state.out.take_if(|out| out.write == write) else {
             let (given_up, done) = (Vec::new(), Vec::new());
             return Ended { permit: None, decided: 0, given_up, done, halved: false };
         };
+        let mut hand = InHand { state: &mut state, rest: batch };
         let written = match &answer {
-            Ok(()) => batch.len(),
+            Ok(()) => hand.rest.len(),
             Err(_) if fault::PART_WRITTEN_AGAIN.planted() => 0,
-            Err(why) => why.written.min(batch.len()),
+            Err(why) => why.written.min(hand.rest.len()),
         };
-        state.ledger.delivered += written as u64;
-        let mut rest = batch.split_off(written);
-        let mut done = batch;
+        hand.state.ledger.delivered += written as u64;
+        let rest = hand.rest.split_off(written);
+        let mut done = std::mem::replace(&mut hand.rest, rest);
         let mut given_up = Vec::new();
         let mut halved = false;
         match answer {
             Ok(()) => {
-                (state.attempts, state.hold) = (0, None);
-                state.hurry &= state.waiting() > 0;
+                (hand.state.attempts, hand.state.hold) = (0, None);
+                hand.state.hurry &= hand.state.waiting() > 0;
             }
             Err(why) => {
                 if why.divisible && !fault::GOOD_GOES_WITH_BAD.planted() {
-                    let whole = state.retry.halve(std::mem::take(&mut rest));
+                    let whole = hand.state.retry.halve(std::mem::take(&mut hand.rest));
                     halved = whole.is_none();
-                    rest = whole.unwrap_or_default();
+                    hand.rest = whole.unwrap_or_default();
                 }
-                let reason = state.refused(self, &why, written > 0, now);
-                state.last_error = Some((now, why));
+                let reason = hand.state.refused(&self.terms, &why, written > 0, now);
+                hand.state.last_error = Some((now, why));
                 match reason {
-                    None => state.retry.put_back(std::mem::take(&mut rest)),
+                    // As it is dropped: to be tried again.
+                    None => {}
                     Some(_) if self.terms.has_fallback => {
-                        state.moving += rest.len() as u64;
-                        given_up = std::mem::take(&mut rest);
+                        hand.state.moving += hand.rest.len() as u64;
+                        given_up = std::mem::take(&mut hand.rest);
                     }
-                    Some(reason) => state.ledger.dropped.add(reason, rest.len()),
+                    Some(reason) => {
+                        hand.state.ledger.dropped.add(reason, hand.rest.len() as u64);
+                        done.append(&mut hand.rest);
+                    }
                 }
             }
         }
-        done.append(&mut rest);
         let decided = (done.len() + given_up.len()) as u64;
+        drop(hand);
         Ended { permit, decided, given_up, done, halved }
     }
 
@@ -200,11 +212,30 @@ impl<P> Book<P> {
     }
 }
 
+/// How long to wait where the disk does not give what it has.
+const UNREAD: Duration = Duration::from_millis(500);
+/// A sink that asks for more time is asked again all the same.
+pub(crate) const LONGEST_DEFERRAL: Duration = Duration::from_secs(60 * 60);
+
+/// What nobody has decided about yet of a batch that came back. Whatever happens, it is tried
+/// again.
+struct InHand<'a, P> {
+    state: &'a mut State<P>,
+    rest: Vec<Arc<Event>>,
+}
+
+impl<P> Drop for InHand<'_, P> {
+    fn drop(&mut self) {
+        self.state.retry.put_back(std::mem::take(&mut self.rest));
+    }
+}
+
 impl<P> State<P> {
     /// When the next write is due; None if nothing waits.
     fn due(&self, book: &Book<P>, now: Duration) -> Option<Duration> {
         let terms = &book.terms;
-        let waiting = if terms.has_spill { self.spilled } else { self.lanes.len() as u64 };
+        let on_disk = u64::try_from(self.spilled).unwrap_or(0);
+        let waiting = if terms.has_spill { on_disk } else { self.lanes.len() as u64 };
         if waiting == 0 && self.retry.is_empty() {
             return None;
         }
@@ -212,7 +243,7 @@ impl<P> State<P> {
         let at = if full || self.hurry || !self.retry.is_empty() {
             now
         } else {
-            self.since.unwrap_or(now) + terms.batch_delay
+            self.since.unwrap_or(now).saturating_add(terms.batch_delay)
         };
         Some(self.hold.map_or(at, |hold| at.max(hold)))
     }
@@ -220,18 +251,17 @@ impl<P> State<P> {
     /// Notes a write that was refused. Why its records are given up; None if they are tried again.
     fn refused(
         &mut self,
-        book: &Book<P>,
+        terms: &Terms,
         why: &WriteError,
         in_part: bool,
         now: Duration,
     ) -> Option<Reason> {
-        let terms = &book.terms;
         if in_part {
             self.attempts = 0;
         }
         match why.kind {
             Kind::Deferred(after) => {
-                self.hold = Some(now + after);
+                self.hold = Some(now.saturating_add(after.min(LONGEST_DEFERRAL)));
                 None
             }
             Kind::Rejected => {
@@ -248,7 +278,7 @@ impl<P> State<P> {
                 }
                 let doublings = (self.attempts - 1).min(20);
                 let wait = terms.backoff.saturating_mul(1 << doublings).min(terms.max_backoff);
-                self.hold = Some(now + wait);
+                self.hold = Some(now.saturating_add(wait));
                 None
             }
         }

@@ -1,6 +1,6 @@
 //! What is refused before anything runs, and in which words?
 
-use std::{error, fmt};
+use std::{error, fmt, time::Duration};
 
 /// Why a pipeline, or a sink, can't be built. Nothing has been started, and nothing is left behind.
 ///
@@ -58,6 +58,24 @@ pub enum BuildError {
         sink: String,
         /// The setting.
         setting: &'static str,
+    },
+    /// A time that is longer than anybody waits.
+    TooLong {
+        /// The sink.
+        sink: String,
+        /// The setting.
+        setting: &'static str,
+        /// How long it may be.
+        most: Duration,
+    },
+    /// A buffer or a spill that may be smaller than one record.
+    TooSmall {
+        /// The sink.
+        sink: String,
+        /// The setting.
+        setting: &'static str,
+        /// The pipeline's `record_bytes`.
+        least: usize,
     },
     /// Levels that leave nothing.
     NothingPasses {
@@ -117,6 +135,12 @@ impl fmt::Display for BuildError {
                 write!(f, "sink `{sink}`: a spill and a fallback; choose one")
             }
             Self::Zero { sink, setting } => write!(f, "`{sink}`: `{setting}` must not be 0"),
+            Self::TooLong { sink, setting, most } => {
+                write!(f, "`{sink}`: `{setting}` must not be longer than {most:?}")
+            }
+            Self::TooSmall { sink, setting, least } => {
+                write!(f, "`{sink}`: `{setting}` must not be less than a record's {least} bytes")
+            }
             Self::NothingPasses { sink } => write!(f, "sink `{sink}`: its levels let nothing pass"),
             Self::IdleStandby { sink } => {
                 write!(f, "sink `{sink}`: on standby, and nobody's fallback")

@@ -10,13 +10,14 @@ use crate::{
     event::Event,
     lanes::{Bound, DropPolicy},
     sink::WriteError,
+    spill::Read,
 };
 
-const NOW: Duration = Duration::from_secs(1);
+pub(super) const NOW: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(9);
 const LATER: Duration = Duration::from_secs(60);
 
-fn terms(has_fallback: bool) -> Terms {
+pub(super) fn terms(has_fallback: bool) -> Terms {
     Terms {
         bound: Bound { records: 9, bytes: 9_000 },
         policy: DropPolicy::Newest,
@@ -31,7 +32,7 @@ fn terms(has_fallback: bool) -> Terms {
     }
 }
 
-fn event() -> Arc<Event> {
+pub(super) fn event() -> Arc<Event> {
     let mut bytes = vec![0; KIND_AT + 5];
     for _ in 0..3 {
         encode::name(&mut bytes, "");
@@ -63,7 +64,7 @@ impl World {
         let mut events = vec![Arc::clone(&world.event)];
         events.resize_with(records, event);
         world.main.offer(&mut events, NOW, &mut Vec::new());
-        let begun = world.main.begin((), NOW, |_, _| Vec::new());
+        let begun = world.main.begin((), NOW, |_, _| Read::default());
         assert_eq!(begun.map(|(write, batch)| (write, batch.len())), Some((world.write, records)));
         world
     }
@@ -71,7 +72,7 @@ impl World {
     /// All that is left, delivered: how large the batches were.
     fn writes(&self) -> Vec<usize> {
         let mut sizes = Vec::new();
-        while let Some((write, batch)) = self.main.begin((), LATER, |_, _| Vec::new()) {
+        while let Some((write, batch)) = self.main.begin((), LATER, |_, _| Read::default()) {
             sizes.push(batch.len());
             self.main.end(write, Ok(()), LATER);
         }

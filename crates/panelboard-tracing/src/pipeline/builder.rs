@@ -196,7 +196,7 @@ impl PipelineBuilder {
             order,
             redactor,
             clock: self.clock,
-            sizes: Sizes { record: self.sizes.record.max(512), ..self.sizes },
+            sizes: Sizes { record: self.sizes.record.max(LEAST_RECORD), ..self.sizes },
             widest,
             spans: self.spans,
             settle: Settle::default(),
@@ -204,6 +204,9 @@ impl PipelineBuilder {
             complaints,
             process: std::process::id(),
             taken: QuietU64::new(0),
+            sorted: QuietU64::new(0),
+            unwanted: QuietU64::new(0),
+            lost: QuietU64::new(0),
             redacted: QuietU64::new(0),
             own: QuietU64::new(0),
         });
@@ -231,7 +234,7 @@ impl PipelineBuilder {
             }
         }
         for (index, sink) in self.sinks.iter().enumerate() {
-            sink.check()?;
+            sink.check(self.sizes.record.max(LEAST_RECORD))?;
             let twice = self.sinks[..index].iter().any(|other| other.name == sink.name);
             if sink.name.is_empty() || twice {
                 return Err(BuildError::Name { name: sink.name.clone() });
@@ -256,6 +259,9 @@ impl fmt::Debug for PipelineBuilder {
         f.debug_struct("PipelineBuilder").field("sinks", &self.sinks).finish_non_exhaustive()
     }
 }
+
+/// A record has a head in any case.
+const LEAST_RECORD: usize = 512;
 
 /// Each sink before its fallback; or one that is on a circle.
 fn order(fallbacks: &[Option<usize>]) -> Result<Vec<usize>, usize> {

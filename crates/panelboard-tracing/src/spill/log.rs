@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::segment::{FRAME, START, Segment, frame};
+use super::segment::{FRAME, Frame, Origin, START, Segment, frame};
 use crate::{event::Event, fault};
 
 /// The segments of one sink, in order.
@@ -31,7 +31,10 @@ pub(super) struct Log {
     /// Held until it is closed: one folder, one process.
     lock: File,
     closed: bool,
+    /// Bytes that could not be read.
     damaged: u64,
+    /// Files that are called like ours and are none.
+    foreign: Vec<PathBuf>,
     frames: Vec<u8>,
 }
 
@@ -41,6 +44,8 @@ pub(crate) struct Put {
     pub(crate) kept: u64,
     /// Dropped, as there was no room.
     pub(crate) refused: u64,
+    /// Dropped, as there is never room for one like it.
+    pub(crate) too_large: u64,
     /// Older ones that had to go for them.
     pub(crate) unspilled: u64,
     /// Why the rest is neither.
@@ -49,8 +54,18 @@ pub(crate) struct Put {
 
 impl Put {
     pub(crate) fn decided(&self) -> usize {
-        (self.kept + self.refused) as usize
+        (self.kept + self.refused + self.too_large) as usize
     }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) events: Vec<Arc<Event>>,
+    /// Records between them that are damaged: nobody will ever read them.
+    pub(crate) lost: u64,
+    /// Why there may be more.
+    pub(crate) error: Option<io::Error>,
 }
 
 impl Log {
@@ -90,12 +105,21 @@ impl Log {
             lock,
             closed: false,
             damaged: 0,
+            foreign: Vec::new(),
             frames: Vec::new(),
         };
+        let last = numbers.last().map_or(decided.0, |last| decided.0.max(*last));
         for number in numbers {
-            if number < decided.0 {
-                // Decided to its end by a process that did not come to removing it.
-                fs::remove_file(Segment::path(folder, number))?;
+            let path = Segment::path(folder, number);
+            let origin = Segment::origin(&path)?;
+            if origin == Origin::Foreign {
+                log.foreign.push(path);
+                continue;
+            }
+            if origin == Origin::Unborn || number < decided.0 {
+                // Without a record, or decided to its end by a process that did not come to
+                // removing it.
+                fs::remove_file(path)?;
                 continue;
             }
             let start = if number == decided.0 { decided.1 } else { START };
@@ -103,7 +127,6 @@ impl Log {
             log.damaged += torn;
             log.segments.push_back(segment);
         }
-        let last = log.segments.back().map_or(decided.0, |last| last.number);
         log.segments.push_back(Segment::create(folder, last + 1)?);
         log.skip_to_first();
         let found = log.segments.iter().map(|segment| segment.unread).sum();
@@ -126,52 +149,72 @@ impl Log {
             return put;
         }
         let mut left = events;
-        while let Some((fits, bytes)) = self.fitting(left) {
-            if fits == 0 {
-                if self.drops_oldest && self.drop_oldest(&mut put) {
-                    continue;
+        while let Some(first) = left.first() {
+            if START + size(first) > self.max_bytes {
+                put.too_large += 1;
+                left = &left[1..];
+                continue;
+            }
+            let written = self.roll(size(first)).and_then(|()| match self.fitting(left) {
+                0 => Ok(0),
+                fits => self.write(&left[..fits]).map(|()| fits),
+            });
+            match written {
+                Ok(0) if self.drops_oldest && self.drop_oldest(&mut put) => {}
+                Ok(0) => {
+                    put.refused += left.len() as u64;
+                    return put;
                 }
-                put.refused += left.len() as u64;
-                return put;
+                Ok(fits) => {
+                    put.kept += fits as u64;
+                    left = &left[fits..];
+                }
+                Err(why) => {
+                    put.error = Some(why);
+                    return put;
+                }
             }
-            let (now, later) = left.split_at(fits);
-            if let Err(why) = self.write(now, bytes) {
-                put.error = Some(why);
-                return put;
-            }
-            put.kept += fits as u64;
-            left = later;
         }
         put
     }
 
-    /// How many of these there is room for, and their bytes. None if there are none left.
-    fn fitting(&self, events: &[Arc<Event>]) -> Option<(usize, u64)> {
-        if events.is_empty() {
-            return None;
-        }
-        let mut room = self.max_bytes.saturating_sub(self.bytes());
-        let mut fits = 0;
-        let mut bytes = 0;
-        for event in events {
-            let size = event.record().bytes().len() as u64 + FRAME;
-            if size > room {
-                break;
-            }
-            room -= size;
-            bytes += size;
-            fits += 1;
-        }
-        Some((fits, bytes))
-    }
-
-    fn write(&mut self, events: &[Arc<Event>], bytes: u64) -> io::Result<()> {
-        let full = self.last().end > START && self.last().end + bytes > self.segment_bytes();
-        if full {
-            let number = self.last().number + 1;
-            self.segments.push_back(Segment::create(&self.folder, number)?);
+    /// Begins the next segment if the last one is full; also if it is decided as a whole and the
+    /// space is needed.
+    fn roll(&mut self, size: u64) -> io::Result<()> {
+        let Segment { number, end, .. } = *self.last();
+        let full = end + size > START + self.segment_bytes();
+        let decided = self.decided >= (number, end) && self.room() < size;
+        if end > START && (full || decided) {
+            self.segments.push_back(Segment::create(&self.folder, number + 1)?);
             self.tidy();
         }
+        Ok(())
+    }
+
+    /// How many of these the last segment has room for. One that is larger than a segment has one
+    /// of its own.
+    fn fitting(&self, events: &[Arc<Event>]) -> usize {
+        let end = self.last().end;
+        let mut of_files = self.room();
+        let mut of_segment = (START + self.segment_bytes()).saturating_sub(end);
+        let fits = |(index, event): &(usize, &Arc<Event>)| {
+            let size = size(event);
+            let alone = *index == 0 && end == START;
+            let fits = size <= of_files && (alone || size <= of_segment);
+            of_files = of_files.saturating_sub(size);
+            of_segment = of_segment.saturating_sub(size);
+            fits
+        };
+        events.iter().enumerate().take_while(fits).count()
+    }
+
+    /// Bytes that the files may still grow by.
+    fn room(&self) -> u64 {
+        let files: u64 = self.segments.iter().map(|segment| segment.end).sum();
+        self.max_bytes.saturating_sub(files)
+    }
+
+    fn write(&mut self, events: &[Arc<Event>]) -> io::Result<()> {
         self.frames.clear();
         for event in events {
             frame(&mut self.frames, event.record().bytes());
@@ -207,40 +250,77 @@ impl Log {
         true
     }
 
-    pub(super) fn read(&mut self, records: usize, bytes: usize) -> Vec<Arc<Event>> {
-        let mut batch = Vec::new();
+    pub(super) fn read(&mut self, records: usize, bytes: usize) -> Read {
+        let mut read = Read::default();
         let mut size = 0;
-        while !self.closed && batch.len() < records && (batch.is_empty() || size < bytes) {
-            let Some(event) = self.read_one() else { break };
-            size += event.size();
-            batch.push(Arc::new(event));
+        while !self.closed
+            && read.events.len() < records
+            && (read.events.is_empty() || size < bytes)
+        {
+            match self.read_one(&mut read.lost) {
+                Ok(Some(event)) => {
+                    size += event.size();
+                    read.events.push(Arc::new(event));
+                }
+                Ok(None) => break,
+                Err(why) => {
+                    read.error = Some(why);
+                    break;
+                }
+            }
         }
         if fault::SPILL_FORGETS_EARLY.planted() {
-            self.done(batch.len() as u64);
+            self.done(read.events.len() as u64);
         }
-        batch
+        read
     }
 
-    fn read_one(&mut self) -> Option<Event> {
+    /// The next record, behind those that are damaged.
+    fn read_one(&mut self, lost: &mut u64) -> io::Result<Option<Event>> {
+        let last = self.last().number;
         loop {
             let (number, at) = self.next;
-            let last = self.last().number;
-            let segment = self.segments.iter_mut().find(|segment| segment.number >= number)?;
+            let next = self.segments.iter_mut().find(|segment| segment.number >= number);
+            let Some(segment) = next else { return Ok(None) };
             let at = if segment.number > number { START } else { at };
+            if at >= segment.end {
+                if segment.number == last {
+                    return Ok(None);
+                }
+                self.next = (segment.number + 1, START);
+                continue;
+            }
             let mut bytes = Vec::new();
-            if at < segment.end
-                && let Ok(Some(next)) = segment.frame(at, &mut bytes)
-            {
-                segment.unread = segment.unread.saturating_sub(1);
-                self.next = (segment.number, next);
-                self.read.push_back(self.next);
-                // Its marks are of no use: a sink with a spill has no fallback.
-                return Some(Event::new(bytes, u64::MAX));
+            let (next, gone) = match segment.frame(at, &mut bytes)? {
+                Frame::Whole(next) => {
+                    segment.unread = segment.unread.saturating_sub(1);
+                    self.next = (segment.number, next);
+                    self.read.push_back(self.next);
+                    // Its marks are of no use: a sink with a spill has no fallback.
+                    return Ok(Some(Event::new(bytes, u64::MAX)));
+                }
+                _ if fault::DAMAGE_STOPS_READING.planted() => return Ok(None),
+                Frame::Damaged(next) => (next, segment.unread.min(1)),
+                // What is written next comes behind that.
+                Frame::Nothing => (segment.end, segment.unread),
+            };
+            segment.unread -= gone;
+            self.next = (segment.number, next);
+            self.damaged += next - at;
+            *lost += gone;
+            self.pass();
+        }
+    }
+
+    /// What was damaged is decided with what was read before it.
+    fn pass(&mut self) {
+        match self.read.back_mut() {
+            Some(before) => *before = self.next,
+            None => {
+                self.decided = self.decided.max(self.next);
+                self.tidy();
+                self.write_mark();
             }
-            if segment.number == last {
-                return None;
-            }
-            self.next = (segment.number + 1, START);
         }
     }
 
@@ -295,13 +375,18 @@ impl Log {
         let _ = self.lock.unlock();
     }
 
-    /// What is not decided yet. The files are larger, by a segment at most.
+    /// What is not decided yet. The files are larger, by a segment at most, and never than they
+    /// may.
     pub(super) fn bytes(&self) -> u64 {
         let undecided = self.segments.iter().map(|segment| {
             let decided = if segment.number == self.decided.0 { self.decided.1 } else { START };
             segment.end.saturating_sub(decided.max(START))
         });
         undecided.sum()
+    }
+
+    pub(super) fn foreign(&self) -> &[PathBuf] {
+        &self.foreign
     }
 
     pub(super) fn damaged(&self) -> u64 {
@@ -315,6 +400,11 @@ impl Log {
     fn last_mut(&mut self) -> &mut Segment {
         self.segments.back_mut().expect("a log has a segment from its opening on")
     }
+}
+
+/// What a record takes on disk.
+fn size(event: &Arc<Event>) -> u64 {
+    FRAME + event.record().bytes().len() as u64
 }
 
 fn read_mark(mark: &File) -> (u64, u64) {

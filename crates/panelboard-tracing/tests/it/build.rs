@@ -38,6 +38,26 @@ fn each_mistake_is_named_with_its_sink() {
         ),
         (refused([sink("a").batch_records(0)]), "`a`: `batch_records` must not be 0"),
         (refused([sink("a").timeout(Duration::ZERO)]), "`a`: `timeout` must not be 0"),
+        (
+            refused([sink("a").timeout(Duration::MAX)]),
+            "`a`: `timeout` must not be longer than 31536000s",
+        ),
+        (
+            refused([sink("a").batch_delay(Duration::MAX)]),
+            "`a`: `batch_delay` must not be longer than 31536000s",
+        ),
+        (
+            refused([sink("a").backoff(Duration::ZERO, Duration::MAX)]),
+            "`a`: `backoff` must not be longer than 31536000s",
+        ),
+        (
+            refused([sink("a").buffer_bytes(4 << 10)]),
+            "`a`: `buffer_bytes` must not be less than a record's 16384 bytes",
+        ),
+        (
+            refused([sink("a").spill(folder.path(), 4 << 10)]),
+            "`a`: `spill` must not be less than a record's 16384 bytes",
+        ),
         (refused([sink("a").attempts(0)]), "`a`: `attempts` must not be 0"),
         (
             refused([sink("a").level(Level::ERROR).up_to(Level::INFO)]),
@@ -52,6 +72,15 @@ fn each_mistake_is_named_with_its_sink() {
     let pattern = builder([sink("a")]).redact(Redaction::none().pattern("(")).build();
     assert!(matches!(pattern, Err(BuildError::Pattern { .. })), "{pattern:?}");
     assert!(builder([sink("a")]).queue(0).build().is_err());
+    let longest = Duration::from_secs(365 * 24 * 60 * 60);
+    let built =
+        builder([sink("a").timeout(longest).batch_delay(longest).backoff(longest, longest)])
+            .record_bytes(4 << 10)
+            .drain(Duration::ZERO)
+            .build();
+    drop(built.expect("as long as it may be"));
+    let small = sink("a").buffer_bytes(4 << 10);
+    assert!(builder([small]).record_bytes(4 << 10).build().is_ok());
 }
 
 #[test]

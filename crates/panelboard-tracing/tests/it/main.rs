@@ -11,6 +11,8 @@ mod build;
 mod clock;
 mod concurrency;
 mod conservation;
+mod contained;
+mod disk;
 mod files;
 mod halves;
 mod hanging;

@@ -104,7 +104,8 @@ impl Fake {
         SinkConfig::new(name, move |batch: &Batch<'_>| fake.write(batch))
     }
 
-    fn write(&self, batch: &Batch<'_>) -> Result<(), WriteError> {
+    /// As a sink of one's own calls it.
+    pub(crate) fn write(&self, batch: &Batch<'_>) -> Result<(), WriteError> {
         let mut state = self.lock();
         state.writes += 1;
         self.0.changed.notify_all();

@@ -40,6 +40,19 @@ fn it_does_not_wait_for_a_breaker_that_stays_open_for_longer() {
 }
 
 #[test]
+fn it_does_not_wait_for_a_breaker_that_is_held_open() {
+    let main = Fake::fine();
+    let mut rig = Rig::on_time(builder([main.sink("main")]).drain(LONG));
+    rig.pipeline.breaker("main").unwrap().force_open();
+    rig.info(0..3);
+    let start = crate::clock::now();
+    assert_eq!(rig.pipeline.flush(LONG).sinks[0].1.waiting, 3);
+    let report = rig.shutdown();
+    assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
+    assert_eq!(report.sinks[0].1.dropped.of(Reason::Shutdown), 3);
+}
+
+#[test]
 fn an_end_with_a_time_of_its_own_takes_that_one() {
     let main = Fake::new(Mode::Hang);
     let mut rig = Rig::on_time(builder([main.sink("main")]).drain(LONG));

@@ -75,6 +75,30 @@ pub(super) const SINKS: &[Fault] = &[
         "halves::a_bad_record_does_not_take_its_batch_along",
     ),
     sink(
+        "read-ahead-forgotten",
+        "L11",
+        Kind::Loom,
+        "models::spill::what_is_read_before_it_is_counted_on_disk_waits_no_more",
+    ),
+    sink(
+        "read-ahead-forgotten",
+        "L11",
+        Kind::Loom,
+        "models::spill::what_makes_room_on_disk_is_dropped_or_written",
+    ),
+    sink(
+        "unsorted-untold",
+        "L12",
+        Kind::It,
+        "contained::what_had_come_to_no_sink_at_the_end_is_reported",
+    ),
+    sink(
+        "damage-stops-reading",
+        "L13",
+        Kind::It,
+        "disk::a_record_that_is_damaged_while_it_waits_is_lost_alone",
+    ),
+    sink(
         "half-a-secret-leaves",
         "L8",
         Kind::It,
