@@ -51,13 +51,15 @@ pub(crate) enum Repeat {
 pub(crate) struct Sent {
     attempts: u32,
     maybe_done: bool,
+    /// The request for a token whose failure ended the operation.
+    pub(crate) token_request: Option<CorrelationId>,
 }
 
 impl Op {
-    fn error(&self, kind: ErrorKind, sent: &Sent) -> Error {
-        let Sent { attempts, maybe_done } = *sent;
+    pub(crate) fn error(&self, kind: ErrorKind, sent: &Sent) -> Error {
+        let Sent { attempts, maybe_done, token_request } = *sent;
         let Self { operation, correlation, .. } = *self;
-        Error { kind, operation, correlation, attempts, maybe_done }
+        Error { kind, operation, correlation, token_request, attempts, maybe_done }
     }
 
     fn writes(&self) -> bool {
@@ -109,7 +111,7 @@ impl Life {
         let _place = self.pool.enter().ok_or(ErrorKind::QueueFull)?;
         let mut has_changed_token = false;
         loop {
-            let (token, generation) = self.token_ready(op.correlation).await?;
+            let (token, generation) = self.token_ready(op.correlation, sent).await?;
             let turn = self.turn(op).await?;
             let came = self.attempt(op, Some(&token), read, sent).await;
             drop(turn);

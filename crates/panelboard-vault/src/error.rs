@@ -89,16 +89,34 @@ pub struct Error {
     pub operation: Operation,
     /// Whose call it was.
     pub correlation: CorrelationId,
+    /// Where there was no token, or it could not be renewed: the id of the request for one that
+    /// failed. It may have been another caller's, or the client's own.
+    pub token_request: Option<CorrelationId>,
     /// Requests that were sent for it.
     pub attempts: u32,
     /// True if the server may have done it although no answer came: only reading tells.
     pub maybe_done: bool,
 }
 
+impl Error {
+    /// One before anything was sent.
+    pub(crate) fn unsent(
+        operation: Operation,
+        kind: ErrorKind,
+        correlation: CorrelationId,
+    ) -> Self {
+        let (token_request, attempts, maybe_done) = (None, 0, false);
+        Self { kind, operation, correlation, token_request, attempts, maybe_done }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, operation, correlation, attempts, maybe_done } = self;
+        let Self { kind, operation, correlation, token_request, attempts, maybe_done } = self;
         write!(f, "{}: {kind} (correlation {correlation}", operation.as_str())?;
+        if let Some(of) = token_request.filter(|of| of != correlation) {
+            write!(f, ", of the request for a token {of}")?;
+        }
         match attempts {
             0 => f.write_str(", nothing was sent")?,
             n => write!(f, ", requests: {n}")?,

@@ -20,6 +20,8 @@ panelboard_seams::faults! {
     RENEWS_EACH = "renews-each";
     /// V9: the result of a renewal is taken whatever token it was for.
     STALE_RENEWAL_WINS = "stale-renewal-wins";
+    /// V9: who renews by hand takes the end of a look-up for that of a renewal.
+    LOOK_UP_IS_RENEWAL = "look-up-is-renewal";
     /// V11: the end does not wait for the tasks.
     SHUTDOWN_LEAVES_TASK = "shutdown-leaves-task";
     /// V11: a back-off does not hear of the end.

@@ -71,8 +71,8 @@ pub struct TokenHealth {
     pub failures: u64,
     /// Results that were for an older token, and changed nothing.
     pub stale: u64,
-    /// Why the last of them failed, if none has succeeded since.
-    pub last_failure: Option<ErrorKind>,
+    /// The last of them that failed, if none has succeeded since; with the id of its request.
+    pub last_failure: Option<Error>,
 }
 
 /// What is known of the cache.
@@ -147,7 +147,7 @@ impl Vault {
             return Err(self.unsent(operation, ErrorKind::ShuttingDown));
         };
         let correlation = self.correlation();
-        let error = |kind| Error { kind, operation, correlation, attempts: 1, maybe_done: false };
+        let error = |kind| Error { attempts: 1, ..Error::unsent(operation, kind, correlation) };
         let path = "/v1/sys/health?standbyok=true&perfstandbyok=true";
         let request = Request {
             method: &Method::GET,

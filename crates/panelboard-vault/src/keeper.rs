@@ -13,12 +13,12 @@ use crate::{
     call::{Op, Read, Repeat, Sent},
     config::Auth,
     correlation::CorrelationId,
-    error::{ErrorKind, Operation},
+    error::{Error, ErrorKind, Operation},
     fault,
     life::Life,
     secret::Secret,
     stop::Stage,
-    token::{Begin, Came, Flight, Granted, TokenState, Work},
+    token::{Begin, Came, Flight, Granted, Renewal, TokenState, Work},
     transport, wire,
 };
 
@@ -43,14 +43,12 @@ impl Life {
         }
     }
 
-    /// Begins what is due, in a task of its own: it goes on if whoever wanted it goes away. None:
-    /// there is something under way now that will tell its news.
+    /// Begins what is due. None: there is something under way now that will tell its news.
     fn tend(self: &Arc<Self>, early: bool, correlation: CorrelationId) -> Option<Begin> {
         let now = self.now();
         match self.token.with(|token| token.begin(now, early)) {
             Begin::Flight(flight) => {
-                let life = Arc::clone(self);
-                self.spawn(async move { life.fly(flight, correlation).await });
+                self.take_off(flight, correlation);
                 None
             }
             Begin::UnderWay => None,
@@ -58,10 +56,17 @@ impl Life {
         }
     }
 
+    /// In a task of its own: it goes on if whoever wanted it goes away.
+    fn take_off(self: &Arc<Self>, flight: Flight, correlation: CorrelationId) {
+        let life = Arc::clone(self);
+        self.spawn(async move { life.fly(flight, correlation).await });
+    }
+
     /// The token for one request and its generation; waits for one if that can be had.
     pub(crate) async fn token_ready(
         self: &Arc<Self>,
         correlation: CorrelationId,
+        sent: &mut Sent,
     ) -> Result<(Arc<Secret<String>>, u64), ErrorKind> {
         let mut until = None;
         loop {
@@ -73,7 +78,10 @@ impl Life {
             let mut news = self.token_news.subscribe();
             match self.tend(true, correlation) {
                 None => {}
-                Some(Begin::NotYet(kind)) => return Err(kind),
+                Some(Begin::NotYet(error)) => {
+                    sent.token_request = Some(error.correlation);
+                    return Err(error.kind);
+                }
                 // It may have come in between.
                 Some(_) => {
                     let good = self.token.with(|token| token.current(self.now()));
@@ -134,27 +142,43 @@ impl Life {
     pub(crate) async fn renew_now(
         self: &Arc<Self>,
         correlation: CorrelationId,
-    ) -> Result<(), ErrorKind> {
-        let _inside = self.stop.enter().ok_or(ErrorKind::ShuttingDown)?;
+    ) -> Result<(), Error> {
+        let operation = Operation::RenewToken;
+        let unsent = |kind| Error::unsent(operation, kind, correlation);
+        let _inside = self.stop.enter().ok_or_else(|| unsent(ErrorKind::ShuttingDown))?;
+        // A look-up that is under way, and the renewal.
         let until = self.now() + self.settings().timeout * 2;
-        let mut news = self.token_news.subscribe();
-        match self.tend(true, correlation) {
-            None => {}
-            Some(Begin::NotYet(kind)) => return Err(kind),
-            Some(_) if self.token.with(|token| token.current(self.now())).is_none() => {
-                return Err(ErrorKind::TokenExpired);
-            }
-            // It can't be renewed, or needs not be.
-            Some(_) => return Ok(()),
-        }
         loop {
-            self.wait_for_news(&mut news, until).await?;
-            let (under_way, failure) =
-                self.token.with(|token| (token.is_under_way(), token.failure().cloned()));
-            match (under_way, failure) {
-                (true, _) => {}
-                (false, Some(kind)) => return Err(kind),
-                (false, None) => return Ok(()),
+            let mut news = self.token_news.subscribe();
+            let now = self.now();
+            let landed = match self.token.with(|token| token.renew(now)) {
+                Renewal::Awaited(landed, flight) => {
+                    flight.into_iter().for_each(|flight| self.take_off(flight, correlation));
+                    Some(landed)
+                }
+                Renewal::Later => None,
+                Renewal::NotYet(of) => {
+                    let token_request = Some(of.correlation);
+                    return Err(Error { token_request, ..unsent(of.kind) });
+                }
+                Renewal::Nothing => return Err(unsent(self.no_token())),
+            };
+            loop {
+                self.wait_for_news(&mut news, until).await.map_err(unsent)?;
+                // After a look-up, and if the token was replaced or the flight's task dropped, the
+                // renewal is begun anew.
+                let Some(landed) = &landed else { break };
+                if let Some(result) = landed.get() {
+                    return result.clone().map_err(|of| Error {
+                        operation,
+                        correlation,
+                        token_request: Some(of.correlation),
+                        ..of
+                    });
+                }
+                if !self.token.with(|token| token.is_awaited(landed)) {
+                    break;
+                }
             }
         }
     }
@@ -166,7 +190,10 @@ impl Life {
         let sent_at = self.now();
         let came = match self.op_for(&flight, correlation) {
             Some(op) => self.ask(&op, &flight).await,
-            None => Came::Failed(ErrorKind::NotJson),
+            None => {
+                let operation = flight.work.operation();
+                Came::Failed(Error::unsent(operation, ErrorKind::NotJson, correlation))
+            }
         };
         let now = self.now();
         self.token.with(|token| token.end(&flight, came, (sent_at, now), fastrand::f64()));
@@ -182,15 +209,17 @@ impl Life {
         match self.attempt(op, flight.token.as_ref(), read, &mut sent).await {
             Ok(Ok(Some(granted))) => Came::Granted(granted),
             // The server answered, and has no such token, role or mount.
-            Ok(Ok(None)) => Came::Refused,
-            Ok(Err((ErrorKind::Forbidden | ErrorKind::BadRequest { .. }, _))) => Came::Refused,
-            Ok(Err((kind, _))) | Err(kind) => Came::Failed(kind),
+            Ok(Ok(None)) => Came::Refused(op.error(ErrorKind::BadRequest { status: 404 }, &sent)),
+            Ok(Err((kind @ (ErrorKind::Forbidden | ErrorKind::BadRequest { .. }), _))) => {
+                Came::Refused(op.error(kind, &sent))
+            }
+            Ok(Err((kind, _))) | Err(kind) => Came::Failed(op.error(kind, &sent)),
         }
     }
 
     fn op_for(&self, flight: &Flight, correlation: CorrelationId) -> Option<Op> {
-        let op = |operation, method, path, body| Op {
-            operation,
+        let op = |method, path, body| Op {
+            operation: flight.work.operation(),
             mount: Box::default(),
             method,
             path,
@@ -201,18 +230,18 @@ impl Life {
         match (flight.work, &self.settings().auth) {
             (Work::LookUp, _) => {
                 let path = PathAndQuery::from_static(LOOK_UP);
-                Some(op(Operation::LookUpToken, Method::GET, path, None))
+                Some(op(Method::GET, path, None))
             }
             (Work::Renew, _) => {
                 let body = Some(transport::body(Zeroizing::new(b"{}".to_vec())));
                 let path = PathAndQuery::from_static("/v1/auth/token/renew-self");
-                Some(op(Operation::RenewToken, Method::POST, path, body))
+                Some(op(Method::POST, path, body))
             }
             (Work::LogIn, Auth::AppRole { mount, role_id, secret_id }) => {
                 let (role_id, secret_id) = (role_id.expose(), secret_id.expose());
                 let body = Some(transport::body(json(&LogIn { role_id, secret_id })?));
                 let path = crate::path::whole(&["auth/", mount, "/login"], "").ok()?;
-                Some(op(Operation::LogIn, Method::POST, path, body))
+                Some(op(Method::POST, path, body))
             }
             (Work::LogIn, Auth::Token(_)) => None,
         }
@@ -220,6 +249,16 @@ impl Life {
 
     pub(crate) fn has_token_news(&self) {
         self.token_news.send_modify(|news| *news = news.wrapping_add(1));
+    }
+}
+
+impl Work {
+    fn operation(self) -> Operation {
+        match self {
+            Self::LogIn => Operation::LogIn,
+            Self::LookUp => Operation::LookUpToken,
+            Self::Renew => Operation::RenewToken,
+        }
     }
 }
 
@@ -272,13 +311,13 @@ fn granted(body: &[u8]) -> Option<Granted> {
     let wire::Grant { client_token, lease_duration, renewable } = wire::answer(body)?.auth?;
     let token = Secret::new(client_token?);
     let fits = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
-    let ttl = Duration::from_secs(lease_duration?);
+    let ttl = Some(Duration::from_secs(lease_duration?)).filter(|ttl| !ttl.is_zero());
     fits.then(|| Granted { token: Some(token), ttl, renewable: renewable.unwrap_or(false) })
 }
 
 /// What a look-up says.
 fn looked_up(body: &[u8]) -> Option<Granted> {
-    let wire::LookedUp { ttl, renewable, .. } = wire::data(body)?;
-    let (ttl, renewable) = (Duration::from_secs(ttl?), renewable.unwrap_or(false));
-    Some(Granted { token: None, ttl, renewable })
+    let said: wire::LookedUp = wire::data(body)?;
+    said.ttl?;
+    Some(Granted { token: None, ttl: said.life(), renewable: said.renewable.unwrap_or(false) })
 }

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenInfo {
-    /// How long it lives; none if it does not end.
+    /// How long it lives, in whole seconds, of which the last one is 0; none if it does not end.
     pub ttl: Option<Duration>,
     /// Whether it can be renewed.
     pub is_renewable: bool,
@@ -41,9 +41,9 @@ impl Vault {
             repeat: Repeat::Reads,
             correlation: self.correlation(),
         };
-        let read = self.life().call_for(&op, |body| wire::data(body)).await?;
-        let wire::LookedUp { ttl, renewable, policies, display_name } = read;
-        let ttl = ttl.filter(|ttl| *ttl > 0).map(Duration::from_secs);
-        Ok(TokenInfo { ttl, is_renewable: renewable.unwrap_or(false), policies, display_name })
+        let read: wire::LookedUp = self.life().call_for(&op, |body| wire::data(body)).await?;
+        let (ttl, is_renewable) = (read.life(), read.renewable.unwrap_or(false));
+        let wire::LookedUp { policies, display_name, .. } = read;
+        Ok(TokenInfo { ttl, is_renewable, policies, display_name })
     }
 }

@@ -5,19 +5,25 @@
 //! way. It carries the generation of the token that it is for; a result for another generation
 //! changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use crate::{error::ErrorKind, fault, secret::Secret};
+use crate::{
+    error::{Error, ErrorKind},
+    fault,
+    secret::Secret,
+};
 
 /// What is known of the token of one life.
 pub(crate) struct TokenState {
     generation: u64,
     held: Option<Held>,
-    /// Its number and the generation that it is for.
-    flight: Option<(u64, u64)>,
+    flight: Option<UnderWay>,
     flights: u64,
     /// Why the last flight failed, and until when none begins.
-    failure: Option<(ErrorKind, Duration)>,
+    failure: Option<(Error, Duration)>,
     failures_in_a_row: u32,
     /// Somebody was told 403 with it: it may be revoked.
     suspect: bool,
@@ -39,6 +45,19 @@ struct Held {
     /// False until the server has said how long it lives.
     known: bool,
 }
+
+/// A flight whose result is waited for.
+struct UnderWay {
+    id: u64,
+    /// Of the token that it is for.
+    generation: u64,
+    work: Work,
+    landed: Landed,
+}
+
+/// What a flight has come to, for whoever waits for it. It stays empty if nobody ends the flight, or
+/// if another token has taken the place of the one that it was for.
+pub(crate) type Landed = Arc<OnceLock<Result<(), Error>>>;
 
 /// Counts since the life began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,14 +82,15 @@ pub(crate) struct Flight {
     pub(crate) work: Work,
     /// The token that is looked up or renewed.
     pub(crate) token: Option<Arc<Secret<String>>>,
+    landed: Landed,
 }
 
 /// What a server gave.
 pub(crate) struct Granted {
     /// None: the same token as before.
     pub(crate) token: Option<Secret<String>>,
-    /// Zero: it does not end.
-    pub(crate) ttl: Duration,
+    /// None: it does not end. Zero: it is in its last second.
+    pub(crate) ttl: Option<Duration>,
     pub(crate) renewable: bool,
 }
 
@@ -78,17 +98,29 @@ pub(crate) struct Granted {
 pub(crate) enum Came {
     Granted(Granted),
     /// The server answered, and said no.
-    Refused,
-    Failed(ErrorKind),
+    Refused(Error),
+    Failed(Error),
 }
 
 /// What whoever wants a flight is told.
 pub(crate) enum Begin {
     Flight(Flight),
     UnderWay,
-    /// Not before that time, as the last one failed.
-    NotYet(ErrorKind),
+    /// Not now, as the last one failed.
+    NotYet(Error),
     /// There is nothing to be done, or nothing that could be.
+    Nothing,
+}
+
+/// What whoever renews by hand is told.
+pub(crate) enum Renewal {
+    /// What it comes to will be there. A flight, if it begins now.
+    Awaited(Landed, Option<Flight>),
+    /// Once the look-up has landed that is under way.
+    Later,
+    /// Not now, as the last flight failed.
+    NotYet(Error),
+    /// There is no token to be renewed, and none can be had.
     Nothing,
 }
 
@@ -153,17 +185,61 @@ impl TokenState {
         if now < at && !early {
             return Begin::Nothing;
         }
-        if let Some((kind, until)) = &self.failure
-            && now < *until
-        {
-            return Begin::NotYet(kind.clone());
+        match self.not_yet(now) {
+            Some(error) => Begin::NotYet(error),
+            None => Begin::Flight(self.take_off(work)),
         }
-        let id = self.flights;
+    }
+
+    /// Renews by hand: whatever is due, its result is that of a renewal that ends after this call,
+    /// or of a log-in where a renewal is of no use. A token whose life is not known is renewed all
+    /// the same, and one that the server does not renew is refused by the server.
+    pub(crate) fn renew(&mut self, now: Duration) -> Renewal {
+        if let Some(under_way) = &self.flight
+            && !fault::RENEWS_EACH.planted()
+        {
+            let any = fault::LOOK_UP_IS_RENEWAL.planted();
+            return match under_way.work {
+                Work::LookUp if !any => Renewal::Later,
+                _ => Renewal::Awaited(Arc::clone(&under_way.landed), None),
+            };
+        }
+        let of_use = |held: &Held| held.renewable || !held.known || !self.can_log_in;
+        let work = match self.held.as_ref().filter(|held| held.is_good(now)) {
+            Some(held) if of_use(held) => Work::Renew,
+            _ if self.can_log_in => Work::LogIn,
+            _ => return Renewal::Nothing,
+        };
+        if let Some(error) = self.not_yet(now) {
+            return Renewal::NotYet(error);
+        }
+        let flight = self.take_off(work);
+        Renewal::Awaited(Arc::clone(&flight.landed), Some(flight))
+    }
+
+    /// Why none begins now.
+    fn not_yet(&self, now: Duration) -> Option<Error> {
+        self.failure.as_ref().filter(|(_, until)| now < *until).map(|(error, _)| error.clone())
+    }
+
+    fn take_off(&mut self, work: Work) -> Flight {
+        let (id, generation) = (self.flights, self.generation);
         self.flights += 1;
-        self.flight = Some((id, self.generation));
+        let landed = Landed::default();
+        self.flight = Some(UnderWay { id, generation, work, landed: Arc::clone(&landed) });
         let held = self.held.as_ref().filter(|_| work != Work::LogIn);
         let token = held.map(|held| Arc::clone(&held.token));
-        Begin::Flight(Flight { id, generation: self.generation, work, token })
+        Flight { id, generation, work, token, landed }
+    }
+
+    fn is_current(&self, flight: &Flight) -> bool {
+        let its = |one: &UnderWay| (one.id, one.generation) == (flight.id, flight.generation);
+        self.flight.as_ref().is_some_and(its)
+    }
+
+    /// Whether the flight is under way that comes to that.
+    pub(crate) fn is_awaited(&self, landed: &Landed) -> bool {
+        self.flight.as_ref().is_some_and(|one| Arc::ptr_eq(&one.landed, landed))
     }
 
     /// Takes a flight's result, if it is still for this token. `sent` is when its request went out:
@@ -175,7 +251,7 @@ impl TokenState {
         (sent, now): (Duration, Duration),
         chance: f64,
     ) -> bool {
-        let is_current = self.flight == Some((flight.id, flight.generation));
+        let is_current = self.is_current(flight);
         if !is_current && !fault::STALE_RENEWAL_WINS.planted() && !fault::RENEWS_EACH.planted() {
             self.figures.stale += 1;
             return false;
@@ -183,11 +259,19 @@ impl TokenState {
         if is_current {
             self.flight = None;
         }
-        match came {
-            Came::Granted(granted) => self.granted(flight, granted, sent, chance),
-            Came::Refused => self.refused(flight.work, now, chance),
-            Came::Failed(kind) => self.failed(kind, now, chance),
-        }
+        let told = match came {
+            Came::Granted(granted) => {
+                self.granted(flight, granted, sent, chance);
+                Ok(())
+            }
+            Came::Refused(error) => Err(self.refused(flight.work, error, now, chance)),
+            Came::Failed(error) => {
+                self.failed(error.clone(), now, chance);
+                Err(error)
+            }
+        };
+        // Set once: a flight ends once.
+        let _ = flight.landed.set(told);
         true
     }
 
@@ -199,9 +283,14 @@ impl TokenState {
             self.confirmed = Some(sent);
         }
         let Granted { token, ttl, renewable } = granted;
+        // A renewal of a life that ends says no time, and not that it has no end, if nothing is
+        // left of it.
+        let ended = self.held.as_ref().is_some_and(|held| held.expires.is_some());
+        let ttl = ttl.or((flight.work == Work::Renew && ended).then_some(Duration::ZERO));
+        let life = ttl.unwrap_or_default();
         let longest = match (flight.work, &self.held) {
-            (Work::LogIn, _) | (_, None) => ttl,
-            (_, Some(held)) => held.longest.max(ttl),
+            (Work::LogIn, _) | (_, None) => life,
+            (_, Some(held)) => held.longest.max(life),
         };
         match flight.work {
             Work::LogIn => self.figures.log_ins += 1,
@@ -216,22 +305,26 @@ impl TokenState {
         }
         // A life that gets shorter is near its server's maximum: renewing it would go on for ever
         // smaller parts.
-        let exhausted = flight.work == Work::Renew && ttl < longest / 2;
-        let ends = !ttl.is_zero();
+        let exhausted = flight.work == Work::Renew && life < longest / 2;
         let spread = 0.9 + 0.1 * chance;
         self.held = Some(Held {
             token,
-            expires: ends.then(|| sent + ttl),
-            renew_at: ends.then(|| sent + ttl.mul_f64(self.renew_after * spread)),
+            expires: ttl.map(|ttl| sent + ttl),
+            renew_at: ttl.map(|ttl| sent + ttl.mul_f64(self.renew_after * spread)),
             renewable: renewable && !exhausted,
             longest,
             known: true,
         });
     }
 
-    fn refused(&mut self, work: Work, now: Duration, chance: f64) {
+    /// What whoever waits is told of it.
+    fn refused(&mut self, work: Work, error: Error, now: Duration, chance: f64) -> Error {
         match work {
-            Work::LogIn => self.failed(ErrorKind::LogInRefused, now, chance),
+            Work::LogIn => {
+                let error = Error { kind: ErrorKind::LogInRefused, ..error };
+                self.failed(error.clone(), now, chance);
+                return error;
+            }
             // The server does not know it any more.
             Work::LookUp if self.can_log_in => {
                 self.held = None;
@@ -253,19 +346,20 @@ impl TokenState {
                 }
             }
         }
+        error
     }
 
-    fn failed(&mut self, kind: ErrorKind, now: Duration, chance: f64) {
+    fn failed(&mut self, error: Error, now: Duration, chance: f64) {
         self.figures.failures += 1;
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         let own = Duration::from_secs(1 << self.failures_in_a_row.min(6).saturating_sub(1));
         let own = own.min(Duration::from_secs(30)).mul_f64(0.5 + 0.5 * chance);
-        let wait = match &kind {
+        let wait = match &error.kind {
             ErrorKind::Unavailable { retry_after: Some(wait), .. } => *wait,
             ErrorKind::RateLimited { retry_after: Some(wait) } => own.max(*wait),
             _ => own,
         };
-        self.failure = Some((kind, now + wait));
+        self.failure = Some((error, now + wait));
     }
 
     /// What kept the last flight from going well is out of the way: the next one need not wait.
@@ -277,7 +371,7 @@ impl TokenState {
 
     /// A flight that nobody ends any more.
     pub(crate) fn abandon(&mut self, flight: &Flight) {
-        if self.flight == Some((flight.id, flight.generation)) {
+        if self.is_current(flight) {
             self.flight = None;
         }
     }
@@ -314,8 +408,8 @@ impl TokenState {
     }
 
     /// Why the last flight failed, if none has succeeded since.
-    pub(crate) fn failure(&self) -> Option<&ErrorKind> {
-        self.failure.as_ref().map(|(kind, _)| kind)
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref().map(|(error, _)| error)
     }
 
     #[cfg(test)]
@@ -325,10 +419,6 @@ impl TokenState {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation
-    }
-
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.flight.is_some()
     }
 
     /// Its generation, how long it is good (none: without an end), whether it is renewable; none if

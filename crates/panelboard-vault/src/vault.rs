@@ -97,19 +97,15 @@ impl Vault {
     }
 
     /// Renews the token now, or waits for the renewal that is under way: there is one at a time,
-    /// whoever asks. Not needed for it to stay valid.
+    /// whoever asks. Where the token can't be renewed, and one can be logged in for, it logs in. Not
+    /// needed for the token to stay valid.
     ///
     /// # Errors
-    /// There is no valid token, or the server can't be asked.
+    /// It was not renewed: there is no valid token, the server can't be asked, or it does not renew
+    /// this one ([`Forbidden`](ErrorKind::Forbidden), [`BadRequest`](ErrorKind::BadRequest)). After
+    /// a failure the server is not asked for a moment; `attempts` is then 0.
     pub async fn renew_token(&self) -> Result<(), Error> {
-        let correlation = self.correlation();
-        self.life().renew_now(correlation).await.map_err(|kind| Error {
-            kind,
-            operation: Operation::RenewToken,
-            correlation,
-            attempts: 0,
-            maybe_done: false,
-        })
+        self.life().renew_now(self.correlation()).await
     }
 
     /// Puts a token in the place of the one in hand. What is under way for the old one changes
@@ -180,8 +176,7 @@ impl Vault {
 
     /// An error before anything was sent.
     pub(crate) fn unsent(&self, operation: Operation, kind: ErrorKind) -> Error {
-        let correlation = self.correlation();
-        Error { kind, operation, correlation, attempts: 0, maybe_done: false }
+        Error::unsent(operation, kind, self.correlation())
     }
 }
 

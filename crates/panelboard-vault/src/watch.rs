@@ -247,13 +247,8 @@ impl Watcher {
         version: KvVersion,
         correlation: CorrelationId,
     ) -> Result<(Found, Secret<String>), Error> {
-        let vault_op = |kind| Error {
-            kind,
-            operation: Operation::Read,
-            correlation,
-            attempts: 1,
-            maybe_done: false,
-        };
+        let vault_op =
+            |kind| Error { attempts: 1, ..Error::unsent(Operation::Read, kind, correlation) };
         let (prefix, found): (_, Read<Found>) = match version {
             KvVersion::One => ("/", crate::kv1::found),
             KvVersion::Ask | KvVersion::Two => ("/data/", crate::kv2::found),

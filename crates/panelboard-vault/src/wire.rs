@@ -1,5 +1,7 @@
 //! What do a server's answers look like? Every field is optional: servers differ in what they send.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -29,17 +31,29 @@ pub(crate) struct Grant {
     pub(crate) renewable: Option<bool>,
 }
 
-/// `data` of a token's look-up. When it expires by the server's wall clock is not looked at.
+/// `data` of a token's look-up.
 #[derive(Deserialize)]
 pub(crate) struct LookedUp {
     #[serde(default)]
     pub(crate) ttl: Option<u64>,
+    /// By the server's wall clock, which plays no part; whether there is such a time does.
+    #[serde(default)]
+    expire_time: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     pub(crate) renewable: Option<bool>,
     #[serde(default)]
     pub(crate) policies: Vec<String>,
     #[serde(default)]
     pub(crate) display_name: Option<String>,
+}
+
+impl LookedUp {
+    /// How long it lives; none if it does not end. One that ends is told with no seconds, too: in
+    /// its last one.
+    pub(crate) fn life(&self) -> Option<Duration> {
+        let ttl = Duration::from_secs(self.ttl.unwrap_or_default());
+        (!ttl.is_zero() || self.expire_time.is_some()).then_some(ttl)
+    }
 }
 
 /// An answer of which only `data` is of interest.

@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use panelboard_vault::{ErrorKind, Secret, State};
+use panelboard_vault::{CorrelationId, ErrorKind, Secret, State};
 
 use super::{
     rig::{
-        MS, S, all, app_role, fails, for_secrets, kind, rig, rig_as, token, until, usual, within,
+        MS, S, all, app_role, client, fails, for_secrets, kind, rig, rig_as, token, until, usual,
+        within,
     },
-    scripted::{Reply, Seen, gate, held, say},
+    scripted::{Reply, Seen, Server, gate, held, say},
 };
 
 fn grants(token: &str, ttl: u64) -> Reply {
@@ -51,9 +52,8 @@ async fn w09_a_token_near_its_end_is_renewed_once_for_a_hundred_callers() {
         .collect();
     let reads = all(rig.spawn_reads(100)).await;
     assert!(reads.iter().all(Result::is_ok));
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    // Each caller waits until a time of its own, and the one request until its time-out.
+    until(|| rig.hand.sleepers() > 100).await;
     assert_eq!(rig.server.count("renew-self"), 1);
     hold.add_permits(1_000);
     assert!(all(renewals).await.iter().all(Result::is_ok));
@@ -178,7 +178,8 @@ async fn a_server_that_is_down_at_the_start_heals() {
     };
     let rig = rig_as(app_role(), script, |b| b).await;
     assert_eq!(kind(rig.read().await), ErrorKind::Sealed);
-    assert_eq!(rig.vault.health().token.last_failure, Some(ErrorKind::Sealed));
+    let last = rig.vault.health().token.last_failure.expect("a log-in failed");
+    assert_eq!((last.kind, last.attempts), (ErrorKind::Sealed, 1));
     rig.server.play(|seen| match seen.path.as_str() {
         "/v1/auth/approle/login" => grants("t1", 100),
         _ => say(200, super::rig::SECRET),
@@ -230,4 +231,97 @@ async fn a_token_that_can_stand_in_no_header_is_refused() {
         assert!(matches!(error.kind, ErrorKind::Malformed(what) if what.part == "token"));
     }
     assert!(rig.read().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_renewal_by_hand_is_sent_whatever_else_is_under_way_and_told_as_it_came_out() {
+    let hold = gate();
+    let its = hold.clone();
+    let look_up = move || held(&its, say(200, r#"{"data":{"ttl":100,"renewable":true}}"#));
+    let script = move |renewal: Reply| {
+        let look_up = look_up.clone();
+        move |seen: &Seen| match seen.path.as_str() {
+            "/v1/auth/token/lookup-self" => look_up(),
+            _ => renewal.clone(),
+        }
+    };
+    let server = Server::start(script(grants("canary-token", 100))).await;
+    let (vault, _hand) = client(&server, token(), |b| b);
+    server.arrived("lookup-self", 1).await;
+    let renewal = {
+        let vault = vault.clone();
+        tokio::spawn(async move { vault.renew_token().await })
+    };
+    // It waits for the look-up: one request for the token at a time.
+    until(|| vault.health().locks[0].1.taken > 3 && !renewal.is_finished()).await;
+    assert_eq!(server.count("renew-self"), 0);
+    hold.add_permits(100);
+    within(renewal).await.expect("no panic").expect("renewed");
+    assert_eq!((server.count("renew-self"), vault.health().token.renewals), (1, 1));
+    vault.replace_token(Secret::new("t2".to_owned())).expect("a good token");
+    within(vault.renew_token()).await.expect("renewed");
+    let sent = server.seen("renew-self");
+    assert_eq!((sent.len(), sent[1].headers["x-vault-token"].as_str()), (2, "t2"));
+
+    let own = CorrelationId::from(7);
+    let renew =
+        async || within(vault.correlated(own).renew_token()).await.expect_err("not renewed");
+    server.play(script(say(403, r#"{"errors":["permission denied"]}"#)));
+    let error = renew().await;
+    assert_eq!((&error.kind, error.attempts), (&ErrorKind::Forbidden, 1));
+    server.play(script(fails()));
+    let error = renew().await;
+    assert_eq!((&error.kind, error.attempts), (&ErrorKind::Server { status: 500 }, 1));
+    let at_once = renew().await;
+    assert_eq!((&at_once.kind, at_once.attempts), (&error.kind, 0));
+    assert_eq!((at_once.correlation, at_once.token_request), (own, Some(own)));
+    assert_eq!((server.count("renew-self"), vault.health().token.renewals), (4, 2));
+}
+
+#[tokio::test]
+async fn a_token_in_its_last_second_has_an_end() {
+    let looked_up = |ttl: u64| {
+        let data = format!(r#""ttl":{ttl},"expire_time":"2026-11-29T05:00:00Z","renewable":false"#);
+        say(200, &format!(r#"{{"data":{{{data}}}}}"#))
+    };
+    let script = move |seen: &Seen| match seen.path.as_str() {
+        "/v1/auth/token/lookup-self" => looked_up(0),
+        _ => usual(),
+    };
+    let rig = rig_as(token(), script, |b| b).await;
+    let error = rig.read().await.err().expect("no token");
+    assert_eq!((error.kind, error.attempts, rig.requests()), (ErrorKind::TokenExpired, 0, 0));
+    assert!(!rig.vault.health().token.is_valid);
+
+    let script = move |_: &Seen| looked_up(100);
+    let rig = rig_as(token(), script, |b| b).await;
+    rig.server.play(move |_| looked_up(0));
+    let said = within(rig.vault.look_up_token()).await.expect("an answer");
+    assert_eq!(said.ttl, Some(std::time::Duration::ZERO));
+    rig.server.play(|_| say(200, r#"{"data":{"ttl":0,"expire_time":null}}"#));
+    let said = within(rig.vault.look_up_token()).await.expect("an answer");
+    assert_eq!(said.ttl, None);
+}
+
+#[tokio::test]
+async fn whoever_has_no_token_is_told_the_id_of_the_log_in_that_failed() {
+    let script = |seen: &Seen| match seen.path.as_str() {
+        "/v1/auth/approle/login" => say(503, r#"{"errors":["Vault is sealed"]}"#),
+        _ => usual(),
+    };
+    let rig = rig_as(app_role(), script, |b| b).await;
+    for id in [1, 2, 3] {
+        let own = CorrelationId::from(id);
+        let read = within(rig.vault.correlated(own).kv2("secret").read("app")).await;
+        let error = read.err().expect("no token");
+        assert_eq!((&error.kind, error.correlation, error.attempts), (&ErrorKind::Sealed, own, 0));
+        let login = error.token_request.expect("a log-in failed");
+        let sent = rig.server.seen("login");
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].headers["x-correlation-id"], login.to_string());
+        let is_shown = error.to_string().contains(&login.to_string());
+        assert!(is_shown && error.to_string().contains(&own.to_string()), "{error}");
+        let last = rig.vault.health().token.last_failure.expect("it failed");
+        assert_eq!(last.correlation, login);
+    }
 }

@@ -103,6 +103,18 @@ pub(super) const VAULT: &[Fault] = &[
         Kind::It,
         "cached::what_has_a_lease_is_not_served_beyond_it",
     ),
+    vault(
+        "look-up-is-renewal",
+        "V9",
+        Kind::Unit,
+        "token::tests::a_renewal_by_hand_is_of_the_token_in_hand_and_no_look_up_stands_in_for_it",
+    ),
+    vault(
+        "look-up-is-renewal",
+        "V9",
+        Kind::It,
+        "renewing::a_renewal_by_hand_is_sent_whatever_else_is_under_way_and_told_as_it_came_out",
+    ),
 ];
 
 const fn vault(
