@@ -3,9 +3,10 @@
 //! Wall time plays no part, neither the machine's nor what a server says: a token lives for so many
 //! seconds from when its answer came. The only file that reads a clock.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use panelboard::{Clock, TimeSource};
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 /// The time of a [`Vault`](crate::Vault): of its breakers, time-outs, back-offs and renewals.
@@ -59,7 +60,8 @@ impl Time {
     /// ```
     #[must_use]
     pub fn manual() -> (Self, ManualTime) {
-        let hand = ManualTime(Arc::new(watch::Sender::new(Duration::ZERO)));
+        let now = watch::Sender::new(Duration::ZERO);
+        let hand = ManualTime(Arc::new(Hand { now, slept: Mutex::default() }));
         (Self(Source::Manual(hand.clone())), hand)
     }
 
@@ -109,7 +111,16 @@ impl Default for Time {
 /// assert_eq!(time.now(), Duration::from_secs(1));
 /// ```
 #[derive(Clone)]
-pub struct ManualTime(Arc<watch::Sender<Duration>>);
+pub struct ManualTime(Arc<Hand>);
+
+struct Hand {
+    now: watch::Sender<Duration>,
+    /// How many sleep until when. Held for one map operation.
+    slept: Mutex<BTreeMap<Duration, usize>>,
+}
+
+/// One that sleeps.
+struct Sleeper<'a>(&'a Hand, Duration);
 
 impl fmt::Debug for ManualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,30 +131,60 @@ impl fmt::Debug for ManualTime {
 impl ManualTime {
     /// Turns the time forward and wakes whoever slept until then.
     pub fn advance(&self, by: Duration) {
-        self.0.send_modify(|now| *now = now.saturating_add(by));
+        self.0.now.send_modify(|now| *now = now.saturating_add(by));
     }
 
     /// Puts the time anywhere, also back.
     pub fn set(&self, to: Duration) {
-        self.0.send_modify(|now| *now = to);
+        self.0.now.send_modify(|now| *now = to);
     }
 
     /// How many sleep now: each back-off, time-out and renewal that waits is one.
     #[must_use]
     pub fn sleepers(&self) -> usize {
-        self.0.receiver_count()
+        self.0.slept.lock().values().sum()
+    }
+
+    /// Until when they sleep, the soonest first: nothing happens by time alone before that.
+    ///
+    /// ```
+    /// let (_time, hand) = panelboard_vault::Time::manual();
+    /// assert!(hand.sleeping_until().is_empty());
+    /// ```
+    #[must_use]
+    pub fn sleeping_until(&self) -> Vec<Duration> {
+        let slept = self.0.slept.lock();
+        slept.iter().flat_map(|(at, many)| std::iter::repeat_n(*at, *many)).collect()
     }
 
     async fn reach(&self, at: Duration) {
-        let mut turned = self.0.subscribe();
+        let _sleeps = Sleeper::new(&self.0, at);
+        let mut turned = self.0.now.subscribe();
         // The sender is ours, so this ends by the time alone.
         let _ = turned.wait_for(|now| *now >= at).await;
     }
 }
 
+impl<'a> Sleeper<'a> {
+    fn new(hand: &'a Hand, until: Duration) -> Self {
+        *hand.slept.lock().entry(until).or_default() += 1;
+        Self(hand, until)
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        let mut slept = self.0.slept.lock();
+        match slept.get_mut(&self.1) {
+            Some(many) if *many > 1 => *many -= 1,
+            _ => drop(slept.remove(&self.1)),
+        }
+    }
+}
+
 impl TimeSource for ManualTime {
     fn now(&self) -> Duration {
-        *self.0.borrow()
+        *self.0.now.borrow()
     }
 }
 

@@ -161,6 +161,11 @@ impl Settings {
     pub(crate) fn max_queued(&self) -> usize {
         self.max_concurrent * self.queue_multiplier
     }
+
+    /// Half of what may run is left to callers, however many secrets are watched.
+    pub(crate) fn max_looks(&self) -> usize {
+        (self.max_concurrent / 2).max(1)
+    }
 }
 
 /// Collects a [`Config`]. What is not said has its default.

@@ -112,6 +112,7 @@ impl Vault {
             body: Some(body),
             repeat: Repeat::Idempotent,
             correlation: self.correlation(),
+            is_look: false,
         })
     }
 }

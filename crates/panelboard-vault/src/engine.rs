@@ -11,10 +11,12 @@ use crate::{
     cache::Cached,
     call::{Op, Read, Repeat},
     error::{Error, ErrorKind, Operation},
+    fault,
     found::Found,
     keeper,
     life::Life,
     path::{check, whole},
+    stop::Stage,
     transport,
     vault::Vault,
     wire,
@@ -68,7 +70,8 @@ impl Mount {
             whole.map_err(|what| self.vault.unsent(operation, ErrorKind::Malformed(what)))?;
         let correlation = self.vault.correlation();
         let mount = self.name.clone();
-        Ok(Op { operation, mount, method, path, body, repeat, correlation })
+        let is_look = false;
+        Ok(Op { operation, mount, method, path, body, repeat, correlation, is_look })
     }
 
     pub(crate) async fn call<T>(&self, what: What<'_>, read: Read<T>) -> Result<Option<T>, Error> {
@@ -100,6 +103,10 @@ impl Mount {
         found: Read<Found>,
     ) -> Result<Option<Cached>, Error> {
         let life = self.vault.life();
+        // What would be served from the cache is no exception.
+        if life.stop.stage() != Stage::Serving && !fault::CACHE_SERVES_AT_THE_END.planted() {
+            return Err(self.vault.unsent(what.operation, ErrorKind::ShuttingDown));
+        }
         let key = self.key(what.path);
         let now = life.now();
         let ticket = match life.cache.with(|cache| cache.get(&key, now)) {

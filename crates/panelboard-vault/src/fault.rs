@@ -26,6 +26,14 @@ panelboard_seams::faults! {
     SHUTDOWN_LEAVES_TASK = "shutdown-leaves-task";
     /// V11: a back-off does not hear of the end.
     BACKOFF_OUTLIVES_SHUTDOWN = "backoff-outlives-shutdown";
+    /// V11: a token is put in its place from outside, so an end may have forgotten it before.
+    TOKEN_PUT_FROM_OUTSIDE = "token-put-from-outside";
+    /// V11: the cache serves on while the client ends.
+    CACHE_SERVES_AT_THE_END = "cache-serves-at-the-end";
+    /// Watches: each counts from when its task has begun.
+    WATCHES_COUNTED_LATE = "watches-counted-late";
+    /// Watches: all ask at once, and take the places of callers.
+    LOOKS_UNBOUNDED = "looks-unbounded";
     /// V14: a secret stays in memory.
     SECRET_NOT_WIPED = "secret-not-wiped";
     /// Cache: a read that began before a write fills the cache with what it saw.

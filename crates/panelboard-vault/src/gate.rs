@@ -195,9 +195,13 @@ impl Gate {
         self.all().map(seen).collect()
     }
 
-    /// All closed, with nothing counted.
-    pub(crate) fn reset_all(&self, correlation: CorrelationId) {
-        self.all().for_each(|named| self.close(named, correlation));
+    /// At the end: all closed, with nothing counted. Of one that was closed nothing is told.
+    pub(crate) fn end(&self, correlation: CorrelationId) {
+        for named in self.all() {
+            let made = named.breaker.reset();
+            let is_news = made.from != State::Closed;
+            self.tell_made(named, is_news.then_some(&made), correlation);
+        }
     }
 
     /// Opens a breaker, for its own time or for `time`. False: there is none of that name.
@@ -222,13 +226,10 @@ impl Gate {
 
     /// Closes a breaker. False: there is none of that name.
     pub(crate) fn reset(&self, name: &str, correlation: CorrelationId) -> bool {
-        let named = self.all().find(|named| &*named.name == name);
-        named.map(|named| self.close(named, correlation)).is_some()
-    }
-
-    fn close(&self, named: &Named, correlation: CorrelationId) {
+        let Some(named) = self.all().find(|named| &*named.name == name) else { return false };
         let made = named.breaker.reset();
         self.tell_made(named, Some(&made), correlation);
+        true
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     transport::Request,
     vault::Vault,
     verdict::NoAnswer,
+    watch::WATCHES,
     wire,
 };
 
@@ -45,8 +46,10 @@ pub struct Health {
     pub watches: usize,
     /// Tasks of this client that run.
     pub tasks: usize,
-    /// Its locks: the token's and the cache's.
-    pub locks: [(&'static str, Contention); 2],
+    /// Its short locks: the token's, the cache's, and that of who is inside. What else operations
+    /// share are two locks that are read at once by all (the client's life, and its connections;
+    /// written at an end and when it is opened again), tokio's semaphores, and the HTTP client's.
+    pub locks: [(&'static str, Contention); 3],
 }
 
 /// What is known of the token.
@@ -129,9 +132,13 @@ impl Vault {
                     late_fills: figures.late_fills,
                 }
             }),
-            watches: life.watches.get(),
+            watches: WATCHES - life.watches.available_permits(),
             tasks: life.tasks(),
-            locks: [("token", life.token.contention()), ("cache", life.cache.contention())],
+            locks: [
+                ("token", life.token.contention()),
+                ("cache", life.cache.contention()),
+                ("inside", life.stop.contention()),
+            ],
         }
     }
 

@@ -226,6 +226,7 @@ impl Life {
             body,
             repeat: Repeat::Once,
             correlation,
+            is_look: false,
         };
         match (flight.work, &self.settings().auth) {
             (Work::LookUp, _) => {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{broadcast, watch},
+    runtime::Handle,
+    sync::{Semaphore, broadcast, watch},
     task::JoinSet,
 };
 
@@ -19,9 +20,10 @@ use crate::{
     gate::{Event, Gate},
     pool::Pool,
     stop::{Ended, Stage, Stop},
-    sync::{Gauge, Locked},
+    sync::Locked,
     token::TokenState,
     transport::Transport,
+    watch::WATCHES,
 };
 
 /// One life.
@@ -35,11 +37,18 @@ pub(crate) struct Life {
     /// Raised whenever the token's state has changed.
     pub(crate) token_news: watch::Sender<u64>,
     pub(crate) cache: Locked<Cache>,
-    pub(crate) watches: Gauge,
+    /// Room for watches; each has its place from when it is asked for until its task has ended.
+    pub(crate) watches: Arc<Semaphore>,
+    /// How many watches may ask at once. Who waits here holds no place of the pool.
+    pub(crate) looks: Semaphore,
     /// Raised when a breaker was closed by hand: what failed because of it may go well now.
     pub(crate) resets: watch::Sender<u64>,
     /// The tasks of this life; none once it ends.
     tasks: Locked<Option<JoinSet<()>>>,
+    /// Held once by the life, and by each task until it is gone, wherever the set is.
+    alive: Arc<()>,
+    /// Where they run, whoever begins them.
+    runtime: Handle,
 }
 
 /// How long cancelled operations have to be polled once more.
@@ -47,7 +56,11 @@ const GRACE: Duration = Duration::from_secs(1);
 
 impl Life {
     /// None: what the settings say can't be made, although each is in its range.
-    pub(crate) fn new(config: &Config, events: broadcast::Sender<Event>) -> Option<Arc<Self>> {
+    pub(crate) fn new(
+        config: &Config,
+        events: broadcast::Sender<Event>,
+        runtime: Handle,
+    ) -> Option<Arc<Self>> {
         let settings = &config.0;
         let given = match &settings.auth {
             Auth::Token(token) => Some(Arc::clone(token)),
@@ -62,9 +75,12 @@ impl Life {
             token: Locked::new(TokenState::new(given, settings.renew_after)),
             token_news: watch::Sender::new(0),
             cache: Locked::new(Cache::new(cache_entries, cache_ttl, stale_for)),
-            watches: Gauge::default(),
+            watches: Arc::new(Semaphore::new(WATCHES)),
+            looks: Semaphore::new(settings.max_looks()),
             resets: watch::Sender::new(0),
             tasks: Locked::new(Some(JoinSet::new())),
+            alive: Arc::default(),
+            runtime,
             config: config.clone(),
         }))
     }
@@ -83,29 +99,32 @@ impl Life {
 
     /// Runs a task that ends with this life. False: it has ended, and the task was dropped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let alive = Arc::clone(&self.alive);
+        let task = async move {
+            let _alive = alive;
+            task.await;
+        };
         self.tasks.with(|tasks| {
             let Some(tasks) = tasks else { return false };
             // Those that have ended make room.
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(task);
+            tasks.spawn_on(task, &self.runtime);
             true
         })
     }
 
-    /// Tasks that run.
+    /// Tasks that there are, also if nobody holds them any more.
     pub(crate) fn tasks(&self) -> usize {
-        self.tasks.with(|tasks| {
-            let Some(tasks) = tasks else { return 0 };
-            while tasks.try_join_next().is_some() {}
-            tasks.len()
-        })
+        Arc::strong_count(&self.alive) - 1
     }
 
     /// Ends this life; whoever asks first, and all get the same answer.
     pub(crate) async fn shut_down(self: Arc<Self>, limit: Duration) -> Ended {
         if self.stop.begin(self.now().saturating_add(limit)) {
             // A task of its own: who asked may give up waiting, and the end must come all the same.
-            drop(tokio::spawn(Arc::clone(&self).end()));
+            // On the runtime of who waits, if there is one: ours may be gone.
+            let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+            drop(runtime.spawn(Arc::clone(&self).end()));
         }
         self.stop.reached(Stage::Stopped).await;
         self.stop.ended()
@@ -139,7 +158,7 @@ impl Life {
     fn forget(&self) {
         self.token.with(TokenState::forget);
         self.cache.with(Cache::clear);
-        self.gate.reset_all(CorrelationId::new());
+        self.gate.end(CorrelationId::new());
         self.transport.close();
     }
 

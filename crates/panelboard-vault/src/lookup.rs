@@ -40,6 +40,7 @@ impl Vault {
             body: None,
             repeat: Repeat::Reads,
             correlation: self.correlation(),
+            is_look: false,
         };
         let read: wire::LookedUp = self.life().call_for(&op, |body| wire::data(body)).await?;
         let (ttl, is_renewable) = (read.life(), read.renewable.unwrap_or(false));

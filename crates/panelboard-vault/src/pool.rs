@@ -3,7 +3,8 @@
 //!
 //! A place is kept until the operation ends, also during its back-offs; a turn is taken for each
 //! attempt. There are as many places as may run and wait. Whoever waits does so because all turns
-//! are taken, so those who wait are never more than `max_queued`.
+//! are taken, so those who wait are never more than `max_queued`. Looks of watches have a bound of
+//! their own; they take turns, and no places.
 
 use std::time::Duration;
 
@@ -93,11 +94,11 @@ impl Pool {
 pub struct QueueHealth {
     /// Operations that run.
     pub running: usize,
-    /// Operations that wait for their turn.
+    /// Operations that wait for their turn, looks of watches among them.
     pub waiting: usize,
     /// How many may run.
     pub max_concurrent: usize,
-    /// How many may wait.
+    /// How many callers may wait.
     pub max_queued: usize,
     /// How many were refused because it was full.
     pub refused: u64,

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+use crate::sync::{Contention, Locked};
+
 /// How far a client's life has come.
 ///
 /// ```
@@ -65,104 +67,129 @@ struct Now {
 }
 
 /// The door of one life.
-pub(crate) struct Stop(watch::Sender<Now>);
+pub(crate) struct Stop {
+    now: Locked<Now>,
+    /// The stage, for who waits for one; raised also when the last one has left, or the limit is a
+    /// nearer one. Sent when the lock was given back.
+    news: watch::Sender<Stage>,
+}
 
 /// One operation that is inside.
-pub(crate) struct Inside(Arc<Stop>);
+pub(crate) struct Inside<'a>(&'a Stop);
 
 impl Stop {
     pub(crate) fn new() -> Arc<Self> {
         let ended = Ended::default();
-        let now = Now { stage: Stage::Serving, inside: 0, limit: Duration::MAX, ended };
-        Arc::new(Self(watch::Sender::new(now)))
+        let stage = Stage::Serving;
+        let now = Now { stage, inside: 0, limit: Duration::MAX, ended };
+        Arc::new(Self { now: Locked::new(now), news: watch::Sender::new(stage) })
     }
 
     /// None once a shutdown has begun.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Inside> {
-        let mut entered = false;
-        self.0.send_if_modified(|now| {
-            entered = now.stage == Stage::Serving;
+    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
+        let entered = self.now.with(|now| {
+            let entered = now.stage == Stage::Serving;
             now.inside += usize::from(entered);
-            // Nobody waits for that.
-            false
+            entered
         });
-        entered.then(|| Inside(Arc::clone(self)))
+        entered.then(|| Inside(self))
     }
 
     /// Begins the end; true for the one caller who does. A nearer limit holds.
     pub(crate) fn begin(&self, limit: Duration) -> bool {
-        let mut first = false;
-        self.0.send_if_modified(|now| {
-            first = now.stage == Stage::Serving;
-            let nearer = limit < now.limit;
+        let first = self.now.with(|now| {
+            let first = now.stage == Stage::Serving;
             now.limit = now.limit.min(limit);
             if first {
                 now.stage = Stage::Draining;
                 now.ended.finished = now.inside;
             }
-            first || nearer
+            first
         });
+        self.tell();
         first
     }
 
     pub(crate) fn cancel(&self) {
-        self.0.send_modify(|now| {
+        self.now.with(|now| {
             now.stage = Stage::Cancelling;
             now.ended.cancelled = now.inside;
             now.ended.finished = now.ended.finished.saturating_sub(now.inside);
         });
+        self.tell();
     }
 
     pub(crate) fn over(&self) {
-        self.0.send_modify(|now| {
+        self.now.with(|now| {
             now.stage = Stage::Stopped;
             now.ended.abandoned = now.inside;
         });
+        self.tell();
+    }
+
+    /// Of two who tell at once, the one who was earlier may come later: a stage never goes back.
+    fn tell(&self) {
+        let stage = self.now.with(|now| now.stage);
+        self.news.send_modify(|told| *told = stage.max(*told));
     }
 
     /// Once at least that stage is reached.
     pub(crate) async fn reached(&self, stage: Stage) {
-        let mut told = self.0.subscribe();
+        let mut told = self.news.subscribe();
         // The sender is ours, so this ends by the stage alone.
-        let _ = told.wait_for(|now| now.stage >= stage).await;
+        let _ = told.wait_for(|now| *now >= stage).await;
     }
 
     /// Once nobody is inside, or the limit is another one than `limit`.
     pub(crate) async fn empty_or_sooner(&self, limit: Duration) {
-        let mut told = self.0.subscribe();
-        let _ = told.wait_for(|now| now.inside == 0 || now.limit != limit).await;
+        self.until(|now| now.inside == 0 || now.limit != limit).await;
     }
 
     /// Once nobody is inside.
     pub(crate) async fn empty(&self) {
-        let mut told = self.0.subscribe();
-        let _ = told.wait_for(|now| now.inside == 0).await;
+        self.until(|now| now.inside == 0).await;
+    }
+
+    async fn until(&self, so: impl Fn(&Now) -> bool) {
+        // Subscribed before the look, so that no news in between are missed.
+        let mut told = self.news.subscribe();
+        while !self.now.with(|now| so(now)) {
+            // The sender is ours.
+            let _ = told.changed().await;
+        }
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        self.0.borrow().stage
+        *self.news.borrow()
     }
 
     pub(crate) fn inside(&self) -> usize {
-        self.0.borrow().inside
+        self.now.with(|now| now.inside)
     }
 
     pub(crate) fn limit(&self) -> Duration {
-        self.0.borrow().limit
+        self.now.with(|now| now.limit)
     }
 
     pub(crate) fn ended(&self) -> Ended {
-        self.0.borrow().ended
+        self.now.with(|now| now.ended)
+    }
+
+    pub(crate) fn contention(&self) -> Contention {
+        self.now.contention()
     }
 }
 
-impl Drop for Inside {
+impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.0.send_if_modified(|now| {
+        // While it serves, nobody waits for that.
+        let is_last = self.0.now.with(|now| {
             now.inside -= 1;
-            // While it serves, nobody waits for that.
             now.inside == 0 && now.stage > Stage::Serving
         });
+        if is_last {
+            self.0.tell();
+        }
     }
 }
 

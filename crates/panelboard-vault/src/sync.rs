@@ -93,18 +93,10 @@ pub(crate) struct Gauge(AtomicUsize);
 pub(crate) struct Present<'a>(&'a Gauge);
 
 impl Gauge {
+    // Relaxed throughout: a figure for people.
     pub(crate) fn enter(&self) -> Present<'_> {
-        self.add();
-        Present(self)
-    }
-
-    // Relaxed: a figure for people.
-    pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn sub(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        Present(self)
     }
 
     pub(crate) fn get(&self) -> usize {
@@ -114,6 +106,6 @@ impl Gauge {
 
 impl Drop for Present<'_> {
     fn drop(&mut self) {
-        self.0.sub();
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     correlation::CorrelationId,
     dynamic::Dynamic,
     error::{Error, ErrorKind, Operation},
+    fault,
     gate::{Event, Events},
     kv1::Kv1,
     kv2::Kv2,
@@ -54,7 +55,12 @@ const EVENTS: usize = 256;
 
 impl Vault {
     /// Opens a client. It asks for nothing yet that anybody waits for: the token is looked up, or
-    /// logged in for, by a task, and a server that is down heals later.
+    /// logged in for, by a task, and a server that is down heals later. Its tasks run on the tokio
+    /// runtime that it is called within.
+    ///
+    /// For `https` without [`ca_pem`](crate::ConfigBuilder::ca_pem) it reads the machine's
+    /// certificate authorities (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`), which blocks for a
+    /// few milliseconds; nothing else of it does.
     ///
     /// # Errors
     /// [`OpenError`]: it is not called within a tokio runtime, or there is no TLS.
@@ -116,17 +122,17 @@ impl Vault {
     pub fn replace_token(&self, token: Secret<String>) -> Result<(), Error> {
         let fits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let life = self.life();
-        let kind = if !fits(token.expose()) {
+        let refused = |kind| self.unsent(Operation::RenewToken, kind);
+        if !fits(token.expose()) {
             let why = "is empty or has a letter that is no printable ASCII";
-            Some(ErrorKind::Malformed(crate::Malformed { part: "token", why }))
-        } else if life.stop.stage() != Stage::Serving {
-            Some(ErrorKind::ShuttingDown)
-        } else {
-            None
-        };
-        if let Some(kind) = kind {
-            return Err(self.unsent(Operation::RenewToken, kind));
+            return Err(refused(ErrorKind::Malformed(crate::Malformed { part: "token", why })));
         }
+        // Inside, so that an end waits for it and forgets the token.
+        let inside = life.stop.enter();
+        if inside.is_none() {
+            return Err(refused(ErrorKind::ShuttingDown));
+        }
+        let _inside = inside.filter(|_| !fault::TOKEN_PUT_FROM_OUTSIDE.planted());
         life.token.with(|state: &mut TokenState| state.put(token));
         life.has_token_news();
         Ok(())
@@ -135,7 +141,8 @@ impl Vault {
     /// Ends the client: takes nothing more, sends those away that wait or are in a back-off, lets
     /// those that run finish until `limit`, cancels them then, ends the tasks, and forgets the
     /// token and the cache. Each operation gets its one answer. Asked again, it gives the same
-    /// answer; a nearer limit holds.
+    /// answer; a nearer limit holds. The end runs on the runtime of whoever waits for it, or else on
+    /// that of the client.
     ///
     /// # Cancel safety
     /// The end goes on if the future is dropped.
@@ -181,8 +188,8 @@ impl Vault {
 }
 
 fn begin(config: &Config, events: &broadcast::Sender<Event>) -> Result<Arc<Life>, OpenError> {
-    Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
-    let life = Life::new(config, events.clone()).ok_or(OpenError::NoTls)?;
+    let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
+    let life = Life::new(config, events.clone(), runtime).ok_or(OpenError::NoTls)?;
     life.spawn(Life::keep_token(life.weak()));
     Ok(life)
 }
@@ -231,3 +238,36 @@ impl fmt::Display for OpenError {
 }
 
 impl error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, config::Auth};
+
+    #[test]
+    fn whoever_replaces_the_token_is_inside_until_it_is_there() {
+        let token = |text: &str| Secret::new(text.to_owned());
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let _within = runtime.enter();
+        let config = Config::builder("http://127.0.0.1:1", Auth::token(token("t1")));
+        let vault = Vault::open(config.build().expect("in range")).expect("a client");
+        let life = vault.life();
+        let replacing = life.token.with(|_| {
+            // It comes as far as the lock.
+            let replaces = vault.clone();
+            let replacing = std::thread::spawn(move || replaces.replace_token(token("t2")));
+            let since = clock::measure();
+            while life.stop.inside() == 0 {
+                assert!(since.elapsed() < Duration::from_secs(5), "nobody is inside");
+                std::thread::yield_now();
+            }
+            // An end that begins now waits for it, and forgets its token.
+            assert!(life.stop.begin(Duration::MAX) && life.stop.inside() == 1);
+            replacing
+        });
+        replacing.join().expect("no panic").expect("it was inside before");
+        assert_eq!(life.stop.inside(), 0);
+        let late = vault.replace_token(token("t3")).expect_err("it has begun to end");
+        assert_eq!(late.kind, ErrorKind::ShuttingDown);
+    }
+}

@@ -8,12 +8,13 @@ use std::{
 };
 
 use http::{Method, uri::PathAndQuery};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use crate::{
     call::{Op, Read, Repeat},
     correlation::CorrelationId,
     error::{Error, ErrorKind, Operation},
+    fault,
     found::Found,
     life::Life,
     path::{Malformed, SecretRef, whole},
@@ -64,6 +65,7 @@ pub struct SecretWatch {
     of: SecretRef,
     state: watch::Receiver<Arc<Watched>>,
     ask: Arc<Notify>,
+    interval: Arc<watch::Sender<Duration>>,
 }
 
 /// A watched field, as of its last look.
@@ -86,13 +88,14 @@ pub struct Watched {
 }
 
 /// Watches of one client.
-const WATCHES: usize = 1_000;
+pub(crate) const WATCHES: usize = 1_000;
 /// The least time between two looks.
 const LEAST: Duration = Duration::from_millis(100);
 
 impl Vault {
     /// Keeps a field up to date: reads it now, every `interval`, and when
-    /// [`SecretWatch::ask_now`] says so. It does not wait for the first look.
+    /// [`SecretWatch::ask_now`] says so. It does not wait for the first look. As many watches ask at
+    /// once as half of `max_concurrent`; the others wait for them, and take no caller's place.
     ///
     /// # Errors
     /// `interval` is not from 100 ms to one day, there are 1,000 watches, or the client is shutting
@@ -105,27 +108,38 @@ impl Vault {
     ) -> Result<SecretWatch, Error> {
         let life = self.life();
         let refused = |kind| self.unsent(Operation::Read, kind);
-        if interval < LEAST || interval > Duration::from_secs(86_400) {
-            let why = "is not from 100 ms to one day";
-            return Err(refused(ErrorKind::Malformed(Malformed { part: "interval", why })));
-        }
-        if life.watches.get() >= WATCHES {
-            return Err(refused(ErrorKind::QueueFull));
-        }
+        in_range(interval).map_err(refused)?;
+        // Taken here, not by the task: it may begin when many more have been asked for.
+        let place = match fault::WATCHES_COUNTED_LATE.planted() {
+            true => None,
+            false => {
+                let place = Arc::clone(&life.watches).try_acquire_owned();
+                Some(place.map_err(|_| refused(ErrorKind::QueueFull))?)
+            }
+        };
         let (sender, state) = watch::channel(Arc::new(Watched::default()));
-        let ask = Arc::new(Notify::new());
+        let (ask, interval) = (Arc::new(Notify::new()), watch::Sender::new(interval));
         let watcher = Watcher {
             of: of.clone(),
             version,
-            interval,
+            interval: interval.subscribe(),
             sender,
             ask: Arc::clone(&ask),
             life: life.weak(),
+            _place: place,
         };
         match life.spawn(watcher.run()) {
-            true => Ok(SecretWatch { of, state, ask }),
+            true => Ok(SecretWatch { of, state, ask, interval: Arc::new(interval) }),
             false => Err(refused(ErrorKind::ShuttingDown)),
         }
+    }
+}
+
+fn in_range(interval: Duration) -> Result<(), ErrorKind> {
+    let why = "is not from 100 ms to one day";
+    match (LEAST..=Duration::from_secs(86_400)).contains(&interval) {
+        true => Ok(()),
+        false => Err(ErrorKind::Malformed(Malformed { part: "interval", why })),
     }
 }
 
@@ -145,6 +159,23 @@ impl SecretWatch {
     /// Looks at once: the value in hand was refused, or is waited for.
     pub fn ask_now(&self) {
         self.ask.notify_one();
+    }
+
+    /// How often it looks by itself.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        *self.interval.borrow()
+    }
+
+    /// Looks at another interval from now on, counted from the last look.
+    ///
+    /// # Errors
+    /// `interval` is not from 100 ms to one day.
+    pub fn look_every(&self, interval: Duration) -> Result<(), Error> {
+        let refused = |kind| Error::unsent(Operation::Read, kind, CorrelationId::new());
+        in_range(interval).map_err(refused)?;
+        self.interval.send_if_modified(|now| std::mem::replace(now, interval) != interval);
+        Ok(())
     }
 
     /// The next look that found something else: another value, an error, or none any more. None
@@ -180,22 +211,23 @@ impl fmt::Debug for SecretWatch {
 struct Watcher {
     of: SecretRef,
     version: KvVersion,
-    interval: Duration,
+    interval: watch::Receiver<Duration>,
     sender: watch::Sender<Arc<Watched>>,
     ask: Arc<Notify>,
     /// Held only while it looks, so that a client that nobody holds can end.
     life: Weak<Life>,
+    /// Among the watches of the client.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Watcher {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut version = self.version;
         let weak = self.life.clone();
         let Some(life) = weak.upgrade() else { return };
         let (time, stop) = (life.settings().time.clone(), Arc::clone(&life.stop));
         let mut resets = life.resets.subscribe();
         drop(life);
-        let _counted = Counted::new(&weak);
         loop {
             let Some(life) = weak.upgrade() else { return };
             resets.mark_unchanged();
@@ -207,23 +239,32 @@ impl Watcher {
             }
             drop(life);
             // Spread, so that watches that began together do not ask together for ever.
-            let spread = 0.9 + 0.1 * fastrand::f64();
-            let next = time.now() + self.interval.mul_f64(spread);
-            tokio::select! {
-                biased;
-                () = stop.reached(Stage::Draining) => return,
-                () = self.sender.closed() => return,
-                () = self.ask.notified() => {}
-                // Only for whom the last look gave none: the others' time has not come. That the
-                // sender is gone is seen above.
-                _ = resets.changed(), if self.sender.borrow().error.is_some() => {}
-                () = time.sleep_until(next) => {}
+            let (looked, spread) = (time.now(), 0.9 + 0.1 * fastrand::f64());
+            loop {
+                let next = looked + self.interval.borrow_and_update().mul_f64(spread);
+                tokio::select! {
+                    biased;
+                    () = stop.reached(Stage::Draining) => return,
+                    () = self.sender.closed() => return,
+                    () = self.ask.notified() => break,
+                    // Only for whom the last look gave none: the others' time has not come. That
+                    // the sender is gone is seen above.
+                    _ = resets.changed(), if self.sender.borrow().error.is_some() => break,
+                    // Counted from the same look.
+                    Ok(()) = self.interval.changed() => {}
+                    () = time.sleep_until(next) => break,
+                }
             }
         }
     }
 
     /// Reads the field once and tells what is new.
     async fn look(&self, life: &Arc<Life>, version: &mut KvVersion) {
+        // Never closed. None: all at once.
+        let _turn = match fault::LOOKS_UNBOUNDED.planted() {
+            true => None,
+            false => life.looks.acquire().await.ok(),
+        };
         let correlation = CorrelationId::new();
         let read = match self.resolve(life, *version, correlation).await {
             Err(error) => Err(error),
@@ -314,25 +355,6 @@ impl Watched {
 
 fn op(operation: Operation, mount: &str, path: PathAndQuery, correlation: CorrelationId) -> Op {
     let (method, body, repeat) = (Method::GET, None, Repeat::Reads);
-    Op { operation, mount: mount.into(), method, path, body, repeat, correlation }
-}
-
-/// A watch that is there, for the bound and the figures.
-struct Counted<'a>(&'a Weak<Life>);
-
-impl<'a> Counted<'a> {
-    fn new(life: &'a Weak<Life>) -> Self {
-        if let Some(life) = life.upgrade() {
-            life.watches.add();
-        }
-        Self(life)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        if let Some(life) = self.0.upgrade() {
-            life.watches.sub();
-        }
-    }
+    let is_look = true;
+    Op { operation, mount: mount.into(), method, path, body, repeat, correlation, is_look }
 }

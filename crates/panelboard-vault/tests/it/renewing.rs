@@ -246,14 +246,14 @@ async fn a_renewal_by_hand_is_sent_whatever_else_is_under_way_and_told_as_it_cam
         }
     };
     let server = Server::start(script(grants("canary-token", 100))).await;
-    let (vault, _hand) = client(&server, token(), |b| b);
+    let (vault, hand) = client(&server, token(), |b| b);
     server.arrived("lookup-self", 1).await;
     let renewal = {
         let vault = vault.clone();
         tokio::spawn(async move { vault.renew_token().await })
     };
     // It waits for the look-up: one request for the token at a time.
-    until(|| vault.health().locks[0].1.taken > 3 && !renewal.is_finished()).await;
+    until(|| hand.sleepers() == 2).await;
     assert_eq!(server.count("renew-self"), 0);
     hold.add_permits(100);
     within(renewal).await.expect("no panic").expect("renewed");

@@ -2,11 +2,11 @@
 
 use std::{pin::pin, task::Poll, time::Duration};
 
-use panelboard_vault::{Ended, ErrorKind, Stage, State, Write};
+use panelboard_vault::{Ended, ErrorKind, KvVersion, Secret, Stage, State, Write};
 
 use super::{
     rig::{MS, S, all, fails, for_secrets, kind, rig, until, usual, within},
-    scripted::{Reply, gate, held, say},
+    scripted::{Reply, Server, gate, held, say},
 };
 
 fn secret() -> Reply {
@@ -36,6 +36,8 @@ async fn w11_a_shutdown_lets_those_finish_who_run_sends_the_rest_away_and_leaves
         assert_eq!((error.kind, error.attempts), (ErrorKind::ShuttingDown, 0));
     }
     assert_eq!(kind(rig.read().await), ErrorKind::ShuttingDown);
+    let another = rig.vault.replace_token(Secret::new("another".to_owned()));
+    assert_eq!(another.expect_err("too late").kind, ErrorKind::ShuttingDown);
     assert_eq!(rig.vault.health().stage, Stage::Draining);
     hold.add_permits(6);
     until(|| running.iter().filter(|read| read.is_finished()).count() == 6).await;
@@ -164,7 +166,7 @@ async fn a_nearer_limit_holds_and_who_gives_up_waiting_does_not_stop_the_end() {
 #[tokio::test]
 async fn a_client_that_is_dropped_has_no_task_left() {
     let rig = rig(for_secrets(|_| usual()), |b| b).await;
-    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
     let (vault, hand) = super::rig::client(&rig.server, super::rig::token(), |b| b);
     assert!(within(vault.kv2("secret").read("app")).await.is_ok());
     let watch = vault.watch("secret/app#key".parse().expect("a field"), Default::default(), S);
@@ -173,8 +175,90 @@ async fn a_client_that_is_dropped_has_no_task_left() {
     drop(vault);
     assert!(within(watch.changed()).await.is_none());
     until(|| hand.sleepers() == 0).await;
-    // The HTTP client's idle connection ends by itself.
-    until(|| tokio::runtime::Handle::current().metrics().num_alive_tasks() <= before + 2).await;
+    // The connection's tasks too, of the HTTP client and of the server.
+    until(|| alive() == before).await;
+}
+
+/// Tasks of the runtime, whoever began them.
+fn alive() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+#[tokio::test]
+async fn w11_the_runtime_has_as_many_tasks_after_the_end_as_before_the_beginning() {
+    let hold = gate();
+    let its = hold.clone();
+    let server = Server::start(move |seen| match seen.path.as_str() {
+        "/v1/auth/token/lookup-self" => say(200, r#"{"data":{"ttl":60,"renewable":true}}"#),
+        path if path.ends_with("slow") => held(&its, secret()),
+        _ => secret(),
+    })
+    .await;
+    let before = alive();
+    let (vault, _hand) = super::rig::client(&server, super::rig::token(), |b| b);
+    let of = |n: u32| format!("secret/app{n}#key").parse().expect("a field");
+    let mut watches: Vec<_> =
+        (0..5).map(|n| vault.watch(of(n), KvVersion::Two, S).expect("a watch")).collect();
+    for watch in &mut watches {
+        within(watch.first_look()).await;
+    }
+    let kv = vault.kv2("secret");
+    let slow = tokio::spawn(async move { kv.read("slow").await });
+    server.arrived("slow", 1).await;
+    assert!(alive() > before + 6, "watches, the token's task, connections, this read");
+    let ending = {
+        let vault = vault.clone();
+        tokio::spawn(async move { vault.shutdown(60 * S).await })
+    };
+    until(|| vault.health().stage == Stage::Draining).await;
+    hold.add_permits(1);
+    assert_eq!(within(ending).await.expect("no panic").cancelled, 0);
+    assert!(within(slow).await.expect("no panic").is_ok());
+    assert_eq!(vault.health().tasks, 0);
+    until(|| alive() == before).await;
+}
+
+#[tokio::test]
+async fn w11_the_cache_serves_nobody_once_the_end_has_begun() {
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |seen| match seen.path.ends_with("slow") {
+        true => held(&its, secret()),
+        false => secret(),
+    });
+    let rig = rig(script, |b| b).await;
+    let kv = rig.vault.kv2("secret");
+    assert!(within(kv.read_cached("app")).await.is_ok());
+    let slow = tokio::spawn(async move { kv.read("slow").await });
+    rig.server.arrived("slow", 1).await;
+    let ending = {
+        let vault = rig.vault.clone();
+        tokio::spawn(async move { vault.shutdown(60 * S).await })
+    };
+    until(|| rig.vault.health().stage == Stage::Draining).await;
+    let hits = rig.vault.health().cache.hits;
+    let cached = within(rig.vault.kv2("secret").read_cached("app")).await;
+    assert_eq!(kind(cached), ErrorKind::ShuttingDown);
+    assert_eq!((rig.vault.health().cache.hits, rig.requests()), (hits, 2));
+    hold.add_permits(1);
+    assert!(within(slow).await.expect("no panic").is_ok());
+    within(ending).await.expect("no panic");
+}
+
+#[tokio::test]
+async fn the_end_of_a_client_that_is_well_tells_no_transition() {
+    let rig = rig(for_secrets(|_| usual()), |b| b.mount_breakers(vec!["db".into()])).await;
+    let mut events = rig.vault.events();
+    assert!(rig.read().await.is_ok());
+    within(rig.vault.shutdown(S)).await;
+    assert_eq!(events.try_next(), None);
+    assert!(rig.vault.open_again().expect("a runtime"));
+    rig.vault.trip("mount db");
+    within(rig.vault.shutdown(S)).await;
+    let told = std::iter::from_fn(|| events.try_next()).map(|event| event.expect("few"));
+    let told: Vec<_> = told.map(|event| (event.from, event.to)).collect();
+    let (open, closed) = (State::Open, State::Closed);
+    assert_eq!(told, [(closed, open), (open, closed)], "and nothing of the server's");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use panelboard_vault::{ErrorKind, KvVersion, SecretWatch, Vault};
 
 use super::{
-    rig::{MS, S, for_secrets, kind, rig, until, usual, within},
-    scripted::{Reply, Seen, say},
+    rig::{MS, S, all, for_secrets, kind, rig, until, usual, within},
+    scripted::{Reply, Seen, gate, held, say},
 };
 
 fn value(of: &str, version: u64) -> Reply {
@@ -113,4 +113,80 @@ async fn watches_end_with_their_holder_and_with_the_client_and_their_settings_ar
     assert!(within(first.changed()).await.is_none());
     assert_eq!(shown(&first).as_deref(), Some("one"), "what is in hand stays in hand");
     assert_eq!(kind(rig.vault.watch(of(), KvVersion::Two, S).map(drop)), ErrorKind::ShuttingDown);
+}
+
+#[tokio::test]
+async fn there_are_a_thousand_watches_and_not_one_more_however_fast_they_are_made() {
+    let rig = rig(for_secrets(|_| value("one", 1)), |b| b).await;
+    let of = || "secret/app#key".parse().expect("a field");
+    let make = || rig.vault.watch(of(), KvVersion::Two, S);
+    // Not one of their tasks has begun.
+    let watches: Vec<_> = (0..1_000).map(|_| make().expect("room")).collect();
+    assert_eq!(kind(make().map(drop)), ErrorKind::QueueFull);
+    assert_eq!(rig.vault.health().watches, 1_000);
+    drop(watches);
+    until(|| rig.vault.health().watches == 0).await;
+    assert!(make().is_ok());
+}
+
+#[tokio::test]
+async fn more_watches_than_places_are_all_read_and_no_caller_is_refused_for_them() {
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |_| held(&its, value("one", 1)));
+    let rig = rig(script, |b| b.max_concurrent(4).queue_multiplier(0)).await;
+    let of = |n: u32| format!("secret/app{n}#key").parse().expect("a field");
+    let watch = |n| rig.vault.watch(of(n), KvVersion::Two, 30 * S).expect("a watch");
+    let mut watches: Vec<_> = (0..20).map(watch).collect();
+    rig.server.arrived("/secret/", 2).await;
+    // As many callers as there are places; two of them wait for the two looks that are out.
+    let reads = rig.spawn_reads(4);
+    rig.server.arrived("/secret/", 4).await;
+    until(|| rig.vault.health().queue.waiting == 2).await;
+    hold.add_permits(1_000);
+    assert!(all(reads).await.iter().all(Result::is_ok));
+    for watch in &mut watches {
+        let first = within(watch.first_look()).await;
+        assert!(first.value.is_some() && first.error.is_none(), "{:?}", first.error);
+    }
+    // A reset by hand has all of them look again at once.
+    rig.vault.trip("server");
+    watches.iter().for_each(SecretWatch::ask_now);
+    until(|| watches.iter().all(|watch| watch.current().error.is_some())).await;
+    rig.vault.reset("server");
+    until(|| watches.iter().all(|watch| watch.current().error.is_none())).await;
+    assert_eq!((rig.vault.health().queue.refused, rig.server.most_at_once()), (0, 4));
+    assert_eq!(rig.requests(), 44);
+}
+
+#[tokio::test]
+async fn an_interval_is_changed_while_it_watches() {
+    let rig = rig(for_secrets(|_| value("one", 1)), |b| b).await;
+    let mut watch = watch(&rig.vault, KvVersion::Two);
+    within(watch.first_look()).await;
+    let due = async |from: std::ops::Range<std::time::Duration>| {
+        until(|| matches!(rig.hand.sleeping_until()[..], [at] if from.contains(&at))).await;
+    };
+    due(27 * S..30 * S).await;
+    watch.look_every(5 * S).expect("in range");
+    assert_eq!(watch.interval(), 5 * S);
+    due(4 * S..5 * S).await;
+    rig.hand.advance(5 * S);
+    rig.server.arrived("/secret/", 2).await;
+    due(9 * S..10 * S).await;
+    watch.look_every(60 * S).expect("in range");
+    due(59 * S..65 * S).await;
+    let bad = watch.look_every(MS).expect_err("out of range").kind;
+    assert!(matches!(bad, ErrorKind::Malformed(what) if what.part == "interval"));
+    assert_eq!(rig.requests(), 2);
+}
+
+#[test]
+fn a_watch_can_be_made_outside_of_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let rig = runtime.block_on(rig(for_secrets(|_| value("one", 1)), |b| b));
+    let mut watch = watch(&rig.vault, KvVersion::Two);
+    runtime.block_on(within(watch.first_look()));
+    assert_eq!(shown(&watch).as_deref(), Some("one"));
 }

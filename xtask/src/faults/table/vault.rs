@@ -115,6 +115,36 @@ pub(super) const VAULT: &[Fault] = &[
         Kind::It,
         "renewing::a_renewal_by_hand_is_sent_whatever_else_is_under_way_and_told_as_it_came_out",
     ),
+    vault(
+        "token-put-from-outside",
+        "V11",
+        Kind::Unit,
+        "vault::tests::whoever_replaces_the_token_is_inside_until_it_is_there",
+    ),
+    vault(
+        "cache-serves-at-the-end",
+        "V11",
+        Kind::It,
+        "shutdown::w11_the_cache_serves_nobody_once_the_end_has_begun",
+    ),
+    vault(
+        "watches-counted-late",
+        "watches",
+        Kind::It,
+        "watching::there_are_a_thousand_watches_and_not_one_more_however_fast_they_are_made",
+    ),
+    vault(
+        "looks-unbounded",
+        "watches",
+        Kind::It,
+        "watching::more_watches_than_places_are_all_read_and_no_caller_is_refused_for_them",
+    ),
+    vault(
+        "shutdown-leaves-task",
+        "V11",
+        Kind::It,
+        "shutdown::w11_the_runtime_has_as_many_tasks_after_the_end_as_before_the_beginning",
+    ),
 ];
 
 const fn vault(
