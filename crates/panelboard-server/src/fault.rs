@@ -16,4 +16,8 @@ panelboard_seams::faults! {
     ROTATION_BESIDE_RELOAD = "rotation-beside-reload";
     /// Keys: a reload takes no lock, so a rotation in its middle brings secrets of the old Vault.
     RELOAD_BESIDE_ROTATION = "reload-beside-rotation";
+    /// Keys: a reload knows of no rotation since it began to wait for the next Vault.
+    RELOAD_FORGETS_ROTATION = "reload-forgets-rotation";
+    /// Keys: a reload while the server stops brings a client that nobody ends.
+    RELOAD_AFTER_END = "reload-after-end";
 }

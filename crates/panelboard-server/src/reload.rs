@@ -35,8 +35,17 @@ pub struct Reload {
     pub env: Environment,
 }
 
-/// Reloads whenever there is a reason to. Never ends.
-pub(crate) async fn watch(reload: Reload, mut hangup: Option<Signal>, app: Arc<App>) {
+/// Reloads whenever there is a reason to, until the server begins to stop: one that is under way
+/// then is given up, and what it has begun is dropped.
+pub(crate) async fn watch(reload: Reload, hangup: Option<Signal>, app: Arc<App>) {
+    tokio::select! {
+        biased;
+        () = app.stop.begun.cancelled() => {}
+        () = changes(&reload, hangup, &app) => {}
+    }
+}
+
+async fn changes(reload: &Reload, mut hangup: Option<Signal>, app: &App) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = app.config().files.clone();
@@ -51,7 +60,7 @@ pub(crate) async fn watch(reload: Reload, mut hangup: Option<Signal>, app: Arc<A
         }
         // Another configuration may have other files; after a mistake the old ones are watched, as
         // they were just before they were read.
-        seen = if once(&reload, &app).await { app.config().files.clone() } else { now };
+        seen = if once(reload, app).await { app.config().files.clone() } else { now };
     }
 }
 

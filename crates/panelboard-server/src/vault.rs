@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::shown::{OfBreaker, Shown};
 use self::source::Source;
+use self::take_over::TakingOver;
 use crate::config::Vault;
 
 /// How long a start or a reload waits for secrets that it has not had yet. Whoever is not there by
@@ -33,7 +34,7 @@ pub(crate) struct Secrets {
     /// Swapped whole with the configuration. Held to clone or to replace the `Arc`.
     source: RwLock<Option<Arc<Source>>>,
     /// Held while the engine goes over to other settings, or to other secrets.
-    taking_over: Mutex<()>,
+    taking_over: Mutex<TakingOver>,
     /// Raised when a watch has seen something new.
     news: Arc<Notify>,
 }
@@ -97,9 +98,9 @@ impl Secrets {
         self.source().map(|source| source.client().clone())
     }
 
-    /// Ends the client, and all that watches.
+    /// Ends the client, and all that watches. No other one follows it.
     pub(crate) async fn end(&self, budget: Duration) {
-        let Some(source) = self.source() else { return };
+        let Some(source) = self.last() else { return };
         let Ended { finished, cancelled, .. } = source.end(budget.min(LAST_WORDS)).await;
         tracing::info!(finished, cancelled, "the client of the Vault has ended");
     }

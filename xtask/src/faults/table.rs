@@ -569,6 +569,18 @@ const SERVER: &[Fault] = &[
         Kind::Unit,
         "vault::take_over::tests::a_rotation_in_the_middle_of_a_reload_brings_nothing_old",
     ),
+    served(
+        "reload-forgets-rotation",
+        "keys",
+        Kind::Unit,
+        "vault::take_over::tests::a_rotation_while_the_next_vault_is_waited_for_is_not_undone_by_the_reload",
+    ),
+    served(
+        "reload-after-end",
+        "keys",
+        Kind::Unit,
+        "vault::take_over::tests::no_source_takes_the_place_of_one_that_has_ended",
+    ),
 ];
 
 const fn row(name: &'static str, invariant: &'static str, kind: Kind, test: &'static str) -> Fault {

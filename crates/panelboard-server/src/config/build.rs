@@ -31,6 +31,7 @@ use super::values::Table;
 use super::{Environment, Source};
 use crate::token::Token;
 use panelboard_mistakes::Found;
+use zeroize::Zeroizing;
 
 /// A configuration that has been checked as a whole.
 #[derive(Clone, Debug)]
@@ -263,7 +264,7 @@ impl Builder<'_> {
         tokens
     }
 
-    fn secret(&mut self, table: &Table, field: &str) -> Option<String> {
+    fn secret(&mut self, table: &Table, field: &str) -> Option<Zeroizing<String>> {
         let reference = table.secret(field)?;
         self.files.extend(reference.file(self.folder).map(Seen::now));
         match reference.follow(self.env, self.folder) {

@@ -1,16 +1,19 @@
 //! Where is a secret, and what is it?
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use panelboard_mistakes::nearest;
 use panelboard_vault::{Secret, SecretRef};
+use zeroize::Zeroizing;
 
 use super::Environment;
 
 /// The longest secret that a file may hold, in bytes.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// Where a secret is. This is not a secret itself and may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,16 +61,21 @@ impl Reference {
     /// # Errors
     ///
     /// What is wrong: nothing there, nothing in it, or not at hand.
-    pub(super) fn follow(&self, env: &Environment, folder: &Path) -> Result<String, String> {
+    pub(super) fn follow(
+        &self,
+        env: &Environment,
+        folder: &Path,
+    ) -> Result<Zeroizing<String>, String> {
         match self {
-            Self::Env(name) => {
-                env.get(name).map(|value| value.trim().to_owned()).ok_or_else(|| {
+            Self::Env(name) => env
+                .get(name)
+                .map(|value| Zeroizing::new(value.trim().to_owned()))
+                .ok_or_else(|| {
                     let nearest = nearest(name, env.names().filter(|n| env.get(n).is_some()));
                     let hint =
                         nearest.map_or(String::new(), |n| format!(", did you mean `env:{n}`?"));
                     format!("the environment variable {name} is not set{hint}")
-                })
-            }
+                }),
             Self::File(path) => read(&folder.join(path)),
             Self::Vault(_) => {
                 Err("is a vault: reference, which only a provider's key may be".to_owned())
@@ -133,18 +141,23 @@ fn variable_name(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let shown = path.display();
-    let size = std::fs::metadata(path)
-        .map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?
-        .len();
-    if size > MAX_SECRET_BYTES {
+    let text = whole(path).map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?;
+    if text.len() > MAX_SECRET_BYTES {
         return Err(format!("the secret file {shown} is longer than {MAX_SECRET_BYTES} bytes"));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?;
     match text.trim() {
         "" => Err(format!("the secret file {shown} is empty")),
-        secret => Ok(secret.to_owned()),
+        secret => Ok(Zeroizing::new(secret.to_owned())),
     }
+}
+
+/// Up to a byte more than it may hold, in memory that is wiped and has room for all of it: what
+/// grows leaves copies behind.
+fn whole(path: &Path) -> io::Result<Zeroizing<String>> {
+    let most = MAX_SECRET_BYTES + 1;
+    let mut text = Zeroizing::new(String::with_capacity(most));
+    File::open(path)?.take(most as u64).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -25,24 +25,52 @@ const LONGEST: usize = 64 << 10;
 pub(super) struct Kept {
     watch: SecretWatch,
     /// The last value that was fit. Held to read or replace it.
-    held: Mutex<Option<Arc<Secret<String>>>>,
+    held: Mutex<InHand>,
     /// When a provider's refusal was last a reason to ask. Held to read and replace it.
     asked: Mutex<Option<Instant>>,
     task: AbortHandle,
 }
 
+/// What is used of one secret.
+#[derive(Default)]
+struct InHand {
+    value: Option<Arc<Secret<String>>>,
+    /// Whether this watch has read it, and not the one before.
+    is_own: bool,
+}
+
 impl Kept {
-    /// Begins to watch. `held` is what is in hand already.
+    /// Begins to watch.
     pub(super) fn begin(
         vault: &Vault,
         of: &SecretRef,
         refresh: Duration,
-        held: Option<Arc<Secret<String>>>,
         news: &Arc<Notify>,
     ) -> Result<Self, NoVault> {
         let watch = vault.watch(of.clone(), KvVersion::Ask, refresh).map_err(NoVault::Watch)?;
-        let task = tokio::spawn(follow(watch.clone(), refresh, Arc::clone(news))).abort_handle();
-        Ok(Self { watch, held: Mutex::new(held), asked: Mutex::default(), task })
+        let task = tokio::spawn(follow(watch.clone(), Arc::clone(news))).abort_handle();
+        Ok(Self { watch, held: Mutex::default(), asked: Mutex::default(), task })
+    }
+
+    /// Uses what the one before has in hand, until it has read a value of its own.
+    pub(super) fn inherit(&self, before: &Self) {
+        let value = before.value();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = match held.is_own {
+            true => value,
+            false => std::mem::replace(&mut held.value, value),
+        };
+        // Wiped outside the lock.
+        drop(held);
+        drop(unused);
+    }
+
+    /// Looks so often from now on.
+    pub(super) fn refresh(&self, every: Duration) {
+        // The configuration's range is the watch's.
+        if let Err(error) = self.watch.look_every(every) {
+            tracing::error!(secret = %self.of(), %error, "its interval stays as it is");
+        }
     }
 
     pub(super) fn of(&self) -> &SecretRef {
@@ -59,21 +87,30 @@ impl Kept {
         let seen = self.seen();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &seen.value {
-            Some(value) if unfit(value).is_none() => held.replace(Arc::clone(value)),
+            Some(value) if unfit(value).is_none() => {
+                held.is_own = true;
+                held.value.replace(Arc::clone(value))
+            }
             _ => None,
         };
-        let value = held.clone();
+        let value = held.value.clone();
         // The old one is wiped outside the lock.
         drop(held);
         drop(before);
         value
     }
 
+    #[cfg(test)]
+    pub(super) fn interval(&self) -> Duration {
+        self.watch.interval()
+    }
+
     /// As if the Vault had given it.
     #[cfg(test)]
     pub(super) fn hold(&self, value: &str) {
         let value = Arc::new(Secret::new(value.to_owned()));
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        let held = InHand { value: Some(value), is_own: true };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     /// Why it can't be read, or what is wrong with what was.
@@ -110,12 +147,12 @@ impl fmt::Debug for Kept {
 
 /// Tells what is new, and asks again for what is not there yet: the watch's own interval is made
 /// for values that are in use.
-async fn follow(mut watch: SecretWatch, refresh: Duration, news: Arc<Notify>) {
+async fn follow(mut watch: SecretWatch, news: Arc<Notify>) {
     let of = watch.of().clone();
-    let mut pause = ASK_AGAIN.min(refresh);
+    let mut pause = ASK_AGAIN;
     let mut in_trouble = false;
     loop {
-        let now = watch.current();
+        let (now, interval) = (watch.current(), watch.interval());
         let waits = now.looks > 0 && now.value.is_none();
         tokio::select! {
             now = watch.changed() => {
@@ -123,11 +160,11 @@ async fn follow(mut watch: SecretWatch, refresh: Duration, news: Arc<Notify>) {
                 tell(&of, &now, &mut in_trouble);
                 news.notify_one();
             }
-            () = tokio::time::sleep(pause), if waits => {
+            () = tokio::time::sleep(pause.min(interval)), if waits => {
                 watch.ask_now();
                 // A secret that the server does not have is not asked for each second for ever.
                 if now.error.as_ref().is_none_or(|error| !error.kind.is_servers()) {
-                    pause = (pause * 2).min(refresh);
+                    pause = (pause * 2).min(interval);
                 }
             }
         }

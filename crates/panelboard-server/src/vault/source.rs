@@ -1,7 +1,9 @@
 //! Which client and which watches stand behind one configuration, and how do they follow another?
 //!
-//! A client whose settings are the same goes on with its token, its breaker and its watches. With
-//! another one each secret that was in hand stays in use until the new one has read it.
+//! A client whose settings are the same goes on with its token, its breaker and its watches, which
+//! look at another interval if that has changed. With another client each secret that was in hand
+//! stays in use until the new one has read it: what was in hand when the new one takes its place,
+//! since the old one may have seen a rotation while the new one was waited for.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,23 +51,40 @@ impl Source {
             Some(old) => Arc::clone(&old.client),
             None => Arc::new(Client::open(settings)?),
         };
-        let goes_on = same.is_some_and(|old| old.settings.refresh == settings.refresh);
+        let vault = &client.vault;
         let mut kept: Vec<Arc<Kept>> = Vec::new();
         for key in &settings.keys {
             // Keys may share a secret.
             if kept.iter().any(|kept| *kept.of() == key.of) {
                 continue;
             }
-            let before = old.and_then(|old| old.find(&key.of));
-            kept.push(match before {
-                Some(before) if goes_on => Arc::clone(before),
-                before => {
-                    let held = before.and_then(|before| before.value());
-                    Arc::new(Kept::begin(&client.vault, &key.of, settings.refresh, held, news)?)
+            kept.push(match same.and_then(|old| old.find(&key.of)) {
+                Some(goes_on) => Arc::clone(goes_on),
+                None => {
+                    let begun = Arc::new(Kept::begin(vault, &key.of, settings.refresh, news)?);
+                    if let Some(before) = old.and_then(|old| old.find(&key.of)) {
+                        begun.inherit(before);
+                    }
+                    begun
                 }
             });
         }
         Ok(Self { settings: settings.clone(), client, kept })
+    }
+
+    /// Has what `old` has in hand now, where it has nothing of its own.
+    pub(super) fn inherit(&self, old: &Self) {
+        for kept in &self.kept {
+            match old.find(kept.of()) {
+                Some(before) if !Arc::ptr_eq(before, kept) => kept.inherit(before),
+                _ => {}
+            }
+        }
+    }
+
+    /// It is the source now: watches that went on look as often as its settings say.
+    pub(super) fn takes_its_place(&self) {
+        self.kept.iter().for_each(|kept| kept.refresh(self.settings.refresh));
     }
 
     /// Once each secret has been asked for.

@@ -226,7 +226,9 @@ fn no_secret_of_a_vault_shows_anywhere() {
             let reply = crate::http::chat(addr);
             said.push_str(&format!("{}{}\n", reply.head, reply.body));
         }
-        for path in ["/status", "/metrics", "/v1/breakers", "/v1/calls/log", "/ready", "/"] {
+        let events = "/v1/events?format=json&after=0";
+        for path in ["/status", "/metrics", "/v1/breakers", "/v1/calls/log", events, "/ready", "/"]
+        {
             let reply = crate::http::get(addr, path);
             said.push_str(&format!("{}{}\n", reply.head, reply.body));
         }
@@ -237,13 +239,14 @@ fn no_secret_of_a_vault_shows_anywhere() {
     well.store(true, Ordering::Relaxed);
     until("the secret is there", || (secret()["in_use"] == true).then_some(()));
     look(6);
+    let first = stream(addr, "GET", "/v1/events?after=0", &[], "").line();
     let session = crate::http::post(addr, "/v1/sessions", "{}");
     // A reload with the secret in plain text where a reference should be.
     std::fs::write(&path, text.replace("file:secret-id", SECRET_ID)).unwrap();
     server.signal("HUP");
     until("the reload is refused", || server.stderr().contains("was not reloaded").then_some(()));
     look(1);
-    said.push_str(&session.body);
+    said.push_str(&format!("{} {first:?}", session.body));
     let (_, out, err) = server.stop();
     assert!(err.contains("a secret can not be read"), "trouble has been logged");
     assert!(err.contains("a secret was read from the Vault") && err.contains("TRACE"), "and all");

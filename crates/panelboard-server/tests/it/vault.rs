@@ -280,6 +280,33 @@ fn a_vault_that_hangs_holds_up_neither_start_nor_stop() {
 }
 
 #[test]
+fn a_reload_that_waits_for_a_vault_is_given_up_when_the_server_stops() {
+    let (vault, next) = (FakeVault::start(How::Well, "k-1"), FakeVault::start(How::Hanging, ""));
+    let at = FakeProvider::start(&["k-1"]);
+    let with = |vault: &FakeVault| all_from_vault(vault.address, "timeout = \"5m\"", at.address);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("panelboard.toml");
+    std::fs::write(&path, with(&vault)).unwrap();
+    let server = Program::serve(&["--config", path.to_str().unwrap()], &[("TOKEN", "hvs.a")]);
+    let addr = server.addr;
+    assert_eq!(chat(addr).status, 200);
+    // A call that the stop waits for.
+    at.hold(true);
+    let call = std::thread::spawn(move || chat(addr).status);
+    until("the call is with the provider", || (at.seen().len() == 2).then_some(()));
+    std::fs::write(&path, with(&next)).unwrap();
+    server.signal("HUP");
+    until("the next Vault is asked", || (next.hanging() > 0).then_some(()));
+    server.signal("TERM");
+    until("it is not waited for", || (next.hanging() == 0).then_some(()));
+    at.hold(false);
+    assert_eq!(call.join().unwrap(), 200);
+    let (code, _, err) = server.wait();
+    assert_eq!(code, 0, "{err}");
+    assert!(!err.contains("the configuration was reloaded"), "{err}");
+}
+
+#[test]
 fn its_breakers_are_tripped_and_reset_by_hand_and_keys_in_hand_stay_in_use() {
     let vault = FakeVault::start(How::Well, "k-1");
     let at = FakeProvider::start(&["k-1", "k-2"]);

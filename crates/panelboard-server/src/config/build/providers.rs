@@ -1,6 +1,7 @@
 //! Which providers, keys and models does a file name, and do they fit together?
 
 use std::collections::HashSet;
+use std::mem;
 
 use panelboard_llm::{Key, Kind, Model, Provider, Secret, Settings, Target};
 
@@ -109,7 +110,7 @@ impl Builder<'_> {
     }
 
     fn key_at_hand(&mut self, table: &Table) -> Secret {
-        let secret = self.secret(table, "secret").unwrap_or_default();
+        let mut secret = self.secret(table, "secret").unwrap_or_default();
         if !fits_header(&secret) {
             let mistake = Found::new(
                 table.place("secret"),
@@ -118,7 +119,7 @@ impl Builder<'_> {
             );
             self.found.push(mistake.expected("one line of visible ASCII"));
         }
-        Secret::new(secret)
+        Secret::new(mem::take(&mut *secret))
     }
 
     pub(super) fn models(&mut self, file: &Table) -> Vec<Model> {

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read as _;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use panelboard_mistakes::Found;
 use panelboard_vault::{Auth, Config, ConfigBuilder, Secret, SecretRef};
 use ring::digest::{Context, SHA256};
+use zeroize::Zeroizing;
 
 use super::{Builder, Seen};
 use crate::config::secret::AT_HAND;
@@ -109,7 +111,7 @@ impl Builder<'_> {
     /// The section. The keys must have been met before.
     pub(super) fn vault(&mut self, file: &Table) -> Option<Vault> {
         let table = file.table("vault")?;
-        let keys = std::mem::take(&mut self.vault_keys);
+        let keys = mem::take(&mut self.vault_keys);
         let secrets: HashSet<&SecretRef> = keys.iter().map(|key| &key.of).collect();
         if secrets.len() > MAX_SECRETS {
             let wrong = format!("{} secrets", secrets.len());
@@ -160,9 +162,9 @@ impl Builder<'_> {
         let (token, any) = (table.has("token"), role.iter().find(|field| table.has(field)));
         let mistake = match (token, any) {
             (true, None) => {
-                let token = self.secret(table, "token")?;
+                let mut token = self.secret(table, "token")?;
                 told.note(&token);
-                return Some(Auth::token(Secret::new(token)));
+                return Some(Auth::token(Secret::new(mem::take(&mut *token))));
             }
             (false, Some(_)) => match role[..2].iter().find(|field| !table.has(field)) {
                 None => return self.app_role(table, told),
@@ -190,7 +192,7 @@ impl Builder<'_> {
         for text in [mount, &role, &id] {
             told.note(text);
         }
-        let secret = |text| Arc::new(Secret::new(text));
+        let secret = |mut text: Zeroizing<String>| Arc::new(Secret::new(mem::take(&mut *text)));
         Some(Auth::AppRole { mount: mount.into(), role_id: secret(role), secret_id: secret(id) })
     }
 

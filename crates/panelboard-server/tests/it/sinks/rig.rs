@@ -92,7 +92,7 @@ impl State {
         self.bodies += 1;
         match self.how {
             How::Down => return Answer::Cut,
-            How::Hanging => return Answer::Hang,
+            How::Hanging => return Answer::Hang(Arc::default()),
             How::Well => {}
         }
         self.tokens.extend(asked.headers.get("authorization").cloned());

@@ -16,8 +16,8 @@ pub(crate) enum Answer {
     Say(u16, String),
     /// The connection ends without an answer.
     Cut,
-    /// Nothing comes until the client goes.
-    Hang,
+    /// Nothing comes until the client goes. Held until then.
+    Hang(Arc<()>),
 }
 
 /// A request as far as anybody cares.
@@ -70,7 +70,7 @@ fn one(mut socket: TcpStream, name: &str, answer: &dyn Fn(&Asked) -> Answer) -> 
             .ok()
         }
         Answer::Cut => None,
-        Answer::Hang => socket.read(&mut [0]).map(drop).ok(),
+        Answer::Hang(_held) => socket.read(&mut [0]).map(drop).ok(),
     }
 }
 
@@ -97,6 +97,8 @@ struct State {
     version: u64,
     /// Times that the secret was read.
     reads: usize,
+    /// Held by each request that is not answered.
+    hanging: Arc<()>,
 }
 
 /// The token that it gives for an AppRole.
@@ -105,7 +107,8 @@ pub(crate) const GIVEN_TOKEN: &str = "hvs.canary-given-1234567890";
 impl FakeVault {
     pub(crate) fn start(how: How, value: &str) -> Self {
         let value = Some(value.to_owned());
-        let state = Arc::new(Mutex::new(State { how, value, version: 1, reads: 0 }));
+        let hanging = Arc::default();
+        let state = Arc::new(Mutex::new(State { how, value, version: 1, reads: 0, hanging }));
         let its = Arc::clone(&state);
         let address = serve("scripted, no Vault", move |asked| its.lock().unwrap().answer(asked));
         Self { address, state }
@@ -121,6 +124,11 @@ impl FakeVault {
         state.version += 1;
     }
 
+    /// Requests that wait for an answer that does not come.
+    pub(crate) fn hanging(&self) -> usize {
+        Arc::strong_count(&self.state.lock().unwrap().hanging) - 1
+    }
+
     pub(crate) fn reads(&self) -> usize {
         self.state.lock().unwrap().reads
     }
@@ -131,7 +139,7 @@ impl State {
         match self.how {
             How::Well => {}
             How::Down => return Answer::Cut,
-            How::Hanging => return Answer::Hang,
+            How::Hanging => return Answer::Hang(Arc::clone(&self.hanging)),
             How::Sealed => return Answer::Say(503, r#"{"errors":["Vault is sealed"]}"#.to_owned()),
         }
         let body = match asked.path.as_str() {
