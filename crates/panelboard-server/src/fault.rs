@@ -6,6 +6,8 @@
 panelboard_seams::faults! {
     /// S-24: the key of a command is kept when its record is, in a transaction of its own.
     KEY_ANSWER_APART = "key-answer-apart";
+    /// H-22: the key of a command goes with the last record of its step, whatever that is of.
+    KEY_WITH_LAST_RECORD = "key-with-last-record";
     /// The key of who removes a job is not kept with the removal.
     REMOVAL_KEY_LOST = "removal-key-lost";
     /// S10: a session is shown as two looks have found it.

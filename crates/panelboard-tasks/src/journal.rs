@@ -56,8 +56,10 @@ pub trait Journal: Send + Sync + fmt::Debug + 'static {
 
     /// As [`append`](Self::append), of a command that a client has named
     /// ([`Sessions::keyed`](crate::Sessions::keyed)): a journal that keeps keys keeps this one with
-    /// the last of the records, so that after a crash both are there or neither is. Before the last
-    /// of them the command has not been done: it may be done again.
+    /// the records, so that after a crash both are there or neither is. One that may keep some of
+    /// them without the others keeps it with the record that the command is done by: that of a
+    /// clear, or else the first. Before that one the command has not been done, and may be done
+    /// again; what comes after it is made up for when the session is taken up.
     ///
     /// A journal that has not been told how forgets the key, and nothing else.
     fn append_keyed(&self, records: Vec<Record>, key: IdempotencyKey) -> Lsn {

@@ -540,6 +540,12 @@ const SERVER: &[Fault] = &[
         "sessions::tests::again::s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once",
     ),
     served(
+        "key-with-last-record",
+        "H-22",
+        Kind::Unit,
+        "sessions::tests::again::h_22_a_cancel_that_hands_the_slot_over_is_done_once",
+    ),
+    served(
         "shown-in-two-looks",
         "S10",
         Kind::Unit,

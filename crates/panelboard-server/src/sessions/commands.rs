@@ -17,6 +17,7 @@ use super::service::Service;
 use super::shown;
 use super::trouble::Trouble;
 use crate::clock::rfc3339_micros;
+use crate::fault;
 
 /// What a command is answered: over a socket the value alone.
 pub(crate) type Told = (StatusCode, Value);
@@ -31,23 +32,50 @@ pub(crate) struct Stop {
     pub(crate) rollback: bool,
 }
 
-/// Of which kind the command is that is done by this record, and what it is answered.
-pub(super) fn done_by(record: &Record) -> Option<(&'static str, Told)> {
-    let Record { seq, era, .. } = *record;
-    let written = || shown::written(&Written { seq, tag: Tag { era, seq } });
-    let stopped = |run, status| {
-        let stopped = Stopped { changed: true, status: Some(status) };
-        (StatusCode::ACCEPTED, shown::stopped(Some(run), &stopped))
-    };
-    match record.kind {
-        Kind::Noted { .. } => Some(("note", (StatusCode::CREATED, written()))),
-        Kind::Replaced { .. } => Some(("replace", (StatusCode::OK, written()))),
-        Kind::Cleared => Some(("clear", (StatusCode::OK, shown::cleared(era, seq)))),
-        Kind::Stopping { run, .. } => Some(("cancel", stopped(run, RunStatus::Stopping))),
-        // It waited.
-        Kind::Finished { run, status, .. } => Some(("cancel", stopped(run, status))),
-        _ => None,
+/// What one step has written for a command.
+#[derive(Debug)]
+pub(super) struct DoneBy {
+    /// The record that the command is done by. What comes after it follows from it.
+    pub(super) seq: u64,
+    /// Of which kind the command is.
+    pub(super) op: &'static str,
+    /// What it is answered.
+    pub(super) told: Told,
+}
+
+impl DoneBy {
+    /// None of records that no command with a key writes.
+    pub(super) fn of(records: &[Record]) -> Option<Self> {
+        // What a clear ends stands before it; what else a step writes follows from its first.
+        let cleared = records.iter().find(|record| record.kind == Kind::Cleared);
+        let by = match fault::KEY_WITH_LAST_RECORD.planted() {
+            true => records.last()?,
+            false => cleared.or(records.first())?,
+        };
+        let Record { seq, era, .. } = *by;
+        let written = || shown::written(&Written { seq, tag: Tag { era, seq } });
+        let (op, told) = match by.kind {
+            Kind::Noted { .. } => ("note", (StatusCode::CREATED, written())),
+            Kind::Replaced { .. } => ("replace", (StatusCode::OK, written())),
+            Kind::Cleared => ("clear", (StatusCode::OK, shown::cleared(era, seq))),
+            Kind::Stopping { run, .. } | Kind::Finished { run, .. } => {
+                let stopped = Stopped { changed: true, status: Some(status_after(records, run)) };
+                ("cancel", (StatusCode::ACCEPTED, shown::stopped(Some(run), &stopped)))
+            }
+            _ => return None,
+        };
+        Some(Self { seq, op, told })
     }
+}
+
+/// Where a run that was stopped is after the step: it ends in it if it waited, or if another gets
+/// its slot at once.
+fn status_after(records: &[Record], stopped: RunId) -> RunStatus {
+    let end = |record: &Record| match record.kind {
+        Kind::Finished { run, status, .. } if run == stopped => Some(status),
+        _ => None,
+    };
+    records.iter().find_map(end).unwrap_or(RunStatus::Stopping)
 }
 
 impl Service {

@@ -446,7 +446,7 @@ impl Keeper {
 }
 
 impl Keeper {
-    /// Takes the records of one step; `key` is that of the last of them.
+    /// Takes the records of one step; `key` is that of the command that it was.
     fn take(&self, records: &[Record], key: Option<&IdempotencyKey>) -> Lsn {
         let Some(last) = records.last() else { return Lsn(locked(&self.line).last) };
         let Some(book) = self.book(&last.session) else {
@@ -461,7 +461,7 @@ impl Keeper {
         };
         let now = wall();
         let at = rfc3339_micros(now);
-        let by = last.seq;
+        let mut key = key.and_then(|key| once::beside(&book, records, key));
         let mut last = 0;
         let mut writing = book.write();
         for record in records {
@@ -474,8 +474,7 @@ impl Keeper {
             let mut line = locked(&self.line);
             line.last += 1;
             last = line.last;
-            let key = key.filter(|_| record.seq == by);
-            let key = key.and_then(|key| once::beside(&book, record, key));
+            let key = key.take_if(|(by, _)| *by == record.seq).map(|(_, key)| key);
             let receipts = self.submit(&book, (record, key), &at, &taken, &left);
             let Taken { event, ends, .. } = taken;
             let of = Some(Of { book: Arc::clone(&book), fence: record.fence, event, ends });

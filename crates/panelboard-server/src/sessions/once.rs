@@ -16,7 +16,7 @@ use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 use super::book::{Book, locked};
-use super::commands::{self, Told};
+use super::commands::{DoneBy, Told};
 use super::service::{Service, key_rule};
 use super::trouble::Trouble;
 use crate::clock::rfc3339_micros;
@@ -177,13 +177,18 @@ impl Service {
     }
 }
 
-/// What goes with the record that a command is done by, so that both are kept or neither is. None
-/// of a record that no such command is done by.
-pub(super) fn beside(book: &Book, record: &Record, key: &IdempotencyKey) -> Option<Idempotency> {
-    let (op, told) = commands::done_by(record)?;
+/// What goes with the record that a command is done by, so that both are kept or neither is, and
+/// which of the step's records that is. None of records that no such command writes.
+pub(super) fn beside(
+    book: &Book,
+    records: &[Record],
+    key: &IdempotencyKey,
+) -> Option<(u64, Idempotency)> {
+    let DoneBy { seq, op, told } = DoneBy::of(records)?;
     let (scope, digest) = (scope(op, &book.id, &book.epoch), key.fingerprint().0.to_le_bytes());
     // Its parts were measured when the key came in.
-    Idempotency::new(&scope, key.name(), digest, answer(&told).to_string()).ok()
+    let kept = Idempotency::new(&scope, key.name(), digest, answer(&told).to_string()).ok()?;
+    Some((seq, kept))
 }
 
 fn scope(op: &str, id: &SessionId, epoch: &Epoch) -> String {

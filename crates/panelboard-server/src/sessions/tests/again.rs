@@ -24,14 +24,24 @@ enum Do {
     Make,
     Delete,
     Cancel,
+    /// Somebody waits, and gets the slot in the same step.
+    CancelAndHandOver,
     CancelWaiting,
     Clear,
     Note,
     Replace,
 }
 
-const ALL: [Do; 7] =
-    [Do::Make, Do::Delete, Do::Cancel, Do::CancelWaiting, Do::Clear, Do::Note, Do::Replace];
+const ALL: [Do; 8] = [
+    Do::Make,
+    Do::Delete,
+    Do::Cancel,
+    Do::CancelAndHandOver,
+    Do::CancelWaiting,
+    Do::Clear,
+    Do::Note,
+    Do::Replace,
+];
 
 fn chat() -> SessionId {
     SessionId::new("chat").expect("a name")
@@ -48,7 +58,9 @@ impl Do {
         match self {
             Self::Make => service.make_once(None, json!({ "a": 1 }), key).await,
             Self::Delete => service.delete_once(&chat, ClearMode::CancelAndClear, key).await,
-            Self::Cancel => service.cancel_once(&chat, stop(None), key).await,
+            Self::Cancel | Self::CancelAndHandOver => {
+                service.cancel_once(&chat, stop(None), key).await
+            }
             Self::CancelWaiting => service.cancel_once(&chat, stop(Some(RunId(2))), key).await,
             Self::Clear => service.clear_once(&chat, ClearMode::CancelAndClear, key).await,
             Self::Note => service.note_once(&chat, item("once"), key).await,
@@ -65,7 +77,7 @@ impl Do {
         service.note(&chat, &item("before"), None).await.expect("taken");
         let runs = match self {
             Self::Cancel => 1,
-            Self::CancelWaiting => 2,
+            Self::CancelAndHandOver | Self::CancelWaiting => 2,
             _ => 0,
         };
         for _ in 0..runs {
@@ -80,6 +92,10 @@ impl Do {
         }
     }
 
+    fn stops_a_run(self) -> bool {
+        matches!(self, Self::Cancel | Self::CancelAndHandOver | Self::CancelWaiting)
+    }
+
     /// How often it has been done, as the file says.
     fn done(self, store: &Store) -> usize {
         let id = panelboard_store::SessionId::new("s:chat").expect("a name");
@@ -91,7 +107,7 @@ impl Do {
         match self {
             Self::Make => store.sessions(None, 100).expect("a list").sessions.len() - 1,
             Self::Delete => usize::from(store.session(&id).is_err()),
-            Self::Cancel => records("run.stopping", ""),
+            Self::Cancel | Self::CancelAndHandOver => records("run.stopping", ""),
             Self::CancelWaiting => records("run.finished", "\"run\":2"),
             Self::Clear => store.session(&id).expect("it is there").tag.era as usize,
             // One was there before.
@@ -107,6 +123,11 @@ const MOST_STEPS: usize = 40;
 fn hangs(listener: &TcpListener) -> String {
     let port = listener.local_addr().expect("it is bound").port();
     super::CONFIG.replace("127.0.0.1:1/", &format!("127.0.0.1:{port}/"))
+}
+
+/// The slot is free for who waits when its run is told to stop.
+fn logical(config: &str) -> String {
+    format!("{config}\n[sessions]\nexclusive = \"logical\"\n")
 }
 
 fn image(path: &Path, to: &Path) {
@@ -149,6 +170,10 @@ async fn s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let config = hangs(&listener);
     for what in ALL {
+        let config = match what {
+            Do::CancelAndHandOver => logical(&config),
+            _ => config.clone(),
+        };
         let mut was_there = [0, 0];
         // At each step of the store in turn; once more, if what else the session wrote at the
         // moment has moved them.
@@ -172,7 +197,7 @@ async fn s_24_wherever_it_is_killed_a_command_with_a_key_is_done_once() {
                 assert_eq!(again, first, "{what:?} killed at {at}");
             }
             // After a crash no run is where it was: there may be nothing to stop.
-            if there == 1 || !matches!(what, Do::Cancel | Do::CancelWaiting) {
+            if there == 1 || !what.stops_a_run() {
                 assert_eq!(done, 1, "{what:?} killed at {at}: {again:?}");
                 assert_eq!(again, as_at_first(what, &again), "{what:?} killed at {at}");
                 assert_eq!(what.ask(&service).await, Ok(again), "{what:?} killed at {at}");
@@ -202,6 +227,10 @@ fn as_at_first(what: Do, again: &Told) -> Told {
             let told = json!({ "changed": true, "run": "1", "status": "stopping" });
             (StatusCode::ACCEPTED, told)
         }
+        Do::CancelAndHandOver => {
+            let told = json!({ "changed": true, "run": "1", "status": "cancelled" });
+            (StatusCode::ACCEPTED, told)
+        }
         Do::CancelWaiting => {
             let told = json!({ "changed": true, "run": "2", "status": "cancelled" });
             (StatusCode::ACCEPTED, told)
@@ -210,6 +239,25 @@ fn as_at_first(what: Do, again: &Told) -> Told {
         Do::Note => (StatusCode::CREATED, json!({ "seq": 2, "tag": "0.2" })),
         Do::Replace => (StatusCode::OK, json!({ "seq": 2, "tag": "0.2" })),
     }
+}
+
+/// The step that stops the run gives its slot to the next: more is written than the command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h_22_a_cancel_that_hands_the_slot_over_is_done_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = logical(&hangs(&listener));
+    let service = serve(&folder.path().join("s.db"), &config, super::quiet().upkeep(false));
+    let what = Do::CancelAndHandOver;
+    what.prepare(&service).await;
+    let first = what.ask(&service).await.expect("it stops");
+    assert_eq!(first, as_at_first(what, &first));
+    let book = service.book(&chat(), false).await.expect("it is there");
+    let holder = async || service.seen(&book, |fold| fold.active).await;
+    assert_eq!(holder().await, Ok(Some(RunId(2))), "in the same step");
+    assert_eq!(what.ask(&service).await, Ok(first));
+    assert_eq!(holder().await, Ok(Some(RunId(2))), "who has the slot now is another");
+    assert_eq!(what.done(&service.keeper.store), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
