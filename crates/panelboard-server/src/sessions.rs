@@ -10,6 +10,7 @@
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
 //! | when is a snapshot made, and when does a session go | `compact`, `expiry`, `upkeep` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
+//! | what is a run told that was accepted before | `replay` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
 //! | how do they start and stop | `start` |
@@ -34,6 +35,7 @@ pub(crate) mod keeper;
 mod notice;
 mod once;
 mod reading;
+mod replay;
 pub(crate) mod service;
 pub(crate) mod shown;
 mod snapshot;

@@ -27,7 +27,7 @@ pub use limits::{Exclusive, SessionLimits};
 pub use record::{Kind, Record, Tag};
 pub(crate) use reply::Reply;
 pub use reply::{
-    AnswerRefused, ClearRefused, Cleared, Fenced, Refused, RunStatus, Stopped, Submitted,
+    AnswerRefused, ClearRefused, Cleared, Fenced, Recalled, Refused, RunStatus, Stopped, Submitted,
     WriteRefused, Written,
 };
 pub(crate) use state::{Life, State};

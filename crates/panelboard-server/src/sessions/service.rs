@@ -99,6 +99,25 @@ pub(crate) struct Ask {
     pub(crate) key: Option<String>,
 }
 
+impl Ask {
+    fn tools_json(&self) -> Option<String> {
+        self.tools.as_ref().map(Value::to_string)
+    }
+
+    /// The client's name for it, with a digest of what the client has sent: no setting is in it,
+    /// so a repeat is one whatever they are by then.
+    fn named(&self) -> Result<Option<IdempotencyKey>, Trouble> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let how = format!("{:?} {:?}", self.on_disconnect, self.timeout);
+        let model = self.model.as_deref().unwrap_or("\0");
+        let policy = self.on_conflict.map_or("\0", words::policy);
+        let tools = self.tools_json();
+        let mut said = vec!["submit", &self.text, model, policy, &how];
+        said.extend(tools.as_deref());
+        Ok(Some(IdempotencyKey::new(key_rule(key)?, fingerprint(&said))))
+    }
+}
+
 impl Service {
     pub(crate) fn new(
         sessions: Sessions,
@@ -250,16 +269,27 @@ impl Service {
 
     /// Asks for a run.
     pub(crate) async fn submit(&self, id: &SessionId, ask: Ask) -> Result<Submitted, Trouble> {
-        let tools = ask.tools.as_ref().map(Value::to_string);
-        let input = ask.text.len() + tools.as_ref().map_or(0, String::len);
+        let key = ask.named()?;
+        match self.submit_new(id, ask, key.clone()).await {
+            Err(refused) => self.replay_of_run(id, key, refused).await,
+            accepted => accepted,
+        }
+    }
+
+    async fn submit_new(
+        &self,
+        id: &SessionId,
+        ask: Ask,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Submitted, Trouble> {
         let limit = self.settings.max_input_bytes;
-        if input > limit {
+        if ask.text.len() + ask.tools_json().map_or(0, |tools| tools.len()) > limit {
             return Err(Trouble::TooLarge { limit });
         }
         self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
         Self::has_room(&book, ask.text.len())?;
-        let submission = self.submission(ask, tools.as_deref())?;
+        let submission = self.submission(ask, key)?;
         let done = in_time(self.sessions.submit(id, submission)).await?;
         done.map_err(|why| {
             if why == Refused::Unavailable(Unavailable::NotKept) {
@@ -292,23 +322,17 @@ impl Service {
         Ok(())
     }
 
-    fn submission(&self, ask: Ask, tools: Option<&str>) -> Result<Submission, Trouble> {
+    fn submission(&self, ask: Ask, key: Option<IdempotencyKey>) -> Result<Submission, Trouble> {
         let policy = ask.on_conflict.unwrap_or(self.on_conflict);
         let longest = self.settings.run_timeout;
         let timeout = ask.timeout.map_or(longest, |timeout| timeout.min(longest));
-        let key = ask.key.as_deref().map(key_rule).transpose()?;
-        let how = format!("{:?} {timeout:?}", ask.on_disconnect);
-        let model = ask.model.as_deref().unwrap_or("\0");
-        let mut said = vec!["submit", &ask.text, model, words::policy(policy), &how];
-        said.extend(tools);
-        let digest = fingerprint(&said);
         let input = Input { text: ask.text, model: ask.model, tools: ask.tools };
         let input = serde_json::to_vec(&input)
             .map_err(|_| Trouble::Bad { what: "the input is no text".to_owned() })?;
         let submission = Submission::new(input).policy(policy).timeout(timeout);
         let submission = submission.on_disconnect(ask.on_disconnect);
         Ok(match key {
-            Some(key) => submission.key(IdempotencyKey::new(key, digest)),
+            Some(key) => submission.key(key),
             None => submission,
         })
     }
@@ -381,13 +405,14 @@ impl Service {
         Ok(stopped)
     }
 
-    fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {
+    pub(super) fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {
         match why {
             Unavailable::NotKept | Unavailable::Moved => self.not_kept(book),
             why => Trouble::unavailable(why, book.id.as_str()),
         }
     }
 
+    /// Answers what a run has asked.
     pub(crate) async fn answer(
         &self,
         id: &SessionId,
@@ -396,12 +421,25 @@ impl Service {
         input: &Value,
         key: Option<&str>,
     ) -> Result<(), Trouble> {
-        let book = self.book(id, false).await?;
         let text = input.to_string();
-        Self::has_room(&book, text.len())?;
-        let key = key.map(key_rule).transpose()?;
         let digest = fingerprint(&["answer", &run.to_string(), &request.to_string(), &text]);
+        let key = key.map(key_rule).transpose()?;
         let key = key.map(|key| IdempotencyKey::new(key, digest));
+        match self.answer_new(id, (run, request), text, key.clone()).await {
+            Err(refused) => self.replay_of_answer(id, request, key, refused).await,
+            taken => taken,
+        }
+    }
+
+    async fn answer_new(
+        &self,
+        id: &SessionId,
+        (run, request): (RunId, RequestId),
+        text: String,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(), Trouble> {
+        let book = self.book(id, false).await?;
+        Self::has_room(&book, text.len())?;
         let done = in_time(self.sessions.answer(id, run, request, text, key)).await?;
         done.map_err(|why| match why {
             panelboard_tasks::AnswerRefused::Unavailable(why) => self.unavailable(why, &book),

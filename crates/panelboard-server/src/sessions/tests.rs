@@ -1,6 +1,7 @@
 //! Is nothing told before it is kept, and is a store that fails or hangs told as what it is?
 
 mod again;
+mod replays;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};

@@ -256,3 +256,27 @@ fn wrong_tools_and_items_are_told_where_they_stand() {
     );
     all_keys(server.addr, "none");
 }
+
+#[test]
+fn s_24_an_answer_that_is_sent_again_is_one_though_the_memory_is_full_by_now() {
+    let server = serve("");
+    let chat = Chat::new(server.addr, "trip");
+    let run = start(&chat, "weather please", &["weather"]);
+    let (request, _) = question(&chat, &run);
+    let body = json!({ "request_id": request, "input": "rain" }).to_string();
+    let path = chat.path(&format!("/runs/{run}/input"));
+    let answer = |key: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        let reply = crate::http::send(server.addr, "POST", &path, &headers, &body);
+        (reply.status, reply.json())
+    };
+    let first = answer("a-1");
+    assert_eq!(first.0, 202, "{}", first.1);
+    chat.is(&run, "succeeded");
+    // To the last byte.
+    for bytes in [500_000, 20_000, 1_000, 30, 1] {
+        while chat.post("/memory", &json!({ "text": "x".repeat(bytes) })).status == 201 {}
+    }
+    assert_eq!(answer("a-1"), first);
+    assert_eq!(answer("a-2").1["code"], "memory-full");
+}

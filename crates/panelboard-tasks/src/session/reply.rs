@@ -114,6 +114,20 @@ pub struct Submitted {
     pub replayed: bool,
 }
 
+/// What was done under an idempotency key.
+///
+/// ```
+/// use panelboard_tasks::{Recalled, RequestId};
+/// assert_ne!(Recalled::Answered(RequestId(3)), Recalled::Answered(RequestId(4)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recalled {
+    /// A run was accepted: what its submission would be answered if it were sent again.
+    Submitted(Submitted),
+    /// This question was answered.
+    Answered(RequestId),
+}
+
 /// Why a submission was refused. Nothing has changed.
 ///
 /// ```

@@ -28,7 +28,7 @@ use super::{
     effect::StopReason,
     ids::{ConnId, Fence, IdempotencyKey, RequestId, RunId, SessionId},
     record::Tag,
-    reply::RunStatus,
+    reply::{Recalled, Refused, RunStatus, Submitted},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -211,6 +211,34 @@ impl State {
             _ if waits().any(|waiting| waiting.run == run) => Some(RunStatus::Queued),
             _ => self.ended.iter().rev().find(|(ended, _)| *ended == run).map(|ended| ended.1),
         }
+    }
+
+    /// What a key was used for, if that is remembered. The error: for something else than is asked
+    /// now.
+    pub(super) fn known(&self, key: Option<&IdempotencyKey>) -> Result<Option<Used>, ()> {
+        let Some(key) = key else { return Ok(None) };
+        match self.keys.iter().find(|known| known.key.name() == key.name()) {
+            Some(known) if known.key == *key => Ok(Some(known.used)),
+            Some(_) => Err(()),
+            None => Ok(None),
+        }
+    }
+
+    /// What a submission is answered whose key has made this run.
+    pub(super) fn replay(&self, run: RunId) -> Submitted {
+        let known = |known: &&Known| known.used == Used::Run(run);
+        let end = self.keys.iter().find(known).and_then(|known| known.end);
+        let status = self.status(run).or(end).unwrap_or(RunStatus::Lost);
+        Submitted { run, status, position: self.position(run), replayed: true }
+    }
+
+    /// What was done under a key, as it stands now.
+    pub(crate) fn recall(&self, key: &IdempotencyKey) -> Result<Option<Recalled>, Refused> {
+        let used = self.known(Some(key)).map_err(|()| Refused::KeyMismatch)?;
+        Ok(used.map(|used| match used {
+            Used::Run(run) => Recalled::Submitted(self.replay(run)),
+            Used::Answer(request) => Recalled::Answered(request),
+        }))
     }
 
     /// How many go before a run that waits.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::{Sessions, Unavailable};
 use crate::session::{
-    CancelMode, ClearMode, ClearRefused, Cleared, Command, IdempotencyKey, Reply, RunId, SessionId,
-    Stopped, Tag, WriteRefused, Written,
+    CancelMode, ClearMode, ClearRefused, Cleared, Command, IdempotencyKey, Recalled, Refused,
+    Reply, RunId, SessionId, Stopped, Tag, WriteRefused, Written,
 };
 
 /// One command that is written down together with its key: see [`Sessions::keyed`].
@@ -54,6 +54,38 @@ impl Sessions {
     /// ```
     pub fn keyed(&self, key: Option<IdempotencyKey>) -> Keyed<'_> {
         Keyed { sessions: self, key }
+    }
+
+    /// What was done under a key of a submission or an answer, if the session remembers it. Does
+    /// nothing: for whoever has reasons of his own to refuse a new one, which hold for no repeat.
+    ///
+    /// # Errors
+    /// [`Refused::KeyMismatch`], [`Refused::Unavailable`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{
+    ///     Fingerprint, IdempotencyKey, Recalled, SessionId, Sessions, Submission,
+    /// };
+    /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
+    /// let (chat, key) = (SessionId::new("chat-1")?, IdempotencyKey::new("m-7", Fingerprint(1)));
+    /// assert_eq!(sessions.recall(&chat, &key).await?, None);
+    /// let first = sessions.submit(&chat, Submission::new("once").key(key.clone())).await?;
+    /// let Some(Recalled::Submitted(again)) = sessions.recall(&chat, &key).await? else { panic!() };
+    /// assert_eq!((again.run, again.replayed), (first.run, true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recall(
+        &self,
+        id: &SessionId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Recalled>, Refused> {
+        let look = self.shared.look(id, |state| state.recall(key)).await;
+        let (recalled, at) = look.map_err(Refused::Unavailable)?;
+        self.shared.kept(at).await.map_err(Refused::Unavailable)?;
+        recalled
     }
 }
 

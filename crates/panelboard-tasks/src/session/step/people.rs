@@ -18,17 +18,17 @@ impl Steps<'_> {
         input: Bytes,
         key: Option<IdempotencyKey>,
     ) -> Reply {
-        let limits = self.given.limits;
-        let key_bytes = key.as_ref().map_or(0, |key| key.name().len());
-        if input.len() > limits.input_bytes || key_bytes > limits.key_bytes {
-            return Reply::AnswerRefused(AnswerRefused::TooLarge);
-        }
-        match self.known(key.as_ref()) {
+        match self.state.known(key.as_ref()) {
             Ok(None) => {}
             Ok(Some(Used::Answer(known))) if known == request => {
                 return Reply::Answered { replayed: true };
             }
             _ => return Reply::AnswerRefused(AnswerRefused::KeyMismatch),
+        }
+        let limits = self.given.limits;
+        let key_bytes = key.as_ref().map_or(0, |key| key.name().len());
+        if input.len() > limits.input_bytes || key_bytes > limits.key_bytes {
+            return Reply::AnswerRefused(AnswerRefused::TooLarge);
         }
         let Slot::Active(active) = &mut self.state.slot else {
             return Reply::AnswerRefused(AnswerRefused::NotAwaiting);

@@ -10,17 +10,19 @@ use crate::session::{
 
 impl Steps<'_> {
     pub(super) fn submit(&mut self, submission: Submission) -> Reply {
+        // Before everything else: a replay must work also where a new run would be refused.
+        match self.state.known(submission.key.as_ref()) {
+            Err(()) => return Reply::Refused(Refused::KeyMismatch),
+            Ok(Some(Used::Run(run))) if !fault::KEY_IGNORED.planted() => {
+                return Reply::Submitted(self.state.replay(run));
+            }
+            Ok(Some(Used::Answer(_))) => return Reply::Refused(Refused::KeyMismatch),
+            Ok(_) => {}
+        }
         let limits = self.given.limits;
         let key_bytes = submission.key.as_ref().map_or(0, |key| key.name().len());
         if submission.input.len() > limits.input_bytes || key_bytes > limits.key_bytes {
             return Reply::Refused(Refused::TooLarge);
-        }
-        // Before everything else: a replay must work also where a new run would be refused.
-        match self.known(submission.key.as_ref()) {
-            Err(()) => return Reply::Refused(Refused::KeyMismatch),
-            Ok(Some(Used::Run(run))) if !fault::KEY_IGNORED.planted() => return self.replay(run),
-            Ok(Some(Used::Answer(_))) => return Reply::Refused(Refused::KeyMismatch),
-            Ok(_) => {}
         }
         if self.state.life != Life::Serving {
             return Self::unavailable(Unavailable::ShuttingDown);
@@ -41,30 +43,12 @@ impl Steps<'_> {
         }
     }
 
-    /// What a key was used for. The error: for something else than is asked now.
-    pub(super) fn known(&self, key: Option<&IdempotencyKey>) -> Result<Option<Used>, ()> {
-        let Some(key) = key else { return Ok(None) };
-        match self.state.keys.iter().find(|known| known.key.name() == key.name()) {
-            Some(known) if known.key == *key => Ok(Some(known.used)),
-            Some(_) => Err(()),
-            None => Ok(None),
-        }
-    }
-
     pub(in crate::session) fn remember_key(&mut self, key: Option<IdempotencyKey>, used: Used) {
         let Some(key) = key else { return };
         if self.state.keys.len() >= self.given.limits.keys {
             self.state.keys.pop_front();
         }
         self.state.keys.push_back(Known { key, used, end: None });
-    }
-
-    fn replay(&self, run: RunId) -> Reply {
-        let known = |known: &&Known| known.used == Used::Run(run);
-        let end = self.state.keys.iter().find(known).and_then(|known| known.end);
-        let status = self.state.status(run).or(end).unwrap_or(RunStatus::Lost);
-        let position = self.state.position(run);
-        Reply::Submitted(Submitted { run, status, position, replayed: true })
     }
 
     fn refuse_busy(&self) -> Reply {

@@ -6,8 +6,8 @@ use super::rig::{ABORT_GRACE, GRACE, Rig, key, limits};
 use crate::{
     session::{
         AnswerRefused, CancelMode, ClearMode, ClearRefused, Command, DrainMode, Fence, Fenced,
-        Kind, Outcome, Policy, Refused, Reply, RequestId, RunId, RunStatus, StopReason, Stopped,
-        Submission, Submitted, Tag, Timer, WriteRefused, effect::Effect,
+        Kind, Outcome, Policy, Refused, Reply, RequestId, RunId, RunStatus, SessionLimits,
+        StopReason, Stopped, Submission, Submitted, Tag, Timer, WriteRefused, effect::Effect,
     },
     sessions::Unavailable,
 };
@@ -100,6 +100,29 @@ fn a_key_is_replayed_before_anything_else_is_looked_at() {
     assert_eq!(rig.command(submit(1)), replayed(RunStatus::Succeeded));
     let shutting_down = Reply::Refused(Refused::Unavailable(Unavailable::ShuttingDown));
     assert_eq!(rig.submit(Policy::Reject), shutting_down);
+}
+
+#[test]
+fn a_replay_is_not_too_large_though_a_new_one_would_be() {
+    let mut rig = Rig::new();
+    let submit = || Command::Submit(Submission::new("in").key(key("k", 1)));
+    rig.command(submit());
+    rig.command(Command::Spawned { fence: Fence(1) });
+    let Reply::Asked(request) = rig.command(Command::Ask { fence: Fence(1), prompt: "?".into() })
+    else {
+        panic!("it runs");
+    };
+    let answer = || {
+        let key = Some(key("a", 2));
+        Command::Answer { run: RunId(1), request, input: "yes".into(), key }
+    };
+    assert_eq!(rig.command(answer()), Reply::Answered { replayed: false });
+    rig.limits = SessionLimits { input_bytes: 1, key_bytes: 0, ..rig.limits };
+    let Reply::Submitted(again) = rig.command(submit()) else { panic!("refused") };
+    assert!(again.replayed);
+    assert_eq!(rig.command(answer()), Reply::Answered { replayed: true });
+    let new = Command::Submit(Submission::new("in").key(key("l", 1)));
+    assert_eq!(rig.command(new), Reply::Refused(Refused::TooLarge));
 }
 
 #[test]
