@@ -61,6 +61,11 @@ pub(crate) enum Op {
         epoch: Epoch,
         untouched_since: u64,
     },
+    /// Notes that there is nothing left to do in a session, as of its last record then.
+    Settle {
+        id: SessionId,
+        seen: (Epoch, u64),
+    },
     /// Removes a bounded part of the idempotency keys that are over their time.
     Forget,
     /// Nothing but a place in the order.
@@ -75,7 +80,8 @@ impl Op {
             Self::Append(append) => append.class,
             Self::Jobs(jobs) => jobs.class,
             Self::Create(_) | Self::Change(_) | Self::Delete(_) | Self::Flush => Class::Disk,
-            Self::Save(_) | Self::Trim { .. } | Self::Expire { .. } | Self::Forget => Class::Os,
+            Self::Save(_) | Self::Trim { .. } | Self::Expire { .. } => Class::Os,
+            Self::Settle { .. } | Self::Forget => Class::Os,
         }
     }
 
@@ -85,7 +91,7 @@ impl Op {
             Self::Create(_) | Self::Append(_) | Self::Change(_) | Self::Delete(_) => true,
             Self::Jobs(_) => true,
             Self::Save(_) | Self::Trim { .. } | Self::Expire { .. } => false,
-            Self::Forget | Self::Flush => false,
+            Self::Settle { .. } | Self::Forget | Self::Flush => false,
         }
     }
 
@@ -98,7 +104,8 @@ impl Op {
             Self::Delete(delete) => (0, delete.key.as_ref()),
             Self::Jobs(jobs) => (jobs.bytes(), jobs.key.as_ref()),
             Self::Save(snapshot) => (snapshot.bytes(), None),
-            Self::Trim { .. } | Self::Expire { .. } | Self::Forget | Self::Flush => (0, None),
+            Self::Trim { .. } | Self::Expire { .. } | Self::Settle { .. } => (0, None),
+            Self::Forget | Self::Flush => (0, None),
         };
         OVERHEAD + body + key.map_or(0, Idempotency::bytes)
     }

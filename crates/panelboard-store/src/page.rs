@@ -224,13 +224,30 @@ pub(crate) fn memory(
     Ok(MemoryPage { epoch: Epoch(row.epoch), tag: row.tag(), items, next })
 }
 
+/// Which sessions a page is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which {
+    All,
+    Unfinished,
+}
+
 pub(crate) fn sessions(
     connection: &Connection,
+    which: Which,
     after: Option<u64>,
     limit: usize,
 ) -> Result<SessionPage, ReadError> {
     let limit = limit.clamp(1, MAX_PAGE);
-    let sql = "SELECT id, name FROM session WHERE id > ?1 AND deleted IS NULL ORDER BY id LIMIT ?2";
+    let sql = match which {
+        Which::All => {
+            "SELECT id, name FROM session WHERE id > ?1 AND deleted IS NULL ORDER BY id LIMIT ?2"
+        }
+        // SQLite would rather look at all of them, in the order of their own tree.
+        Which::Unfinished => {
+            "SELECT id, name FROM session INDEXED BY session_unfinished \
+             WHERE id > ?1 AND deleted IS NULL AND unfinished = 1 ORDER BY id LIMIT ?2"
+        }
+    };
     let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
     // One more, to know whether there are more.

@@ -104,6 +104,12 @@ const STEPS: &[&str] = &[
     CREATE INDEX job_by_state ON job (state, number);
     CREATE INDEX job_by_kind ON job (kind, number);
 ",
+    "
+    -- Whether its owner has something left to do in it, as it said last; of those from before
+    -- nobody has said so yet.
+    ALTER TABLE session ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX session_unfinished ON session (id) WHERE unfinished = 1 AND deleted IS NULL;
+",
 ];
 
 /// The layout of this program.

@@ -44,6 +44,9 @@ pub struct Session {
     pub created: SystemTime,
     /// When it was last written to, for people.
     pub touched: SystemTime,
+    /// Whether its owner has something left to do in it, as its last [`Append`](crate::Append) that
+    /// said so has it.
+    pub unfinished: bool,
 }
 
 /// A row of `session`.
@@ -61,10 +64,11 @@ pub(crate) struct SessionRow {
     pub(crate) created: u64,
     pub(crate) touched: u64,
     pub(crate) deleted: Option<u64>,
+    pub(crate) unfinished: bool,
 }
 
-const COLUMNS: &str =
-    "id, epoch, term, fence, era, start, floor, head, low, bytes, created, touched, deleted";
+const COLUMNS: &str = "id, epoch, term, fence, era, start, floor, head, low, bytes, created, touched, deleted, \
+     unfinished";
 
 impl SessionRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -81,6 +85,7 @@ impl SessionRow {
             created: row.get(10)?,
             touched: row.get(11)?,
             deleted: row.get(12)?,
+            unfinished: row.get(13)?,
         })
     }
 
@@ -288,6 +293,7 @@ impl Session {
             tag: row.tag(),
             created: from_micros(row.created),
             touched: from_micros(row.touched),
+            unfinished: row.unfinished,
         }
     }
 }

@@ -33,6 +33,7 @@ pub struct Append {
     pub(crate) body: Body,
     pub(crate) class: Class,
     pub(crate) key: Option<Idempotency>,
+    pub(crate) unfinished: Option<bool>,
 }
 
 impl Append {
@@ -62,6 +63,7 @@ impl Append {
             body: Body::new(body.into(), MAX_BODY)?,
             class: Class::Disk,
             key: None,
+            unfinished: None,
         })
     }
 
@@ -137,6 +139,21 @@ impl Append {
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Whether its owner has something left to do in the session after this record: that is what
+    /// [`Store::unfinished`](crate::Store::unfinished) finds. Without it, as it was before.
+    ///
+    /// ```
+    /// # use panelboard_store::{Append, SessionId};
+    /// let append = Append::event(&SessionId::new("a")?, "run.created", "{}")?.unfinished(true);
+    /// # drop(append);
+    /// # Ok::<(), panelboard_store::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn unfinished(mut self, unfinished: bool) -> Self {
+        self.unfinished = Some(unfinished);
         self
     }
 

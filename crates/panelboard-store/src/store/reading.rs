@@ -8,7 +8,7 @@ use crate::{
     error::ReadError,
     fault,
     ids::{Class, SessionId},
-    page::{self, Answered, LogPage, MemoryPage, Position, SessionPage},
+    page::{self, Answered, LogPage, MemoryPage, Position, SessionPage, Which},
     session::Session,
     shared::Shared,
     snapshot::Snapshot,
@@ -47,7 +47,31 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sessions(&self, after: Option<u64>, limit: usize) -> Result<SessionPage, ReadError> {
-        self.0.readers.read(|connection| page::sessions(connection, after, limit))
+        self.0.readers.read(|connection| page::sessions(connection, Which::All, after, limit))
+    }
+
+    /// As [`sessions`](Self::sessions), those whose owner has something left to do in them, as the
+    /// last [`Append`](crate::Append::unfinished) that said so has it: what a process takes up that
+    /// comes after another. Reads these alone, by an index. Of a file of an earlier version, all
+    /// that were there and have not been [settled](Self::settle) since.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    ///
+    /// ```
+    /// use panelboard_store::{Append, Config, Create, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// store.append(Append::event(&id, "run.created", "{}")?.unfinished(true))?;
+    /// store.flush()?.wait(std::time::Duration::from_secs(10)).unwrap()?;
+    /// assert_eq!(store.unfinished(None, 100)?.sessions[0].id, id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unfinished(&self, after: Option<u64>, limit: usize) -> Result<SessionPage, ReadError> {
+        let which = Which::Unfinished;
+        self.0.readers.read(|connection| page::sessions(connection, which, after, limit))
     }
 
     /// The records after the one with the number `after`, at most

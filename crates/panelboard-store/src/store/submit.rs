@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Store;
 use crate::{
     error::SubmitError,
+    ids::{Epoch, SessionId},
     ops::{Append, Change, Create, Delete, OVERHEAD, Op},
     places::Places,
     queue::{Room, Size},
@@ -110,6 +111,30 @@ impl Store {
     /// ```
     pub fn save(&self, snapshot: Snapshot) -> Result<Receipt, SubmitError> {
         self.0.shared.submit(Op::Save(snapshot), Room::Free)
+    }
+
+    /// Notes that there is nothing left to do in a session that
+    /// [`unfinished`](Self::unfinished) has found, as its owner saw it after the record `seq` of
+    /// this epoch: nothing changes if somebody has written to it since.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// use panelboard_store::{Append, Config, Create, SessionId, Store};
+    /// # let wait = std::time::Duration::from_secs(10);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// let append = Append::event(&id, "run.created", "{}")?.unfinished(true);
+    /// let written = store.append(append)?.wait(wait).unwrap()?;
+    /// store.settle(&id, written.epoch, written.tag.seq)?.wait(wait).unwrap()?;
+    /// assert!(store.unfinished(None, 100)?.sessions.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn settle(&self, id: &SessionId, epoch: Epoch, seq: u64) -> Result<Receipt, SubmitError> {
+        self.0.shared.submit(Op::Settle { id: id.clone(), seen: (epoch, seq) }, Room::Free)
     }
 
     /// Writes nothing: its receipt is resolved when all that was submitted before is decided, and

@@ -42,6 +42,7 @@ impl Writer {
             Op::Expire { id, epoch, untouched_since } => {
                 self.expire(lsn, &id, epoch, untouched_since)
             }
+            Op::Settle { id, seen } => self.settle(lsn, &id, seen),
             Op::Forget => self.forget_keys(lsn),
             Op::Flush => Ok(nothing(lsn, Outcome::New)),
         }
@@ -80,8 +81,8 @@ impl Writer {
         }
         let epoch = self.draw_epoch()?;
         let sql = "INSERT INTO session (name, epoch, config, term, fence, era, start, floor, head, \
-                   low, bytes, created, touched) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0, ?6, ?6)";
+                   low, bytes, created, touched, unfinished) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0, ?6, ?6, 0)";
         let Owner { term, fence } = owner;
         self.db.execute(sql, params![id.as_str(), epoch, config.text(), term, fence, self.now])?;
         let row = SessionRow {
@@ -97,6 +98,7 @@ impl Writer {
             created: self.now,
             touched: self.now,
             deleted: None,
+            unfinished: false,
         };
         self.rows.sessions = Some(sessions + 1);
         self.rows.put_new(id, row.clone());
@@ -118,7 +120,7 @@ impl Writer {
     }
 
     fn append(&mut self, lsn: Lsn, append: &Append) -> Result<Written, Stop> {
-        let Append { id, owner, epoch, seq, item, kind, body, key, .. } = append;
+        let Append { id, owner, epoch, seq, item, kind, body, key, unfinished, .. } = append;
         if let Some(replay) = self.replay(key.as_ref())? {
             return Ok(replay);
         }
@@ -131,6 +133,7 @@ impl Writer {
             self.weigh(&mut row, 1, body.len())?;
         }
         self.take_room(body.len())?;
+        row.unfinished = unfinished.unwrap_or(row.unfinished);
         let what = if *item { What::Item } else { What::Event };
         let (body_sum, body) = (body.sum(), body.text());
         self.insert(id, &mut row, New { lsn, owner: *owner, what, kind, body, body_sum })?;

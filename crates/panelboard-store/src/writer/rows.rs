@@ -147,7 +147,8 @@ impl Writer {
     /// Writes the rows that this batch has changed, each once.
     pub(super) fn write_rows(&mut self) -> Result<(), Broken> {
         let sql = "UPDATE session SET term = ?2, fence = ?3, era = ?4, start = ?5, floor = ?6, \
-                   head = ?7, low = ?8, bytes = ?9, touched = ?10, deleted = ?11 WHERE id = ?1";
+                   head = ?7, low = ?8, bytes = ?9, touched = ?10, deleted = ?11, \
+                   unfinished = ?12 WHERE id = ?1";
         for cached in self.rows.rows.values_mut().filter(|cached| cached.changed) {
             let row = &cached.row;
             let (Owner { term, fence }, SessionRow { era, start, floor, .. }) = (row.owner, row);
@@ -166,7 +167,8 @@ impl Writer {
                     low,
                     bytes,
                     row.touched,
-                    row.deleted
+                    row.deleted,
+                    row.unfinished
                 ],
             )?;
             cached.changed = false;

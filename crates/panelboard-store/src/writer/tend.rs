@@ -115,6 +115,23 @@ impl Writer {
         row.deleted.is_some_and(|deleted| over(deleted) || id.is_away())
     }
 
+    /// Notes that there is nothing left to do in a session, if nobody has written to it since its
+    /// owner saw that.
+    pub(super) fn settle(
+        &mut self,
+        lsn: Lsn,
+        id: &SessionId,
+        (epoch, seq): (Epoch, u64),
+    ) -> Result<Written, Stop> {
+        let mut row = self.writable(id, None, Some(epoch))?;
+        let same = row.head == seq && row.unfinished;
+        if same {
+            row.unfinished = false;
+            self.rows.put(id, row.clone());
+        }
+        Ok(written(lsn, &row, if same { Outcome::New } else { Outcome::Same }))
+    }
+
     /// Deletes a session that nobody has written to since, as the writer sees it now.
     pub(super) fn expire(
         &mut self,

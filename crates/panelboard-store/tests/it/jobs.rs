@@ -313,6 +313,8 @@ fn a_file_of_the_layout_before_is_taken_over_with_all_that_is_in_it() {
     let session: SessionId = id("s:old");
     let log = store.log(&session, 0, 100).unwrap();
     assert_eq!(log.records.len(), 7);
+    // Nobody has said of it that nothing is left to do: so it is looked at.
+    assert_eq!(store.unfinished(None, 9).unwrap().sessions.len(), 1);
     let tail = store.tail(&session).unwrap();
     assert!(format!("{tail:?}").contains("version"), "the snapshot's state is there");
     assert_eq!(append(&store, "s:old", r#"{"more":1}"#).tag.seq, 8);
@@ -326,5 +328,5 @@ fn a_file_of_the_layout_before_is_taken_over_with_all_that_is_in_it() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }

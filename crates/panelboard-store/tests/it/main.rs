@@ -24,4 +24,5 @@ mod snapshots;
 mod states;
 mod stress;
 mod support;
+mod unfinished;
 mod unreadable;

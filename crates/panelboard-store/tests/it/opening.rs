@@ -65,7 +65,7 @@ fn a_database_of_another_program_is_named() {
 fn a_file_of_a_newer_version_is_named() {
     let rig = shut();
     Connection::open(&rig.path).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
-    assert_eq!(fault(&rig.path), OpenFault::Newer { found: 9, known: 3 });
+    assert_eq!(fault(&rig.path), OpenFault::Newer { found: 9, known: 4 });
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_file_says_whose_it_is() {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0)).unwrap();
     let application: u32 = pragma("application_id");
     let version: u32 = pragma("user_version");
-    assert_eq!((application.to_be_bytes(), version), (*b"pnlb", 3));
+    assert_eq!((application.to_be_bytes(), version), (*b"pnlb", 4));
     let mode: String =
         connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
