@@ -16,6 +16,7 @@
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | which tools may its model call, and whose result is whose | `tools` |
+//! | what has a run used | `usage` |
 //! | how are they doing, in numbers | `figures` |
 //! | what is told to clients, and in which words | `shown`, `trouble`, `words` |
 //! | which frames go over a socket | `frame` |
@@ -48,6 +49,7 @@ pub(crate) mod tools;
 pub(crate) mod trouble;
 mod turn;
 mod upkeep;
+mod usage;
 pub(crate) mod words;
 
 pub(crate) use service::Service;

@@ -116,6 +116,9 @@ pub(crate) struct Run {
     pub(crate) error: Option<Value>,
     pub(crate) model: Option<String>,
     pub(crate) answered_by: Option<String>,
+    /// What its model has counted, in all of its answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<Value>,
     pub(crate) notices: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) question: Option<Question>,
@@ -136,7 +139,7 @@ impl Run {
         self.input = String::new();
         self.notices = Vec::new();
         (self.output, self.error) = (None, None);
-        (self.model, self.answered_by) = (None, None);
+        (self.model, self.answered_by, self.usage) = (None, None, None);
         self.question = None;
     }
 }
@@ -327,6 +330,7 @@ impl Fold {
             error: None,
             model,
             answered_by: None,
+            usage: None,
             notices: Vec::new(),
             question: None,
             era: record.era,
@@ -381,9 +385,10 @@ impl Fold {
                 let text = |field: &str| body[field].as_str().map(str::to_owned);
                 one.answered_by = text("answered_by").or(one.answered_by.take());
                 one.model = text("model").or(one.model.take());
-                if !body["usage"].is_null() {
-                    data["usage"] = body["usage"].clone();
-                }
+                one.usage = Some(body["usage"].clone()).filter(|usage| !usage.is_null());
+            }
+            if let Some(usage) = &one.usage {
+                data["usage"] = usage.clone();
             }
             if let Some(reason) = &one.reason {
                 data["reason"] = Value::from(&**reason);

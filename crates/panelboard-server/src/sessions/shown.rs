@@ -92,6 +92,7 @@ pub(crate) fn run(session: &str, run: &Run) -> Value {
     put("error", run.error.clone().unwrap_or_default());
     put("model", json!(run.model));
     put("answered_by", json!(run.answered_by));
+    put("usage", run.usage.clone().unwrap_or_default());
     put("notices", json!(run.notices));
     if let Some(question) = &run.question {
         put("request_id", question.request.to_string().into());

@@ -19,7 +19,7 @@ use super::fold::{self, Fold, Input};
 use super::keeper::Keeper;
 use super::notice::{self, Route};
 use super::tools::{self, Calls, Garbled, ToolCall};
-use super::words;
+use super::{usage, words};
 
 /// The longest answer, in bytes as JSON has them. A longer one is cut there and the run fails.
 pub(super) const MAX_ANSWER: usize = 640 << 10;
@@ -73,12 +73,14 @@ impl Turns {
         let (tools, messages, called) = (input.tools, 0, 0);
         let mut turn =
             Turn { turns: self, context: &context, book, model, tools, messages, called };
+        let mut used = Value::Null;
         loop {
             let (text, calls, by, usage) = match turn.answer(&history).await? {
                 Said::Whole { text, calls, by, usage } => (text, calls, by, usage),
                 // Whatever is answered now is not heard: the reason to stop decides.
                 Said::Stopped => return Ok(Bytes::new()),
             };
+            usage::add(&mut used, usage);
             history.push(tools::assistant(&text, &calls));
             if !calls.is_empty() {
                 for call in &calls {
@@ -94,7 +96,7 @@ impl Turns {
                     turn.tools = tools.or(turn.tools);
                 }
                 Ok(None) => {
-                    let output = json!({ "usage": usage, "model": turn.model, "answered_by": by });
+                    let output = json!({ "usage": used, "model": turn.model, "answered_by": by });
                     return Ok(output.to_string().into());
                 }
                 Err(why) => {

@@ -381,7 +381,9 @@ fn the_memory_is_what_the_model_is_told() {
         let events = chat.events();
         let end =
             events.iter().find(|event| is_event(event, "run.finished") && event["run"] == run);
-        end.unwrap()["data"]["usage"]["prompt_tokens"].as_u64().unwrap()
+        let usage = &end.unwrap()["data"]["usage"];
+        assert_eq!(&chat.run(run)["usage"], usage, "who comes late is told the same");
+        usage["prompt_tokens"].as_u64().unwrap()
     };
     let first = chat.start("one two three", "reject");
     chat.is(&first, "succeeded");
@@ -391,6 +393,8 @@ fn the_memory_is_what_the_model_is_told() {
     let second = chat.start("four", "reject");
     chat.is(&second, "succeeded");
     assert_eq!(usage(&second), 3 + answer + 3 + 1);
+    chat.post("/clear", &json!({}));
+    assert_eq!(chat.run(&second)["usage"], Value::Null, "as what was said");
 }
 
 #[test]

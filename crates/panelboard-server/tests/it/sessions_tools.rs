@@ -83,6 +83,8 @@ fn a_model_that_calls_tools_is_answered_and_goes_on() {
     let ended = chat.is(&run, "succeeded");
     assert!(ended["output"].as_str().unwrap().ends_with("You said: {\"sky\":\"rain\"}"), "{ended}");
     assert!(ended.get("prompt").is_none() && chat.view()["slot"]["state"] == "idle");
+    // Both of its answers count: the first was told four words, the second those and two results.
+    assert!(ended["usage"]["prompt_tokens"].as_u64().unwrap() >= 2 * 4 + 2, "{ended}");
     assert_eq!(
         brief(&chat),
         [
