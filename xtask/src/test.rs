@@ -16,7 +16,7 @@ use crate::{
 /// How much is run, and how strictly.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    /// Leave out what is slow: faults, browser, real model, real Vault.
+    /// Leave out what is slow: faults, browser, AG-UI's client, real model, real Vault.
     fast: bool,
     /// What cannot be installed is a failure, not a skipped step.
     strict: bool,
@@ -72,6 +72,7 @@ fn all(extent: Extent) -> Result<bool, String> {
     if !extent.fast {
         report.step("faults", || faults::step(&workspace));
         report.step("browser", || tolerate(extent, browser(&workspace)));
+        report.step("agui", || tolerate(extent, agui(&workspace)));
         report.step("real-llm", || tolerate(extent, real_llm::step(&workspace)));
         report.step("real-vault", || tolerate(extent, real_vault::step(&workspace)));
     }
@@ -139,8 +140,22 @@ fn deny() -> Outcome {
 
 /// The dashboard in a real browser.
 fn browser(workspace: &Workspace) -> Outcome {
-    let folder = workspace.root.join("crates/panelboard-server/tests/dashboard");
-    if let Err(why) = install::node_modules(&folder).and_then(|()| chromium()) {
+    node(workspace, "dashboard", chromium)
+}
+
+/// Sessions in the words of AG-UI, followed by its own client library.
+fn agui(workspace: &Workspace) -> Outcome {
+    node(workspace, "agui", || Ok(()))
+}
+
+/// The tests in a folder of the server's, which drive the real program from Node.
+fn node(
+    workspace: &Workspace,
+    tests: &str,
+    beside: impl FnOnce() -> Result<(), String>,
+) -> Outcome {
+    let folder = workspace.root.join("crates/panelboard-server/tests").join(tests);
+    if let Err(why) = install::node_modules(&folder).and_then(|()| beside()) {
         return Outcome::skipped(why);
     }
     let program = match server::build(workspace, "debug") {

@@ -20,7 +20,9 @@
 //! | how are they doing, in numbers | `figures` |
 //! | what is told to clients, and in which words | `shown`, `trouble`, `words` |
 //! | which frames go over a socket | `frame` |
+//! | how is all that told in the words of AG-UI | `agui` |
 
+pub(crate) mod agui;
 pub(crate) mod book;
 mod chunks;
 pub(crate) mod commands;

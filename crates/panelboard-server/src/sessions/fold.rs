@@ -49,6 +49,9 @@ pub(crate) struct Item {
     /// The call that this is the result of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tool_call_id: Option<String>,
+    /// What the message was called when it was told, of what a run has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
 }
 
 impl Item {
@@ -432,6 +435,7 @@ impl Fold {
                 self.say(seq, Role::Assistant, text, Some(run), at);
                 if let Some(item) = self.items.last_mut() {
                     item.partial = partial;
+                    item.message = data["message_id"].as_str().map(str::to_owned);
                     let calls = serde_json::from_value(data["tool_calls"].clone());
                     item.tool_calls = calls.unwrap_or_default();
                     self.bytes += item.tool_calls.iter().map(ToolCall::len).sum::<usize>();
@@ -486,11 +490,19 @@ impl Fold {
         let last = self.items.last().filter(|item| item.seq == seq);
         let index = last.map_or(0, |item| item.index + 1);
         self.bytes += text.len();
-        let (at, owner, partial) = (at.to_owned(), run, false);
-        let (tool_calls, tool_call_id) = (Vec::new(), None);
-        let item =
-            Item { seq, index, role, text, run, owner, at, partial, tool_calls, tool_call_id };
-        self.items.push(item);
+        self.items.push(Item {
+            seq,
+            index,
+            role,
+            text,
+            run,
+            owner: run,
+            at: at.to_owned(),
+            partial: false,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            message: None,
+        });
     }
 
     fn phase(&mut self, run: RunId, status: RunStatus, at: &str) -> Option<&mut Run> {

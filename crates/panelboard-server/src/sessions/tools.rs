@@ -42,7 +42,8 @@ impl ToolCall {
         json!({ "tool_call_id": id, "name": name, "arguments": arguments })
     }
 
-    fn for_model(&self) -> Value {
+    /// As a model, and AG-UI, is told it.
+    pub(super) fn for_model(&self) -> Value {
         let Self { id, name, arguments } = self;
         let function = json!({ "name": name, "arguments": arguments });
         json!({ "id": id, "type": "function", "function": function })

@@ -24,6 +24,7 @@ mod program;
 mod reload;
 mod sessions;
 mod sessions_again;
+mod sessions_agui;
 mod sessions_exclusive;
 mod sessions_histories;
 mod sessions_lists;

@@ -1,5 +1,7 @@
 //! The events of a session: as a stream, or some at a time.
 
+mod agui;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +24,11 @@ use super::{Named, bad, query, runs};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::routes::sse;
-use crate::sessions::Service;
+use crate::sessions::agui::Agui;
 use crate::sessions::feed::{self, Feed, Piece};
 use crate::sessions::service::Counts;
-use crate::sessions::told;
 use crate::sessions::trouble::Trouble;
+use crate::sessions::{Service, told};
 
 /// The most events of one JSON answer.
 const MAX_EVENTS: usize = 500;
@@ -42,28 +44,63 @@ pub(in crate::routes) struct From {
     pub(in crate::routes) wait: Option<u64>,
 }
 
+/// As [`From`], and in whose words.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct Wanted {
+    after: Option<String>,
+    wait: Option<u64>,
+    format: Option<String>,
+}
+
+/// In whose words a stream tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Those of the sessions themselves.
+    Native,
+    /// AG-UI's. They are a stream always.
+    Agui,
+}
+
+impl Format {
+    pub(super) fn named(name: Option<&str>) -> Result<Self, Error> {
+        match name {
+            None | Some("native") => Ok(Self::Native),
+            Some("agui") => Ok(Self::Agui),
+            Some(_) => Err(bad("`format` must be `native` or `agui`".to_owned())),
+        }
+    }
+}
+
 /// What happens in a session, from `after` on: as server-sent events, or as one JSON answer.
 #[utoipa::path(get, path = "/v1/sessions/{session}/events", tag = "sessions",
     params(("session" = String, Path), ("after" = Option<String>, Query,
             description = "EPOCH-SEQ of the last event that is known"),
         ("wait" = Option<u64>, Query, description = "seconds to wait for an event, up to 30"),
+        ("format" = Option<String>, Query,
+            description = "`native`, or `agui`: server-sent events of AG-UI"),
         ("last-event-id" = Option<String>, Header, description = "as `after`, which it overrules")),
-    responses((status = 200, body = Object), (status = 404, body = Problem),
-        (status = 410, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 200, body = Object), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = 429, body = Problem)))]
 pub(in crate::routes) async fn events(
     State(app): State<Arc<App>>,
     Named(id): Named,
-    from: Result<Query<From>, QueryRejection>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let From { after, wait } = query(from)?;
+    let Wanted { after, wait, format } = query(wanted)?;
+    let format = Format::named(format.as_deref())?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = last.filter(|last| !last.is_empty()).map(str::to_owned).or(after);
     let position = last.as_deref().map(position).transpose()?;
     let place = app.service.place()?;
-    if runs::wants_events(&headers) {
-        let (feed, _) = app.service.follow(&id, false, ConnId::next(), position).await?;
-        return Ok(Stream::new(&app, feed, place, None).answer());
+    if format == Format::Agui || runs::wants_events(&headers) {
+        let (feed, welcome) = app.service.follow(&id, false, ConnId::next(), position).await?;
+        let mut stream = Stream::new(&app, feed, place, None).told_in(format);
+        // Who has been there before goes on with what came since.
+        stream.joins = welcome.mode == Mode::Fresh;
+        return Ok(stream.answer());
     }
     let wait = wait.unwrap_or(0);
     if wait > MAX_WAIT {
@@ -136,14 +173,14 @@ pub(super) async fn of_run(
     app: &Arc<App>,
     mut feed: Feed,
     place: OwnedSemaphorePermit,
-    run: RunId,
+    (run, format): (RunId, Format),
 ) -> Result<Response, Error> {
     // The run may be an older one, if its key was known: from the first that is left of it.
     let (first, known) =
         feed.book.look(|fold| (fold.first_of(run), fold.runs.contains_key(&run.0))).0;
     feed.only(run, first).await?;
     // Of one that ended so long ago that it is forgotten, nothing will ever come.
-    let mut stream = Stream::new(app, feed, place, Some(run));
+    let mut stream = Stream::new(app, feed, place, Some(run)).told_in(format);
     stream.ended = !known;
     Ok(stream.answer())
 }
@@ -153,6 +190,12 @@ struct Stream {
     feed: Feed,
     /// Those that came together and have not been sent.
     ready: VecDeque<panelboard_tasks::Event>,
+    /// What tells them, if it is not they themselves.
+    agui: Option<Agui>,
+    /// What that has told and has not been sent.
+    told: VecDeque<Event>,
+    /// The run that is under way is told of first, as it was left.
+    joins: bool,
     stop: CancellationToken,
     service: Arc<Service>,
     /// It ends with this run.
@@ -168,6 +211,9 @@ impl Stream {
         Self {
             feed,
             ready: VecDeque::new(),
+            agui: None,
+            told: VecDeque::new(),
+            joins: false,
             stop: app.stop.begun.clone(),
             service: Arc::clone(&app.service),
             run,
@@ -175,6 +221,12 @@ impl Stream {
             ended: false,
             _place: place,
         }
+    }
+
+    fn told_in(mut self, format: Format) -> Self {
+        let agui = || Agui::new(&self.feed.book.id, self.run);
+        self.agui = (format == Format::Agui).then(agui);
+        self
     }
 
     fn answer(self) -> Response {
@@ -189,6 +241,17 @@ impl Stream {
             self.begun = true;
             return Some(sse::hello());
         }
+        match self.agui.take() {
+            None => self.next_native().await,
+            Some(mut agui) => {
+                let next = self.next_agui(&mut agui).await;
+                self.agui = Some(agui);
+                next
+            }
+        }
+    }
+
+    async fn next_native(&mut self) -> Option<Event> {
         loop {
             if self.ended {
                 return None;

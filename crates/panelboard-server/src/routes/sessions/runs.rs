@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::events::Format;
 use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, query, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
@@ -124,10 +125,19 @@ fn policy(name: &str) -> Result<Policy, Trouble> {
     })
 }
 
+/// How the events of a run are told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct HowToTell {
+    format: Option<String>,
+}
+
 /// Asks for a run. A session that is not there is made.
 #[utoipa::path(post, path = "/v1/sessions/{session}/runs", tag = "sessions",
     params(("session" = String, Path), ("idempotency-key" = Option<String>, Header),
-        ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s")),
+        ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s"),
+        ("format" = Option<String>, Query,
+            description = "of the run's events: `native`, or `agui`, which is a stream always")),
     request_body = NewRun,
     responses((status = 202, body = Object), (status = 200, description = "the run, at its end",
             body = Object), (status = 400, body = Problem), (status = 409, body = Problem),
@@ -136,21 +146,23 @@ fn policy(name: &str) -> Result<Policy, Trouble> {
 pub(in crate::routes) async fn submit(
     State(app): State<Arc<App>>,
     Named(id): Named,
+    how: Result<Query<HowToTell>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
+    let format = Format::named(query(how)?.format.as_deref())?;
     let NewRun { input, model, tools, on_conflict, on_disconnect, timeout_ms, stream } =
         read(&app, body).await?;
     let mut ask = ask(input, (model, tools), on_conflict.as_deref(), on_disconnect, timeout_ms)?;
     ask.key = idempotency_key(&headers)?;
     let wait = wait(&headers)?;
     let service = &app.service;
-    if stream || accepts_events(&headers) {
+    if stream || format == Format::Agui || accepts_events(&headers) {
         // Before it is asked for: so nobody has left when it begins, and nothing of it is missed.
         let place = service.place()?;
         let (feed, _) = service.follow(&id, true, ConnId::next(), None).await?;
         let submitted = service.submit(&id, ask).await?;
-        return events::of_run(&app, feed, place, submitted.run).await;
+        return events::of_run(&app, feed, place, (submitted.run, format)).await;
     }
     let submitted = service.submit(&id, ask).await?;
     if let Some(wait) = wait
