@@ -12,6 +12,8 @@ panelboard_seams::faults! {
     REMOVAL_KEY_LOST = "removal-key-lost";
     /// S10: a session is shown as two looks have found it.
     SHOWN_IN_TWO_LOOKS = "shown-in-two-looks";
+    /// S10: who subscribes is told the head of one instant, and slot and queue of another.
+    SUBSCRIBED_IN_TWO_LOOKS = "subscribed-in-two-looks";
     /// What was to be deleted if idle is deleted though a run has started since.
     DELETE_UNFENCED = "delete-unfenced";
     /// Keys: a rotation takes no lock, so it puts back the settings that a reload has changed.

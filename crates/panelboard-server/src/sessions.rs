@@ -5,6 +5,7 @@
 //! | what can be done with them, whatever the transport | `service` |
 //! | what do a session's records come to | `fold` |
 //! | what is a session in memory, and until when is it of use | `book` |
+//! | what is one at one instant | `instant` |
 //! | who is connected to one, and what does each get, from which place on | `follow`, `feed` |
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
@@ -32,8 +33,9 @@ mod expiry;
 pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod fold;
-mod follow;
+pub(crate) mod follow;
 pub(crate) mod frame;
+mod instant;
 pub(crate) mod keeper;
 mod notice;
 mod once;

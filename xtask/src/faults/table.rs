@@ -552,6 +552,12 @@ const SERVER: &[Fault] = &[
         "sessions::tests::a_session_is_shown_as_it_was_at_one_instant",
     ),
     served(
+        "subscribed-in-two-looks",
+        "S10",
+        Kind::Unit,
+        "sessions::tests::instant::who_subscribes_sees_the_session_at_one_instant",
+    ),
+    served(
         "delete-unfenced",
         "S12",
         Kind::Unit,

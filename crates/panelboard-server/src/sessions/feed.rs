@@ -10,11 +10,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use panelboard_tasks::{
-    BoxFuture, Cursor, CursorError, Delivery, Ended, Epoch, Event, Mode, Position, RunId, Welcome,
+    BoxFuture, Cursor, CursorError, Delivery, Ended, Epoch, Event, Mode, Position, RunId,
+    SessionView, Welcome,
 };
 use serde_json::json;
 
 use super::book::{Book, End};
+use super::fold::Fold;
 use super::follow::Leave;
 use super::service::{Counts, Service};
 use super::told::Said;
@@ -95,6 +97,11 @@ impl Feed {
         feed
     }
 
+    /// What came up to and with `seq` is known to this reader by other means.
+    pub(super) fn skip_to(&mut self, seq: u64) {
+        self.cursor.skip_to(seq);
+    }
+
     /// Where it stands: it has got all up to there.
     pub(crate) fn position(&self) -> Position {
         self.cursor.position()
@@ -130,8 +137,9 @@ impl Feed {
         let (service, book) = (Arc::clone(&self.service), Arc::clone(&self.book));
         Box::pin(async move {
             Counts::add(&service.counts.resyncs);
-            let look = |fold: &super::fold::Fold| (fold.head, shown::snapshot(fold));
-            let (seq, snapshot) = service.seen(&book, look).await?;
+            let look =
+                |fold: &Fold, view: &SessionView| (fold.head, shown::snapshot(fold, view.active));
+            let (seq, snapshot) = service.at_one_instant(&book, look).await?;
             let (session, epoch) = (book.id.as_str(), book.epoch.as_str());
             let frame = json!({ "type": "resync", "session": session, "epoch": epoch, "seq": seq,
                 "snapshot": snapshot });

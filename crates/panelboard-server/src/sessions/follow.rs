@@ -3,13 +3,26 @@
 use std::sync::Arc;
 
 use panelboard_tasks::{
-    AttachRefused, ConnId, LockError, Position, SessionId, Unavailable, Welcome,
+    AttachRefused, ConnId, LockError, Mode, Position, SessionId, SessionView, Unavailable, Welcome,
 };
+use serde_json::Value;
 
 use super::Service;
 use super::book::Book;
 use super::feed::Feed;
+use super::fold::Fold;
+use super::shown;
 use super::trouble::Trouble;
+use crate::fault;
+
+/// A reader, and the session where it was taken up.
+pub(crate) struct Subscribed {
+    pub(crate) feed: Feed,
+    /// Its head is that of `slot` and `queue`: one who begins there is told what comes after it.
+    pub(crate) welcome: Welcome,
+    pub(crate) slot: Value,
+    pub(crate) queue: Value,
+}
 
 impl Service {
     /// A reader of the session's events from a place on, or from now on; counted as one of its
@@ -36,6 +49,30 @@ impl Service {
         }
         let feed = Feed::new(self, book, (&welcome, cursor), leave);
         Ok((feed, welcome))
+    }
+
+    /// As [`follow`](Self::follow), for one who keeps a picture of the session: with who has the
+    /// slot and who waits. A session that is not there is made.
+    pub(crate) async fn subscribe(
+        self: &Arc<Self>,
+        id: &SessionId,
+        conn: ConnId,
+        from: Option<Position>,
+    ) -> Result<Subscribed, Trouble> {
+        let (mut feed, mut welcome) = self.follow(id, true, conn, from).await?;
+        let look = |fold: &Fold, view: &SessionView| {
+            (fold.head, shown::slot(fold, view.active), fold.queue_json())
+        };
+        // More may have been decided since it was attached. Told of it once more, the reader would
+        // undo what it sees here.
+        let (head, slot, queue) = self.at_one_instant(&feed.book, look).await?;
+        if !fault::SUBSCRIBED_IN_TWO_LOOKS.planted() {
+            welcome.head = head;
+            if welcome.mode == Mode::Fresh {
+                feed.skip_to(head);
+            }
+        }
+        Ok(Subscribed { feed, welcome, slot, queue })
     }
 
     pub(super) fn not_attached(&self, why: AttachRefused) -> Trouble {

@@ -343,7 +343,7 @@ impl Service {
         }
     }
 
-    fn not_kept(&self, book: &Arc<Book>) -> Trouble {
+    pub(super) fn not_kept(&self, book: &Arc<Book>) -> Trouble {
         drop(self.give_up(book));
         Trouble::ended(book.ended().unwrap_or(End::NotKept))
     }

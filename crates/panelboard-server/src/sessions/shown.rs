@@ -66,12 +66,6 @@ pub(crate) fn slot(fold: &Fold, active: Option<RunView>) -> Value {
     Value::Object(slot)
 }
 
-/// The same, as the records alone tell.
-pub(crate) fn slot_of(fold: &Fold) -> Value {
-    let active = fold.active.and_then(|run| fold.runs.get(&run.0));
-    slot(fold, active.map(|one| RunView { run: one.run, status: one.status }))
-}
-
 /// A run. What is not there, is not in it.
 pub(crate) fn run(session: &str, run: &Run) -> Value {
     let mut shown = Map::new();
@@ -159,11 +153,11 @@ pub(crate) fn written(written: &Written) -> Value {
 }
 
 /// The memory, and who has the slot, at one place of the log.
-pub(crate) fn snapshot(fold: &Fold) -> Value {
+pub(crate) fn snapshot(fold: &Fold, active: Option<RunView>) -> Value {
     json!({
         "era": fold.era,
         "items": fold.items.iter().map(item).collect::<Vec<_>>(),
-        "slot": slot_of(fold),
+        "slot": slot(fold, active),
         "queue": fold.queue_json(),
     })
 }

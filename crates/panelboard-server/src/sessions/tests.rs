@@ -2,8 +2,10 @@
 
 mod again;
 mod replays;
+mod instant;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -27,6 +29,8 @@ use crate::config::{self, Environment, Source};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Disk {
     Works,
+    /// Once; then it hangs.
+    WorksOnce,
     Hangs,
     IsFull,
 }
@@ -36,6 +40,8 @@ enum Disk {
 struct Switch {
     disk: Mutex<Disk>,
     turned: Condvar,
+    /// Commits that have begun.
+    begun: AtomicUsize,
 }
 
 impl Switch {
@@ -45,12 +51,17 @@ impl Switch {
     }
 
     fn commit(&self) -> Verdict {
+        self.begun.fetch_add(1, Ordering::Relaxed);
         let mut disk = locked(&self.disk);
         while *disk == Disk::Hangs {
             disk = self.turned.wait(disk).expect("no panic under the lock");
         }
         match *disk {
             Disk::IsFull => Verdict::Fail(Failure::new(FailureKind::DiskFull, "as asked for")),
+            Disk::WorksOnce => {
+                *disk = Disk::Hangs;
+                Verdict::Go
+            }
             _ => Verdict::Go,
         }
     }
@@ -79,14 +90,19 @@ fn quiet() -> StoreConfig {
 }
 
 fn serve(path: &Path, config: &str, settings: StoreConfig) -> Arc<Service> {
+    let service = unpumped(path, config, settings);
+    let pump = Arc::clone(&service);
+    tokio::spawn(async move { pump.keeper.pump().await });
+    service
+}
+
+/// Nothing that is kept is told before a pump says so.
+fn unpumped(path: &Path, config: &str, settings: StoreConfig) -> Arc<Service> {
     let store = Store::open(path, settings).expect("a store");
     let config = config::parse(config, Source::BuiltIn, None, &Environment::empty());
     let config = config.expect("a good configuration");
     let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
-    let service = assemble(store, &config.sessions, &gateway);
-    let pump = Arc::clone(&service);
-    tokio::spawn(async move { pump.keeper.pump().await });
-    service
+    assemble(store, &config.sessions, &gateway)
 }
 
 impl Rig {
@@ -95,7 +111,16 @@ impl Rig {
     }
 
     fn with(config: &str, set: impl FnOnce(StoreConfig) -> StoreConfig) -> Self {
-        let switch = Arc::new(Switch { disk: Mutex::new(Disk::Works), turned: Condvar::new() });
+        Self::by(serve, config, set)
+    }
+
+    fn by(
+        serve: fn(&Path, &str, StoreConfig) -> Arc<Service>,
+        config: &str,
+        set: impl FnOnce(StoreConfig) -> StoreConfig,
+    ) -> Self {
+        let (disk, turned) = (Mutex::new(Disk::Works), Condvar::new());
+        let switch = Arc::new(Switch { disk, turned, begun: AtomicUsize::new(0) });
         let disk = Arc::clone(&switch);
         let hook = move |step, moment| match (step, moment) {
             (Step::Commit, Moment::Before) => disk.commit(),

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::jobs::trouble::JobTrouble;
 use crate::sessions::commands::Stop;
 use crate::sessions::feed::{self, Feed};
+use crate::sessions::follow::Subscribed;
 use crate::sessions::frame::{
     self, Answer, Cancel, Clear, ClientFrame, FollowJob, Submit, Subscribe,
 };
@@ -94,9 +95,7 @@ async fn try_subscribe(
 ) -> Result<Done, Trouble> {
     let id = frame::session(&subscribe.session)?;
     let position = position(subscribe.epoch.clone(), subscribe.seq)?;
-    let (feed, welcome) = service.follow(&id, true, conn, position).await?;
-    let look = |fold: &crate::sessions::fold::Fold| (shown::slot_of(fold), fold.queue_json());
-    let (slot, queue) = service.seen(&feed.book, look).await?;
+    let Subscribed { feed, welcome, slot, queue } = service.subscribe(&id, conn, position).await?;
     let frame = json!({
         "type": "subscribed",
         "session": id.as_str(),
