@@ -1,5 +1,7 @@
 //! How does the server start, run and stop?
 
+pub(crate) mod pace;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use self::pace::Paced;
 use crate::app::{App, Holds};
 use crate::calls::{Calls, Told};
 use crate::config::{Config, Server};
@@ -28,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::pretend::Pretenders;
 use crate::reload::Reload;
 use crate::sessions::Service;
+use crate::sessions::service::Counts;
 use crate::sessions::start::Started;
 pub use crate::vault::NoVault;
 use crate::vault::{self, Secrets};
@@ -259,6 +263,7 @@ impl Open {
         // Without it small chunks of a stream wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(self.router.clone());
+        let stream = Paced::new(stream, self.app.service.settings.write_timeout);
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
         let connection = connection.with_upgrades();
         let app = Arc::clone(&self.app);
@@ -274,6 +279,9 @@ impl Open {
                 }
             };
             if let Err(error) = ended {
+                if pace::is_not_read(&error) {
+                    Counts::add(&app.service.counts.slow);
+                }
                 tracing::debug!(%error, "a connection broke");
             }
             app.metrics.connections().dec();

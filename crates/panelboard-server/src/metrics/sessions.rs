@@ -78,7 +78,7 @@ fn passed(figures: &Figures) -> [(&'static str, &'static str, u64); 14] {
             figures.given_up,
         ),
         ("panelboard_session_sockets_opened", "Sockets opened", figures.sockets_opened),
-        ("panelboard_session_slow_readers", "Sockets closed as slow", figures.slow_readers),
+        ("panelboard_session_slow_readers", "Connections closed as slow", figures.slow_readers),
         ("panelboard_session_silent", "Sockets closed as silent", figures.silent),
         ("panelboard_session_bad_frames", "Frames that were none", figures.bad_frames),
         ("panelboard_session_resyncs", "Readers whose place was gone", figures.resyncs),

@@ -37,6 +37,7 @@ use self::followed::{Followed, News};
 use self::jobs::{FollowedJobs, JobNews};
 use crate::app::App;
 use crate::error::{Error, Problem};
+use crate::serve::pace::Paced;
 use crate::sessions::book::End;
 use crate::sessions::feed::Piece;
 use crate::sessions::frame::{self, ClientFrame, NoFrame, Resume};
@@ -81,8 +82,9 @@ pub(super) async fn open(
 }
 
 async fn serve(app: Arc<App>, upgraded: Upgraded, place: OwnedSemaphorePermit) {
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, frame_bytes(&app));
+    let Ok(parts) = upgraded.downcast::<TokioIo<Paced<TcpStream>>>() else { return };
+    let socket =
+        Socket::new(parts.io.into_inner().into_inner(), &parts.read_buf, frame_bytes(&app));
     // Perhaps empty, but it is a part of what the request was read into.
     drop(parts.read_buf);
     let counts = Counted::new(&app);

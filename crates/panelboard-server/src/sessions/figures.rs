@@ -35,7 +35,7 @@ pub(crate) struct Figures {
     /// Sessions that were taken up anew because the store did not keep a record.
     pub(crate) given_up: u64,
     pub(crate) sockets_opened: u64,
-    /// Sockets closed because they did not read.
+    /// Sockets and other connections closed because they did not read.
     pub(crate) slow_readers: u64,
     /// Sockets closed because nothing was heard from them.
     pub(crate) silent: u64,

@@ -95,7 +95,11 @@ fn dechunk(mut raw: &[u8]) -> Vec<u8> {
 
 /// Sends bytes as they are and reads the answer's head.
 pub(crate) fn raw(addr: SocketAddr, request: &[u8]) -> Stream {
-    let mut socket = TcpStream::connect(addr).expect("the server listens");
+    over(TcpStream::connect(addr).expect("the server listens"), request)
+}
+
+/// The same over a connection of the test's own.
+pub(crate) fn over(mut socket: TcpStream, request: &[u8]) -> Stream {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     // A server that refuses a long request may close before it has read all of it.
     let _ = socket.write_all(request);

@@ -29,6 +29,7 @@ mod sessions_exclusive;
 mod sessions_histories;
 mod sessions_lists;
 mod sessions_runs;
+mod sessions_slow;
 mod sessions_snapshots;
 mod sessions_sockets;
 mod sessions_store;

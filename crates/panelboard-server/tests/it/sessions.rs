@@ -140,7 +140,11 @@ impl Socket {
 
     /// Opens one with a request of the test's own; the status if it is refused.
     pub(crate) fn with(addr: SocketAddr, request: Request<()>) -> Result<Self, u16> {
-        let stream = TcpStream::connect(addr).unwrap();
+        Self::over(TcpStream::connect(addr).unwrap(), request)
+    }
+
+    /// The same over a connection of the test's own.
+    pub(crate) fn over(stream: TcpStream, request: Request<()>) -> Result<Self, u16> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let socket = match client(request, stream) {
             Ok((socket, _)) => socket,

@@ -53,7 +53,7 @@ pub struct Sessions {
     pub snapshot_bytes: u64,
     /// Events of a session that stay in the store behind a snapshot.
     pub keep_events: u64,
-    /// How long one write to a socket may take.
+    /// How long somebody may take nothing of what he is sent, over whatever connection.
     pub write_timeout: Duration,
     /// How often a socket is pinged.
     pub ping_interval: Duration,

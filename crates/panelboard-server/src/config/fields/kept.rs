@@ -135,7 +135,8 @@ pub(super) static SESSIONS: Section = Section {
             "write_timeout",
             Kind::Duration { min: ms(10), max: ms(600_000) },
             Some("\"10s\""),
-            "How long one write to a socket may take. Then it is closed with 4408.",
+            "How long somebody may take nothing of what he is sent. Then a socket is closed with \
+             4408, and any other connection is cut, of a stream of events or of the gateway.",
         ),
         field(
             "ping_interval",
