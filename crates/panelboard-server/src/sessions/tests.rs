@@ -1,8 +1,8 @@
 //! Is nothing told before it is kept, and is a store that fails or hangs told as what it is?
 
 mod again;
-mod replays;
 mod instant;
+mod replays;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

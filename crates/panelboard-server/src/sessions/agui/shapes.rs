@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use panelboard_tasks::SessionId;
+use panelboard_tasks::{RunView, SessionId};
 use serde_json::{Map, Value, json};
 
 use crate::sessions::fold::{Fold, Item, Role, Run};
@@ -41,9 +41,11 @@ pub(super) fn message(item: &Item) -> Value {
     message
 }
 
-/// What of a session is no message.
+/// What of a session is no message, as its records tell it up to here.
 pub(super) fn state(session: &SessionId, fold: &Fold) -> Value {
-    json!({ "session": session.as_str(), "era": fold.era, "slot": shown::slot_of(fold),
+    let active = fold.active.and_then(|run| fold.runs.get(&run.0));
+    let active = active.map(|one| RunView { run: one.run, status: one.status });
+    json!({ "session": session.as_str(), "era": fold.era, "slot": shown::slot(fold, active),
         "queue": fold.queue_json() })
 }
 
