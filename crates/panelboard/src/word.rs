@@ -27,9 +27,9 @@
 //!   held back or another policy has to agree, and 0 where no policy counts them.
 //! - *life* wraps after 16,384 transitions. It tells the counts of one closed life from those of
 //!   another within one window's length (`window.rs`), and takes one of 15,360 and more transitions
-//!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window. After
-//!   so many overrides within one life, a call that stands in its window when one of them is set may
-//!   be left out of the run.
+//!   ago for a later one: 5 s or more of flapping at the shortest open time, within one window.
+//!   After so many overrides within one life, a call that stands in its window when one of them is
+//!   set may be left out of the run.
 //! - *deadline*: 4.3 years after the clock's origin. Later ones are capped there, and a clock
 //!   beyond it finds every deadline passed: the breaker errs towards letting calls through.
 //! - *probes*, *successes* and *failures* of probes: their limits have as many bits.

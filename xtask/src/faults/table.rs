@@ -216,6 +216,24 @@ const BREAKER: &[Fault] = &[
         Kind::Loom,
         "models::settings::of_two_windows_at_once_one_holds_with_its_own_length",
     ),
+    row(
+        "judges-by-generation",
+        "B4",
+        Kind::Loom,
+        "models::pairs::by_window::closed_by_a_run_or_a_share",
+    ),
+    row(
+        "judges-by-generation",
+        "B4",
+        Kind::Shuttle,
+        "models::pairs::by_window::closed_by_a_run_or_a_share",
+    ),
+    row(
+        "out-by-limits",
+        "In flight",
+        Kind::It,
+        "slow_calls::d32_a_call_that_ends_under_another_policy_is_no_longer_out",
+    ),
     row("restore-keeps-generation", "save", Kind::It, "save::a_permit_of_before_is_late"),
     row(
         "stream-decides-early",

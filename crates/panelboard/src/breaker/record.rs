@@ -140,8 +140,8 @@ impl Breaker {
         recorded
     }
 
-    /// By what its admission did, and not by what is asked for now: whoever was counted as out under
-    /// other settings would be out for ever.
+    /// By what its admission did, and not by what is asked for now: whoever was counted as out
+    /// under other settings would be out for ever.
     fn is_no_longer_out(&self, own: Admission, started: Started, needs: Needs) {
         let by_limits = fault::OUT_BY_LIMITS.planted() && !needs.has(Needs::IN_FLIGHT);
         if let (Some(life), true) = (own.life(), own.is_out() && !by_limits) {

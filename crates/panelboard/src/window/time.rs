@@ -43,7 +43,8 @@
 //! read and at most as many good ones as will be.
 //!
 //! The permit's generation is compared before the cell is written. A transition between the two
-//! makes the count one of a life that has ended, which nobody reads.
+//! that ends the life makes the count one that nobody reads; after one that does not, the count is
+//! of the life that goes on, in which its call is also judged (`breaker/drive.rs`, `Of::Life`).
 //!
 //! # Another length
 //! The word that holds the buckets' width also holds an era, and so does each cell: a call that has

@@ -1,5 +1,7 @@
-//! What do threads see of one breaker? Histories of real races, recorded and checked to be an
-//! order of calls on the reference (`linear.rs`). `PANELBOARD_HISTORIES` says how many.
+//! What do threads see of one breaker? Histories of real races, recorded and checked to be an order
+//! of calls on the reference (`linear.rs`). `PANELBOARD_HISTORIES` says how many by 4 to 64
+//! threads, `PANELBOARD_SEED` which ones; what the threads choose repeats itself, how they race
+//! does not.
 
 use std::{
     mem,
@@ -20,11 +22,13 @@ use crate::{
 };
 
 /// What the histories are divided among: the tests below.
-const KINDS: u64 = 4;
+const KINDS: u64 = 5;
 /// Phases of a history. The clock stands still within each, so that every call has one time.
 const PHASES: usize = 3;
 /// Threads, and how many calls each makes in a phase.
-const SIZES: [(usize, usize); 6] = [(2, 5), (4, 4), (8, 3), (16, 2), (32, 1), (64, 1)];
+const SIZES: [(usize, usize); 5] = [(4, 4), (8, 3), (16, 2), (32, 1), (64, 1)];
+/// Beside them, one for each row of sizes.
+const TWO: (usize, usize) = (2, 5);
 
 /// Threads on one word: failures in a row, probes, overrides, by hand.
 #[test]
@@ -57,6 +61,15 @@ fn what_threads_saw_of_a_count_window_is_an_order_of_calls_on_the_reference() {
     });
 }
 
+/// With a window beside the run, as most people set it.
+#[test]
+fn what_threads_saw_of_a_run_or_a_share_is_an_order_of_calls_on_the_reference() {
+    check("failures in a row or a share", |seed| {
+        let over = if seed.is_multiple_of(2) { Span::Time(1_000) } else { Span::Last(8) };
+        rules(seed, Policy::Any(vec![run(seed), rate(seed, over, 8)]))
+    });
+}
+
 fn run(seed: u64) -> Policy {
     Policy::Run(1 + (seed / 3 % 3) as u32)
 }
@@ -69,11 +82,16 @@ fn rate(seed: u64, over: Span, most: u64) -> Policy {
 
 #[expect(clippy::print_stdout, reason = "a test says how much it has tried")]
 fn check(name: &str, rules: impl Fn(u64) -> Rules) {
-    let histories = from_environment("PANELBOARD_HISTORIES", 2_000) / KINDS;
+    let many = from_environment("PANELBOARD_HISTORIES", 2_000) / KINDS;
+    let first = from_environment("PANELBOARD_SEED", 0);
+    let by_two = many / SIZES.len() as u64;
+    let histories = many + by_two;
     let (mut overlapping, mut spoilt, mut undecided) = (0, 0, 0);
     let (mut calls, mut decided) = (0, 0);
-    for seed in 0..histories {
-        let (threads, each) = SIZES[seed as usize % SIZES.len()];
+    for index in 0..histories {
+        let seed = first.wrapping_add(index);
+        let size = index.checked_sub(by_two).map(|index| SIZES[index as usize % SIZES.len()]);
+        let (threads, each) = size.unwrap_or(TWO);
         let rules = rules(seed);
         let history = record(seed, (threads, each), &rules);
         calls += history.len();
@@ -101,8 +119,9 @@ fn check(name: &str, rules: impl Fn(u64) -> Rules) {
         }
     }
     println!(
-        "{name}: {histories} histories of {calls} calls by 2 to 64 threads; in {overlapping} calls \
-         overlapped, {decided} calls decided, {undecided} took too long"
+        "{name}, seed {first}: {many} histories by 4 to 64 threads and {by_two} by two, {calls} \
+         calls; in {overlapping} calls overlapped, {decided} calls decided, {undecided} took too \
+         long"
     );
     assert!(overlapping * 2 > histories, "calls overlapped in {overlapping} of {histories} only");
     assert!(decided as u64 * 2 > histories, "only {decided} outcomes made a transition");

@@ -2,17 +2,17 @@
 //! Lowe's memory of what was tried.
 //!
 //! A call takes effect at one moment between its beginning and its end; but the end of a call that
-//! counts in a window does so at two. First it is counted. Then, if it is bad, the window is
-//! judged, and the judge sees at least what was counted before its own call was; what others count
-//! between the two moments it may see or not.
+//! counts in a window does so at two. First it is counted. Then its life is told of it, if it still
+//! goes on: the run, and if it is bad, the verdict, by at least what was counted before its own
+//! call was; what others count between the two moments its judge may see or not.
 
 use std::{collections::HashSet, time::Duration};
 
 use panelboard::{Cause, Outcome, State};
 
 use crate::reference::{
-    Asked, Bad, Body, Change, Judged, Kind, Opened, Over, Policy, Reference, Rules, Span, Ticket,
-    Told,
+    Asked, Bad, Body, Change, Half, Kind, News, Opened, Over, Policy, Reference, Rules, Span,
+    Ticket, Told,
 };
 
 /// What a thread has called, and what it was answered.
@@ -77,12 +77,12 @@ pub(crate) enum Verdict {
 /// Steps of a search, after which it is given up.
 const PATIENCE: usize = 200_000;
 
-/// A place in the search: which calls are done, which are counted and not judged yet, and what the
-/// reference is then.
+/// A place in the search: which calls are done, which are half done, and what the reference is
+/// then.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Place {
     done: Vec<u64>,
-    counted: Vec<(usize, Judged)>,
+    halves: Vec<(usize, Half)>,
     reference: Reference,
 }
 
@@ -91,7 +91,7 @@ struct Place {
 pub(crate) fn order(rules: &Rules, history: &[Entry]) -> Verdict {
     let start = Place {
         done: vec![0; history.len().div_ceil(64)],
-        counted: vec![],
+        halves: vec![],
         reference: Reference::new(rules.clone()),
     };
     let (mut tried, mut stack) = (HashSet::new(), vec![start]);
@@ -129,56 +129,69 @@ impl Place {
         first.sort_by_key(|index| history[*index].ended);
         let mut places: Vec<Self> = vec![];
         for (rank, index) in first.iter().enumerate() {
-            let (entry, counted) = (&history[*index], self.counted_at(*index));
+            let (entry, half) = (&history[*index], self.half_at(*index));
             // Of two that are the same, the one that ends first may as well be the first.
             let same = |other: &usize| {
-                let held = (counted, self.counted_at(*other));
-                let unjudged = matches!(held, (None, None));
-                unjudged && (history[*other].call, history[*other].now) == (entry.call, entry.now)
+                let whole = half.is_none() && self.half_at(*other).is_none();
+                whole && (history[*other].call, history[*other].now) == (entry.call, entry.now)
             };
             if first[..rank].iter().any(same) {
                 continue;
             }
-            let Some(next) = self.after(*index, entry, counted) else { continue };
+            let next = self.after(*index, entry, half);
             // What never changes anything may as well be the first of all.
-            if entry.call.reads() {
-                return vec![next];
+            if entry.call.reads() && !next.is_empty() {
+                return next;
             }
-            places.push(next);
+            places.extend(next);
         }
         places.reverse();
         places
     }
 
-    fn counted_at(&self, index: usize) -> Option<usize> {
-        self.counted.iter().position(|(counted, _)| *counted == index)
+    fn half_at(&self, index: usize) -> Option<usize> {
+        self.halves.iter().position(|(of, _)| *of == index)
     }
 
-    /// After a step of the call at `index`, if the reference answers it the same.
-    fn after(&self, index: usize, entry: &Entry, counted: Option<usize>) -> Option<Self> {
+    /// After a step of the call at `index`, in each way that the reference answers it the same.
+    fn after(&self, index: usize, entry: &Entry, half: Option<usize>) -> Vec<Self> {
         let mut next = self.clone();
         let Call::End(ticket, outcome, told) = entry.call else {
-            return answers(&mut next.reference, entry).then(|| next.ended(index));
+            let same = answers(&mut next.reference, entry);
+            return same.then(|| next.ended(index)).into_iter().collect();
         };
-        if let Some(counted) = counted {
-            let (_, judged) = next.counted.remove(counted);
-            let fits = next.reference.judge_then(entry.now, &judged, told);
-            return fits.then(|| next.ended(index));
+        if let Some(half) = half {
+            let (_, half) = next.halves.remove(half);
+            let Some(news) = next.reference.second(entry.now, &half, told) else { return vec![] };
+            next.hear(news);
+            return vec![next.ended(index)];
         }
         if !entry.call.reads() && next.reference.ends_in_two(ticket, outcome) {
-            let generation = next.reference.generation;
-            let (call, last, judged) = next.reference.count_first(entry.now, ticket, outcome);
-            for (_, judged) in &mut next.counted {
-                judged.may_see(generation, call, last);
-            }
-            let Some(judged) = judged else {
-                return (told == Told::Counted).then(|| next.ended(index));
-            };
-            next.counted.push((index, judged));
-            next.counted.sort_by_key(|(index, _)| *index);
-            return Some(next);
+            let ways = next.reference.first(entry.now, ticket, outcome);
+            let after = ways.into_iter().filter_map(|(reference, half, news)| {
+                let mut next = Self { reference, ..self.clone() };
+                next.hear(news);
+                let Some(half) = half else {
+                    return (told == Told::Counted).then(|| next.ended(index));
+                };
+                next.halves.push((index, half));
+                next.halves.sort_by_key(|(index, _)| *index);
+                Some(next)
+            });
+            return after.collect();
         }
-        answers(&mut next.reference, entry).then(|| next.ended(index))
+        let same = answers(&mut next.reference, entry);
+        same.then(|| next.ended(index)).into_iter().collect()
+    }
+
+    /// Whoever is to judge may see what was counted.
+    fn hear(&mut self, news: Option<News>) {
+        let Some(news) = news else { return };
+        for (_, half) in &mut self.halves {
+            if let Half::Judged(judged) = half {
+                judged.may_see(news);
+            }
+        }
     }
 
     fn ended(mut self, index: usize) -> Self {
@@ -338,6 +351,33 @@ fn a_window_that_has_lost_a_call_is_found() {
     assert_eq!(order(&rules, &unseen), Verdict::NoOrder);
     let seen = [failure(0, 9, Told::Counted), failure(1, 8, trips)];
     assert_eq!(order(&rules, &seen), Verdict::AnOrder);
+}
+
+/// A failure that is in the window of a life that goes on is in its run, too, and is judged,
+/// whatever was set meanwhile.
+#[test]
+fn a_verdict_that_an_override_has_lost_is_found() {
+    let over = Span::Time(1_000);
+    let share = Policy::Rate { bad: Bad::Failed, percent: 100, over, minimum: 9 };
+    let rules = rules(Policy::Any(vec![Policy::Run(2), share]));
+    let failed = |told| ended(Outcome::Failure, told);
+    let set = |generation, from| {
+        let (to, cause) = (State::MetricsOnly, Cause::MetricsOnly);
+        let change = Change { generation, from, to, cause, overridden: false };
+        entry(2, 9, Call::Set(Over::MetricsOnly, Some(change)))
+    };
+    let Told::Changed(trip) = tripped(Cause::Failures) else { unreachable!("it is one") };
+    let beneath = Told::Changed(Change { generation: 2, overridden: true, ..trip });
+    let first = entry(0, 1, failed(Told::Counted));
+    for (told, set, can) in [
+        (Told::Changed(trip), set(2, State::Open), Verdict::AnOrder),
+        (beneath, set(1, State::Closed), Verdict::AnOrder),
+        (Told::Late, set(1, State::Closed), Verdict::AnOrder),
+        (Told::Counted, set(1, State::Closed), Verdict::NoOrder),
+    ] {
+        let history = [first, entry(3, 8, failed(told)), set];
+        assert_eq!(order(&rules, &history), can, "{told:?}");
+    }
 }
 
 fn entry(began: u64, ended: u64, call: Call) -> Entry {

@@ -16,7 +16,7 @@ mod told;
 
 use policy::Log;
 
-pub(crate) use halves::Judged;
+pub(crate) use halves::{Half, News};
 pub(crate) use policy::{Bad, Held, Policy, Span};
 pub(crate) use rules::Rules;
 pub(crate) use told::{Asked, Change, Kind, Opened, Ticket, Told};
