@@ -1,17 +1,73 @@
-//! Do the races that broke others hold here? From threads and from tasks, through a pipeline's
+//! Do the races that broke others hold here? Each from threads and from tasks, through a pipeline's
 //! breakers and through what it delivers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Barrier, Mutex},
+    future::Future,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use panelboard::{Breaker, State, Transition, TwoStep};
+use panelboard::{Breaker, Permit, State, Transition, TwoStep};
 use panelboard_tracing::{Ledger, SinkConfig};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Barrier,
+    task::yield_now,
+};
 
 use crate::rig::{Fake, LONG, Mode, Rig, builder, opens_after};
+
+/// Who races.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    Threads,
+    /// Of a runtime with two threads.
+    Tasks,
+}
+
+const WHO: [Who; 2] = [Who::Threads, Who::Tasks];
+
+fn runtime(mut builder: Builder) -> Runtime {
+    builder.build().expect("a runtime")
+}
+
+impl Who {
+    /// Does the work as so many of them, which begin at once, and gives what they answer.
+    fn race<T, W, F>(self, count: usize, work: W) -> Vec<T>
+    where
+        T: Send + 'static,
+        W: Fn(usize) -> F,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let start = Arc::new(Barrier::new(count));
+        let one = |which| {
+            let (start, work) = (Arc::clone(&start), work(which));
+            async move {
+                start.wait().await;
+                work.await
+            }
+        };
+        let all = (0..count).map(one);
+        match self {
+            Self::Threads => {
+                let run =
+                    |one| thread::spawn(|| runtime(Builder::new_current_thread()).block_on(one));
+                let threads: Vec<_> = all.map(run).collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            }
+            Self::Tasks => {
+                let mut two = Builder::new_multi_thread();
+                two.worker_threads(2);
+                let runtime = runtime(two);
+                let tasks: Vec<_> = all.map(|one| runtime.spawn(one)).collect();
+                let ended = tasks.into_iter().map(|task| runtime.block_on(task));
+                ended.map(|ended| ended.expect("no panic")).collect()
+            }
+        }
+    }
+}
 
 fn rig_of(failures: u32) -> (Rig, Arc<Breaker>) {
     let rig = Rig::new([Fake::fine().sink("main").breaker(opens_after(failures))]);
@@ -19,160 +75,237 @@ fn rig_of(failures: u32) -> (Rig, Arc<Breaker>) {
     (rig, breaker)
 }
 
-/// Each transition was given to one caller, with the next number, from where the last one led.
-fn matched(mut told: Vec<Transition>) -> usize {
-    told.sort_by_key(|transition| transition.generation);
-    let mut state = State::Closed;
-    for (index, transition) in told.iter().enumerate() {
-        assert_eq!(transition.generation, index as u64 + 1, "{told:#?}");
-        assert_eq!(transition.from, state, "{told:#?}");
-        state = transition.to;
+/// What somebody saw of a breaker: the transitions that it was told, and the generations of the
+/// probes that it was given. Nobody is told of the transition to half-open but by such a permit.
+#[derive(Default)]
+struct Saw {
+    told: Vec<Transition>,
+    probes: Vec<u64>,
+}
+
+impl Saw {
+    fn has(&mut self, permit: &Permit<Arc<Breaker>>) {
+        self.probes.extend(permit.is_probe().then(|| permit.generation()));
     }
-    told.len()
+
+    fn end(&mut self, permit: Permit<Arc<Breaker>>, fails: bool) {
+        self.has(&permit);
+        let recorded = if fails { permit.failure() } else { permit.success() };
+        self.told.extend(recorded.transition().copied());
+    }
+
+    fn join(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut sum = Self::default();
+        for saw in all {
+            sum.told.extend(saw.told);
+            sum.probes.extend(saw.probes);
+        }
+        sum
+    }
+
+    /// Each transition was given to one caller, with the next number, from where the last one led;
+    /// none is missing up to this one. What the breaker was in at each number.
+    fn matched(self, last: u64) -> BTreeMap<u64, State> {
+        let mut all = BTreeMap::new();
+        for told in &self.told {
+            let twice = all.insert(told.generation, (told.from, told.to));
+            assert!(twice.is_none(), "{told:?} was told twice");
+        }
+        for probe in BTreeSet::from_iter(self.probes) {
+            let told = all.insert(probe, (State::Open, State::HalfOpen));
+            assert!(told.is_none(), "{probe}: {told:?}");
+        }
+        let mut states = BTreeMap::from([(0, State::Closed)]);
+        for (generation, (from, to)) in all {
+            assert_eq!(states.last_key_value(), Some((&(generation - 1), &from)));
+            states.insert(generation, to);
+        }
+        assert_eq!(states.len() as u64, last + 1, "{states:?}");
+        states
+    }
 }
 
 #[test]
-fn c1_threads_that_record_failures_open_it_once() {
-    let (_rig, breaker) = rig_of(10);
-    let (start, told) = (Barrier::new(20), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| {
-                start.wait();
+fn c1_failures_at_once_open_it_once() {
+    for who in WHO {
+        let (_rig, breaker) = rig_of(10);
+        let saw = who.race(20, |_| {
+            let breaker = Arc::clone(&breaker);
+            async move {
+                let mut saw = Saw::default();
                 for _ in 0..5 {
-                    let Ok(permit) = breaker.acquire() else { continue };
-                    let recorded = permit.failure();
-                    told.lock().unwrap().extend(recorded.transition().copied());
+                    let permit = breaker.acquire_owned();
+                    yield_now().await;
+                    let Ok(permit) = permit else { continue };
+                    saw.end(permit, true);
                 }
-            });
-        }
-    });
-    assert_eq!(matched(told.into_inner().unwrap()), 1);
-    let seen = breaker.snapshot();
-    assert_eq!((seen.state, seen.generation), (State::Open, 1));
-    // Ten that counted; what came after the trip is late or was rejected, and nothing is lost.
-    let counts = seen.counts;
-    assert_eq!(counts.failures + counts.late + counts.rejected, 100, "{counts:?}");
+                saw
+            }
+        });
+        let seen = breaker.snapshot();
+        assert_eq!((seen.state, seen.generation), (State::Open, 1), "{who:?}");
+        assert_eq!(Saw::join(saw).matched(1)[&1], State::Open);
+        // Ten that counted; what came after the trip is late or was rejected, and nothing is lost.
+        let counts = seen.counts;
+        assert_eq!(counts.failures + counts.late + counts.rejected, 100, "{who:?} {counts:?}");
+    }
 }
 
 #[test]
 fn c2_mixed_outcomes_never_open_it_on_fewer_failures_in_a_row() {
-    let (_rig, breaker) = rig_of(1_000);
-    let start = Barrier::new(8);
-    thread::scope(|scope| {
-        for which in 0..8 {
-            let (breaker, start) = (&breaker, &start);
-            scope.spawn(move || {
-                start.wait();
+    for who in WHO {
+        let (_rig, breaker) = rig_of(1_000);
+        who.race(8, |which| {
+            let breaker = Arc::clone(&breaker);
+            async move {
                 for round in 0..500 {
                     let permit = breaker.acquire().expect("never so many in a row");
+                    if round % 16 == 0 {
+                        yield_now().await;
+                    }
                     if (round + which) % 2 == 0 {
                         permit.success()
                     } else {
                         permit.failure()
                     };
                 }
-            });
-        }
-    });
-    let seen = breaker.snapshot();
-    assert_eq!((seen.state, seen.generation, seen.counts.failures), (State::Closed, 0, 2_000));
+            }
+        });
+        let seen = breaker.snapshot();
+        let expected = (State::Closed, 0, 2_000);
+        assert_eq!((seen.state, seen.generation, seen.counts.failures), expected, "{who:?}");
+    }
 }
 
 #[test]
 fn c3_outcomes_of_racing_probes_make_one_transition_each_time() {
-    let (rig, breaker) = rig_of(1);
-    let mut told = Vec::new();
-    told.extend(breaker.acquire().unwrap().failure().transition().copied());
-    for round in 0..50 {
-        rig.hand.advance(Duration::from_secs(3_600));
-        let (start, seen) = (Barrier::new(20), Mutex::new((Vec::new(), 0)));
-        thread::scope(|scope| {
-            for which in 0..20 {
-                let (breaker, start, seen) = (&breaker, &start, &seen);
-                scope.spawn(move || {
-                    start.wait();
-                    let Ok(permit) = breaker.acquire() else { return };
-                    let fails = (round + which) % 2 == 0;
-                    let recorded = if fails { permit.failure() } else { permit.success() };
-                    let mut seen = seen.lock().unwrap();
-                    seen.0.extend(recorded.transition().copied());
-                    seen.1 += 1;
-                });
-            }
-        });
-        let (new, admitted) = seen.into_inner().unwrap();
-        assert!(admitted >= 1, "nobody was let through at the deadline");
-        told.extend(new);
-        breaker.trip();
-        // By hand it is told, too, but to us: begin anew.
-        breaker.reset();
-        breaker.trip();
+    for who in WHO {
+        let (rig, breaker) = rig_of(1);
+        let mut all = vec![Saw { told: breaker.trip().into_iter().collect(), ..Saw::default() }];
+        for round in 0..20 {
+            rig.hand.advance(Duration::from_secs(3_600));
+            let saw = who.race(20, |which| {
+                let breaker = Arc::clone(&breaker);
+                async move {
+                    let mut saw = Saw::default();
+                    let Ok(permit) = breaker.acquire_owned() else { return saw };
+                    yield_now().await;
+                    saw.end(permit, (round + which) % 2 == 0);
+                    saw
+                }
+            });
+            let probes: BTreeSet<u64> = saw.iter().flat_map(|saw| saw.probes.clone()).collect();
+            assert_eq!(probes.len(), 1, "{who:?}: one at the deadline, and no second one");
+            let judged = |told: &&Transition| told.from == State::HalfOpen;
+            let judged = saw.iter().flat_map(|saw| &saw.told).filter(judged).count();
+            assert_eq!(judged, 1, "{who:?}: what the probe said was told once");
+            all.extend(saw);
+            let by_hand = breaker.trip().into_iter().chain([breaker.reset()]).chain(breaker.trip());
+            all.push(Saw { told: by_hand.collect(), ..Saw::default() });
+        }
+        Saw::join(all).matched(breaker.snapshot().generation);
     }
-    // Those by hand, and to half-open by the callers, are not in `told`: each number once, rising.
-    let mut numbers: Vec<u64> = told.iter().map(|transition| transition.generation).collect();
-    let all = numbers.len();
-    numbers.sort_unstable();
-    numbers.dedup();
-    assert_eq!(numbers.len(), all);
 }
 
 #[test]
-fn c4_a_hundred_threads_lose_no_call_and_no_place() {
-    let (rig, breaker) = rig_of(50);
-    let start = Barrier::new(100);
-    thread::scope(|scope| {
-        for which in 0..100u32 {
-            let (breaker, start, rig) = (&breaker, &start, &rig);
-            scope.spawn(move || {
-                start.wait();
-                for round in 0..100u32 {
+fn c4_a_hundred_at_once_lose_no_call_and_no_place() {
+    for who in WHO {
+        let (rig, breaker) = rig_of(50);
+        let saw = who.race(100, |which| {
+            let (breaker, hand) = (Arc::clone(&breaker), rig.hand.clone());
+            async move {
+                let mut saw = Saw::default();
+                for round in 0..100 {
                     if (round + which) % 25 == 0 {
-                        rig.hand.advance(Duration::from_secs(10));
+                        hand.advance(Duration::from_secs(10));
+                        yield_now().await;
                     }
-                    let Ok(permit) = breaker.acquire() else { continue };
+                    let Ok(permit) = breaker.acquire_owned() else { continue };
                     match (round + which) % 3 {
-                        0 => drop(permit.failure()),
-                        1 => drop(permit.success()),
-                        _ => drop(permit),
+                        2 => saw.has(&permit),
+                        outcome => saw.end(permit, outcome == 0),
                     }
                 }
-            });
-        }
-    });
-    let seen = breaker.snapshot();
-    assert_eq!(seen.probes_in_flight, 0, "{seen:?}");
-    // It is not stuck: by the longest open time it lets somebody through, who closes it.
-    rig.hand.advance(Duration::from_secs(24 * 3_600));
-    breaker.acquire().expect("after the deadline").success();
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c5_tasks_that_record_failures_count_each() {
-    let (_rig, breaker) = rig_of(100);
-    let thin = Arc::new(TwoStep::new(Arc::clone(&breaker)));
-    let mut tasks = Vec::new();
-    for task in 0..20u32 {
-        let thin = Arc::clone(&thin);
-        tasks.push(tokio::spawn(async move {
-            for round in 0..5u32 {
-                let context = (task, round);
-                assert!(thin.should_allow_in(&context), "closed until the last");
-                tokio::task::yield_now().await;
-                thin.record_failure_in(&context);
+                saw
             }
-        }));
+        });
+        let seen = breaker.snapshot();
+        assert_eq!(seen.probes_in_flight, 0, "{who:?} {seen:?}");
+        Saw::join(saw).matched(seen.generation);
+        // It is not stuck: by the longest open time it lets somebody through, who closes it.
+        rig.hand.advance(Duration::from_secs(24 * 3_600));
+        breaker.acquire().expect("after the deadline").success();
+        assert_eq!(breaker.state(), State::Closed);
     }
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-    let seen = breaker.snapshot();
-    assert_eq!((seen.state, seen.generation, seen.counts.failures), (State::Open, 1, 100));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c6_a_pipeline_under_load_from_tasks_accounts_for_each_event() {
+#[test]
+fn c5_failures_recorded_in_two_steps_count_each() {
+    for who in WHO {
+        let (_rig, breaker) = rig_of(100);
+        let thin = Arc::new(TwoStep::new(Arc::clone(&breaker)));
+        who.race(20, |which| {
+            let thin = Arc::clone(&thin);
+            async move {
+                for round in 0..5 {
+                    let context = (which, round);
+                    assert!(thin.should_allow_in(&context), "closed until the last");
+                    yield_now().await;
+                    thin.record_failure_in(&context);
+                }
+            }
+        });
+        let seen = breaker.snapshot();
+        let expected = (State::Open, 1, 100);
+        assert_eq!((seen.state, seen.generation, seen.counts.failures), expected, "{who:?}");
+    }
+}
+
+/// One looks while three make it open, probe and close: what is seen at a number is what the
+/// transition of that number led to, and numbers never go back.
+#[test]
+fn c6_transitions_under_load_are_seen_in_their_order_and_as_they_were_told() {
+    for who in WHO {
+        let (rig, breaker) = rig_of(3);
+        let all = who.race(4, |which| {
+            let (breaker, hand) = (Arc::clone(&breaker), rig.hand.clone());
+            async move {
+                let (mut saw, mut looks) = (Saw::default(), Vec::new());
+                for round in 0..2_000 {
+                    if which == 0 {
+                        let seen = breaker.snapshot();
+                        looks.push((seen.generation, seen.state, seen.ready_to_probe));
+                    } else if let Ok(permit) = breaker.acquire_owned() {
+                        // In runs, so that it comes to open and to close again.
+                        saw.end(permit, round / 8 % 2 == 0);
+                    } else {
+                        hand.advance(Duration::from_secs(5));
+                    }
+                    yield_now().await;
+                }
+                (saw, looks)
+            }
+        });
+        let (saw, looks): (Vec<Saw>, Vec<_>) = all.into_iter().unzip();
+        let last = breaker.snapshot().generation;
+        assert!(last > 10, "{who:?}: it went round");
+        let states = Saw::join(saw).matched(last);
+        let looks: Vec<(u64, State, bool)> = looks.into_iter().flatten().collect();
+        assert!(looks.iter().is_sorted_by_key(|look| look.0), "{who:?}");
+        for (generation, state, ready) in looks {
+            // Open, but its time is over: it is shown as what the next caller makes of it.
+            let told = if ready { State::Open } else { state };
+            assert_eq!(states[&generation], told, "{who:?}: {generation} {state:?} {ready}");
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_under_load_accounts_for_each_event() {
+    WHO.into_iter().for_each(accounts);
+}
+
+fn accounts(who: Who) {
     let (main, spare) = (Fake::fine(), Fake::fine());
     let mut rig = Rig::of(
         builder([
@@ -181,28 +314,31 @@ async fn c6_a_pipeline_under_load_from_tasks_accounts_for_each_event() {
         ])
         .queue(1 << 14),
     );
-    let mut tasks = Vec::new();
-    for task in 0..8 {
-        let dispatch = rig.dispatch().clone();
-        tasks.push(tokio::spawn(async move {
-            for round in 0..250 {
-                tracing::dispatcher::with_default(&dispatch, || tracing::info!("{task} {round}"));
-                tokio::task::yield_now().await;
+    let modes = [Mode::Fail, Mode::Fine, Mode::Panic, Mode::Fine, Mode::FailAfter(3), Mode::Fine];
+    let pipeline = rig.pipeline.clone();
+    who.race(9, |who| {
+        let (dispatch, main) = (rig.dispatch().clone(), main.clone());
+        let (pipeline, hand) = (pipeline.clone(), rig.hand.clone());
+        async move {
+            if who == 8 {
+                // Meanwhile it fails, recovers, panics, is tripped and reset.
+                for mode in modes {
+                    main.set(mode);
+                    yield_now().await;
+                    hand.advance(Duration::from_secs(31));
+                    pipeline.nudge();
+                    pipeline.trip("main");
+                    yield_now().await;
+                    pipeline.reset("main");
+                }
+                return;
             }
-        }));
-    }
-    // Meanwhile it fails, hangs, recovers, is tripped and reset.
-    for mode in [Mode::Fail, Mode::Fine, Mode::Panic, Mode::Fine, Mode::FailAfter(3), Mode::Fine] {
-        main.set(mode);
-        tokio::task::yield_now().await;
-        rig.turn(Duration::from_secs(31));
-        rig.pipeline.trip("main");
-        tokio::task::yield_now().await;
-        rig.pipeline.reset("main");
-    }
-    for task in tasks {
-        task.await.expect("no panic");
-    }
+            for round in 0..250 {
+                tracing::dispatcher::with_default(&dispatch, || tracing::info!("{who} {round}"));
+                yield_now().await;
+            }
+        }
+    });
     main.set(Mode::Fine);
     rig.turn(Duration::from_secs(3_600));
     let report = rig.shutdown();

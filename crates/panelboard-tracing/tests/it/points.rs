@@ -492,24 +492,32 @@ fn p17_the_end_drains_within_its_time_and_says_what_was_not_written() {
     assert!(rig.ledger("bad").balances());
 }
 
-/// The figure itself is measured by `cargo xtask bench`; this finds an order of magnitude.
+/// The figures themselves are measured by `cargo xtask bench`; this finds an order of magnitude, and
+/// threads that wait for each other. Of a few runs the best counts: nobody was in the way then.
 #[test]
-fn p18_admission_and_record_are_cheap_on_one_thread_and_on_two() {
-    const PAIRS: u32 = 50_000;
+fn p18_admission_and_record_are_cheap_and_two_threads_do_not_queue_for_them() {
+    const PAIRS: u32 = 10_000;
     let rig = Rig::new([Fake::fine().sink("main")]);
     let breaker = breaker(&rig, "main");
-    for threads in [1, 2] {
-        let start = clock::now();
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    for _ in 0..PAIRS {
-                        breaker.acquire().expect("closed").success();
-                    }
-                });
-            }
+    let run = |threads: usize| {
+        let gate = Barrier::new(threads);
+        let times = thread::scope(|scope| {
+            let pairs = || {
+                gate.wait();
+                let start = clock::now();
+                for _ in 0..PAIRS {
+                    breaker.acquire().expect("closed").success();
+                }
+                start.elapsed() / PAIRS
+            };
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(pairs)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
         });
-        let each = start.elapsed() / PAIRS;
-        assert!(each < Duration::from_micros(40), "{threads} threads, unoptimised: {each:?}");
-    }
+        times.into_iter().max().expect("a thread")
+    };
+    let best = |threads| (0..8).map(|_| run(threads)).min().expect("a run");
+    let (alone, both) = (best(1), best(2));
+    assert!(alone < Duration::from_micros(8), "unoptimised: {alone:?}");
+    // On one core the two share it.
+    assert!(both < alone * 4, "alone {alone:?}, both at once {both:?}");
 }
