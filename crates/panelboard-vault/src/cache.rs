@@ -2,11 +2,13 @@
 //!
 //! A secret is *fresh* for `cache_ttl`, and is served without asking. After that it is *stale*: it
 //! is served for `stale_for` more, and only when the server could not be asked. Where it has a
-//! lease, neither goes beyond the lease's end. A read that began before a write ended does not fill
-//! the cache, nor does an older version replace a newer one.
+//! lease, neither goes beyond the lease's end. What can't be served any more is taken out at its
+//! end, whether somebody asks for it or not: the keeper of the token looks after that, too. A read
+//! that began before a write ended does not fill the cache, nor does an older version replace a
+//! newer one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -15,10 +17,9 @@ use crate::{fault, found::Found};
 
 /// The secrets of one life.
 pub(crate) struct Cache {
-    entries: HashMap<Box<str>, Entry>,
-    /// Keys in the order in which they came, each with the number that it came with. May hold keys
-    /// that are gone.
-    order: VecDeque<(Box<str>, u64)>,
+    entries: HashMap<Arc<str>, Entry>,
+    /// The key of each entry, in the order of their ends.
+    ends: BTreeMap<End, Arc<str>>,
     came: u64,
     /// Writes that have ended. A fill that began under another number is not taken.
     writes: u64,
@@ -30,11 +31,13 @@ pub(crate) struct Cache {
 
 struct Entry {
     found: Arc<Found>,
-    came: u64,
     fetched: Duration,
     fresh_until: Duration,
-    stale_until: Duration,
+    end: End,
 }
+
+/// When an entry is no longer even stale, and a number that no other entry has.
+type End = (Duration, u64);
 
 /// Counts since the life began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +83,7 @@ impl Cache {
     pub(crate) fn new(capacity: usize, ttl: Duration, stale_for: Duration) -> Self {
         Self {
             entries: HashMap::new(),
-            order: VecDeque::new(),
+            ends: BTreeMap::new(),
             came: 0,
             writes: 0,
             capacity,
@@ -106,30 +109,30 @@ impl Cache {
 
     /// What may be served although the server could not be asked.
     pub(crate) fn stale(&mut self, key: &str, now: Duration) -> Option<Cached> {
-        let entry = self.entries.get(key).filter(|entry| now < entry.stale_until)?;
+        let entry = self.entries.get(key).filter(|entry| now < entry.end.0)?;
         self.figures.stale += 1;
         Some(entry.cached(now, now >= entry.fresh_until))
     }
 
-    /// Puts in what a read has found.
-    pub(crate) fn put(&mut self, key: &str, found: Arc<Found>, ticket: Ticket) {
+    /// Puts in what a read has found. True: it ends before all others, which whoever takes out what
+    /// has ended must know.
+    pub(crate) fn put(&mut self, key: &str, found: Arc<Found>, ticket: Ticket) -> bool {
         let overtaken = ticket.writes != self.writes && !fault::CACHE_FILLS_STALE.planted();
         let older = self.entries.get(key).is_some_and(|entry| found.is_older_than(&entry.found));
         if overtaken || older {
             self.figures.late_fills += 1;
-            return;
+            return false;
         }
         let (fresh, stale) = self.lives(&found);
-        let entry = self.entries.get(key);
-        let came = entry.map_or(self.came, |entry| entry.came);
-        if entry.is_none() {
-            self.make_room();
-            self.came += 1;
-            self.order.push_back((key.into(), came));
-        }
-        let fetched = ticket.now;
-        let (fresh_until, stale_until) = (fetched + fresh, fetched + stale);
-        self.entries.insert(key.into(), Entry { found, came, fetched, fresh_until, stale_until });
+        self.remove(key);
+        // What ends first goes first.
+        while self.entries.len() >= self.capacity && self.take_first().is_some() {}
+        self.came += 1;
+        let (fetched, key) = (ticket.now, Arc::<str>::from(key));
+        let (fresh_until, end) = (fetched + fresh, (fetched + stale, self.came));
+        self.ends.insert(end, Arc::clone(&key));
+        self.entries.insert(key, Entry { found, fetched, fresh_until, end });
+        self.ends.first_key_value().is_some_and(|(first, _)| *first == end)
     }
 
     fn lives(&self, found: &Found) -> (Duration, Duration) {
@@ -141,35 +144,43 @@ impl Cache {
         }
     }
 
-    /// The one that came first goes first: it is also the next to be stale.
-    fn make_room(&mut self) {
-        while self.entries.len() >= self.capacity {
-            let Some((key, came)) = self.order.pop_front() else { return };
-            if self.entries.get(&key).is_some_and(|entry| entry.came == came) {
-                self.entries.remove(&key);
-            }
+    /// When the next entry ends.
+    pub(crate) fn next_end(&self) -> Option<Duration> {
+        let next = self.ends.first_key_value().map(|((at, _), _)| *at);
+        next.filter(|_| !fault::CACHE_KEEPS_ENDED.planted())
+    }
+
+    /// Takes out what has ended; it is wiped when the last holder drops it.
+    pub(crate) fn take_ended(&mut self, now: Duration) -> Vec<Arc<Found>> {
+        let mut ended = Vec::new();
+        while self.next_end().is_some_and(|at| at <= now) {
+            ended.extend(self.take_first());
         }
-        if self.order.len() >= 2 * self.capacity {
-            let entries = &self.entries;
-            self.order.retain(|(key, came)| entries.get(key).is_some_and(|e| e.came == *came));
-        }
+        ended
+    }
+
+    fn take_first(&mut self) -> Option<Arc<Found>> {
+        let (_, key) = self.ends.pop_first()?;
+        self.entries.remove(&key).map(|entry| entry.found)
     }
 
     /// A write has ended, whatever came of it.
     pub(crate) fn wrote(&mut self, key: &str) {
         self.writes += 1;
-        self.entries.remove(key);
+        self.remove(key);
     }
 
     /// It is gone, or not ours to see any more.
     pub(crate) fn remove(&mut self, key: &str) {
-        self.entries.remove(key);
+        if let Some(entry) = self.entries.remove(key) {
+            self.ends.remove(&entry.end);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.writes += 1;
         self.entries.clear();
-        self.order.clear();
+        self.ends.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -245,15 +256,34 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_no_more_than_it_may() {
+    fn it_holds_no_more_than_it_may_and_what_ends_first_goes_first() {
         let mut cache = Cache::new(3, 10 * S, 20 * S);
         for n in 0..1_000_u64 {
             put(&mut cache, &format!("k{n}"), found(1, None), S);
             if n % 3 == 0 {
                 cache.remove(&format!("k{n}"));
             }
-            assert!(cache.len() <= 3 && cache.order.len() <= 6, "{n}");
+            assert!(cache.len() <= 3 && cache.ends.len() == cache.len(), "{n}");
         }
         assert!(cache.get("k998", S).is_ok() && cache.get("k900", S).is_err());
+        put(&mut cache, "leased", found(1, Some(5)), S);
+        put(&mut cache, "last", found(1, None), S);
+        assert!(cache.get("leased", S).is_err() && cache.get("k998", S).is_ok());
+    }
+
+    #[test]
+    fn what_has_ended_is_taken_out_and_nothing_else() {
+        let mut cache = Cache::new(9, 10 * S, 20 * S);
+        let Err(ticket) = cache.get("a", S) else { panic!("fresh") };
+        let mut put = |key, lease| cache.put(key, found(1, lease), ticket);
+        assert!(put("a", None), "the first to end");
+        assert!(!put("b", None) && put("c", Some(5)) && !put("d", Some(6)));
+        assert!(!put("c", None), "it ends with the others now");
+        assert_eq!(cache.next_end(), Some(7 * S));
+        let mut left = |now| (cache.take_ended(now).len(), cache.len(), cache.ends.len());
+        assert_eq!(left(7 * S - Duration::from_nanos(1)), (0, 4, 4));
+        assert_eq!(left(7 * S), (1, 3, 3));
+        assert_eq!(left(31 * S), (3, 0, 0));
+        assert_eq!(cache.next_end(), None);
     }
 }

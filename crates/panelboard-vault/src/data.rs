@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, error, fmt};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::secret::Secret;
+use crate::{json, secret::Secret};
 
 /// The fields of a secret. It has no text form; its memory is wiped on drop.
 ///
@@ -40,14 +40,16 @@ impl SecretData {
     pub fn field(&self, name: &str) -> Result<Secret<String>, FieldError> {
         let fields = self.fields();
         let raw = fields.get(name).ok_or(FieldError::Missing)?;
-        let text: String = serde_json::from_str(raw.get()).map_err(|_| FieldError::NotText)?;
-        match text.is_empty() {
+        let text = json::text(raw).ok_or(FieldError::NotText)?;
+        match text.expose().is_empty() {
             true => Err(FieldError::Empty),
-            false => Ok(Secret::new(text)),
+            false => Ok(text),
         }
     }
 
-    /// All of it, as a type of the caller's. What that type keeps is its own to wipe.
+    /// All of it, as a type of the caller's. What that type keeps is its own to wipe; a text with
+    /// escapes, such as one of several lines, goes through a buffer of the parser, which is not
+    /// wiped. [`field`](Self::field) has none.
     ///
     /// # Errors
     /// [`FieldError::NotThisType`]: the fields are not those of the type.

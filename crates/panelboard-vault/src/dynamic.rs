@@ -12,7 +12,7 @@ use crate::{
     engine::{Mount, What, any_answer},
     error::{Error, ErrorKind, Operation},
     found::{Found, Lease},
-    keeper, transport,
+    json, transport,
     vault::Vault,
     wire,
 };
@@ -101,8 +101,7 @@ impl Vault {
         lease: &Lease,
         increment: Option<u64>,
     ) -> Result<Op, Error> {
-        let json = keeper::json(&Named { lease_id: &lease.id, increment });
-        let body = json.map(transport::body);
+        let body = json::write(&Named { lease_id: &lease.id, increment }).map(transport::body);
         let body = body.ok_or_else(|| self.unsent(operation, ErrorKind::NotJson))?;
         Ok(Op {
             operation,

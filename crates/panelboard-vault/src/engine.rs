@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Operation},
     fault,
     found::Found,
-    keeper,
+    json,
     life::Life,
     path::{check, whole},
     stop::Stage,
@@ -85,8 +85,8 @@ impl Mount {
         operation: Operation,
         value: &(impl Serialize + ?Sized),
     ) -> Result<Bytes, Error> {
-        let json = keeper::json(value);
-        json.map(transport::body).ok_or_else(|| self.vault.unsent(operation, ErrorKind::NotJson))
+        let body = json::write(value);
+        body.map(transport::body).ok_or_else(|| self.vault.unsent(operation, ErrorKind::NotJson))
     }
 
     pub(crate) async fn list(&self, prefix: &str, path: &str) -> Result<Vec<String>, Error> {
@@ -118,7 +118,9 @@ impl Mount {
             Ok(Some(found)) => {
                 let found = Arc::new(found);
                 let age = life.now().saturating_sub(now);
-                life.cache.with(|cache| cache.put(&key, Arc::clone(&found), ticket));
+                if life.cache.with(|cache| cache.put(&key, Arc::clone(&found), ticket)) {
+                    life.cache_news.notify_one();
+                }
                 Ok(Some(Cached { found, is_stale: false, age }))
             }
             Ok(None) => {

@@ -38,6 +38,8 @@ panelboard_seams::faults! {
     SECRET_NOT_WIPED = "secret-not-wiped";
     /// Cache: a read that began before a write fills the cache with what it saw.
     CACHE_FILLS_STALE = "cache-fills-stale";
+    /// Cache: what has ended stays in memory until somebody asks for it.
+    CACHE_KEEPS_ENDED = "cache-keeps-ended";
     /// Cache: what its lease has ended is served on while the server is down.
     STALE_PAST_LEASE = "stale-past-lease";
 }

@@ -1,4 +1,5 @@
-//! Who looks after the token? One task that begins what is due, and whoever has none and waits.
+//! Who looks after the token? One task that begins what is due, and whoever has none and waits. The
+//! task takes out of the cache what has ended, too.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,7 +15,7 @@ use crate::{
     config::Auth,
     correlation::CorrelationId,
     error::{Error, ErrorKind, Operation},
-    fault,
+    fault, json,
     life::Life,
     secret::Secret,
     stop::Stage,
@@ -23,21 +24,28 @@ use crate::{
 };
 
 impl Life {
-    /// Begins what is due until this life ends. It holds the life only while it does something.
-    pub(crate) async fn keep_token(life: Weak<Self>) {
+    /// Begins what is due, and takes out of the cache what has ended, until this life does. It holds
+    /// the life only while it does something.
+    pub(crate) async fn keep(life: Weak<Self>) {
         loop {
             let Some(strong) = life.upgrade() else { return };
             // Subscribed before the look, so that news in between are not missed.
             let mut news = strong.token_news.subscribe();
             strong.tend(false, CorrelationId::new());
-            let due = strong.token.with(|token| token.due(strong.now()));
+            let now = strong.now();
+            // Wiped outside the lock.
+            drop(strong.cache.with(|cache| cache.take_ended(now)));
+            let next_end = strong.cache.with(|cache| cache.next_end());
+            let due = strong.token.with(|token| token.due(now)).into_iter().chain(next_end).min();
             let (time, stop) = (strong.settings().time.clone(), Arc::clone(&strong.stop));
+            let cache_news = Arc::clone(&strong.cache_news);
             drop(strong);
             let deaf = fault::SHUTDOWN_LEAVES_TASK.planted();
             tokio::select! {
                 biased;
                 () = stop.reached(Stage::Draining), if !deaf => return,
                 changed = news.changed() => if changed.is_err() { return },
+                () = cache_news.notified() => {}
                 () = time.sleep_until(due.unwrap_or(Duration::MAX)), if due.is_some() => {}
             }
         }
@@ -240,7 +248,7 @@ impl Life {
             }
             (Work::LogIn, Auth::AppRole { mount, role_id, secret_id }) => {
                 let (role_id, secret_id) = (role_id.expose(), secret_id.expose());
-                let body = Some(transport::body(json(&LogIn { role_id, secret_id })?));
+                let body = Some(transport::body(json::write(&LogIn { role_id, secret_id })?));
                 let path = crate::path::whole(&["auth/", mount, "/login"], "").ok()?;
                 Some(op(Method::POST, path, body))
             }
@@ -288,29 +296,10 @@ struct LogIn<'a> {
     secret_id: &'a str,
 }
 
-/// Something as JSON, in memory that is wiped and does not grow in between.
-pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Option<Zeroizing<Vec<u8>>> {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            self.0 += part.len();
-            Ok(part.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).ok()?;
-    let mut body = Zeroizing::new(Vec::with_capacity(count.0));
-    serde_json::to_writer(&mut *body, value).ok()?;
-    Some(body)
-}
-
 /// What a log-in or a renewal gives.
 fn granted(body: &[u8]) -> Option<Granted> {
     let wire::Grant { client_token, lease_duration, renewable } = wire::answer(body)?.auth?;
-    let token = Secret::new(client_token?);
+    let token = json::text(client_token?)?;
     let fits = !token.expose().is_empty() && token.expose().bytes().all(|b| b.is_ascii_graphic());
     let ttl = Some(Duration::from_secs(lease_duration?)).filter(|ttl| !ttl.is_zero());
     fits.then(|| Granted { token: Some(token), ttl, renewable: renewable.unwrap_or(false) })

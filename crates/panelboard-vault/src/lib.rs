@@ -111,6 +111,7 @@ mod fault;
 mod found;
 mod gate;
 mod health;
+mod json;
 mod keeper;
 mod kv1;
 mod kv2;

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, broadcast, watch},
+    sync::{Notify, Semaphore, broadcast, watch},
     task::JoinSet,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Life {
     /// Raised whenever the token's state has changed.
     pub(crate) token_news: watch::Sender<u64>,
     pub(crate) cache: Locked<Cache>,
+    /// Raised when something is in the cache that ends before all else there.
+    pub(crate) cache_news: Arc<Notify>,
     /// Room for watches; each has its place from when it is asked for until its task has ended.
     pub(crate) watches: Arc<Semaphore>,
     /// How many watches may ask at once. Who waits here holds no place of the pool.
@@ -75,6 +77,7 @@ impl Life {
             token: Locked::new(TokenState::new(given, settings.renew_after)),
             token_news: watch::Sender::new(0),
             cache: Locked::new(Cache::new(cache_entries, cache_ttl, stale_for)),
+            cache_news: Arc::default(),
             watches: Arc::new(Semaphore::new(WATCHES)),
             looks: Semaphore::new(settings.max_looks()),
             resets: watch::Sender::new(0),

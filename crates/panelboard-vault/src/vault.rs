@@ -190,7 +190,7 @@ impl Vault {
 fn begin(config: &Config, events: &broadcast::Sender<Event>) -> Result<Arc<Life>, OpenError> {
     let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
     let life = Life::new(config, events.clone(), runtime).ok_or(OpenError::NoTls)?;
-    life.spawn(Life::keep_token(life.weak()));
+    life.spawn(Life::keep(life.weak()));
     Ok(life)
 }
 

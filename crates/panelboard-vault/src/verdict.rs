@@ -37,8 +37,8 @@ pub(crate) enum NoAnswer {
 pub(crate) struct Reply<'a> {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
-    /// The texts in `errors`; none if the body is no such JSON.
-    pub(crate) errors: Option<&'a [String]>,
+    /// The texts in `errors`, as JSON; none if the body is no such JSON.
+    pub(crate) errors: Option<&'a [&'a str]>,
 }
 
 /// What an exchange came to.
@@ -109,7 +109,12 @@ pub(crate) fn of_silence(what: NoAnswer) -> Verdict {
 pub(crate) fn of_reply(reply: Reply<'_>) -> Verdict {
     use Again::{Always, IfRepeatable, Never};
     let says = |words: &str| {
-        reply.errors.is_some_and(|all| all.iter().any(|e| e.to_ascii_lowercase().contains(words)))
+        // Without a copy in lower case: it may hold what the server was sent.
+        let holds = |error: &&str| {
+            let mut parts = error.as_bytes().windows(words.len());
+            parts.any(|part| part.eq_ignore_ascii_case(words.as_bytes()))
+        };
+        reply.errors.is_some_and(|all| all.iter().any(holds))
     };
     match reply.status {
         // A body that is no JSON is found by who reads it.
@@ -155,8 +160,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, errors: &[&str]) -> Verdict {
-        let errors: Vec<String> = errors.iter().map(|e| (*e).to_owned()).collect();
-        of_reply(Reply { status, retry_after: None, errors: Some(&errors) })
+        of_reply(Reply { status, retry_after: None, errors: Some(errors) })
     }
 
     #[test]

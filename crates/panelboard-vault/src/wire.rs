@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 pub(crate) struct Answer<'a> {
     #[serde(borrow, default)]
     pub(crate) data: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(crate) auth: Option<Grant>,
+    #[serde(borrow, default)]
+    pub(crate) auth: Option<Grant<'a>>,
     #[serde(default)]
     pub(crate) lease_id: Option<String>,
     #[serde(default)]
@@ -20,11 +20,11 @@ pub(crate) struct Answer<'a> {
     pub(crate) renewable: Option<bool>,
 }
 
-/// A token that was given or renewed. Its text is taken over by a `Secret` at once.
+/// A token that was given or renewed. No copy of it is made here.
 #[derive(Deserialize)]
-pub(crate) struct Grant {
-    #[serde(default)]
-    pub(crate) client_token: Option<String>,
+pub(crate) struct Grant<'a> {
+    #[serde(borrow, default)]
+    pub(crate) client_token: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) lease_duration: Option<u64>,
     #[serde(default)]
@@ -136,18 +136,21 @@ pub(crate) struct Health {
 }
 
 #[derive(Deserialize)]
-struct Errors {
-    #[serde(default)]
-    errors: Option<Vec<String>>,
+struct Errors<'a> {
+    #[serde(borrow, default)]
+    errors: Option<Vec<&'a RawValue>>,
     #[serde(default)]
     data: Option<serde::de::IgnoredAny>,
 }
 
-/// The texts in `errors`; none if the body is not one of a Vault.
-pub(crate) fn errors(body: &[u8]) -> Option<Vec<String>> {
+/// The texts in `errors`, as they stand in the body, without a copy: a server may repeat in them
+/// what it was sent. None if the body is not one of a Vault.
+pub(crate) fn errors(body: &[u8]) -> Option<Vec<&str>> {
     let Errors { errors, data } = serde_json::from_slice(body).ok()?;
+    let text = |raw: &'_ RawValue| raw.get().starts_with('"');
     match (errors, data) {
-        (Some(errors), _) => Some(errors),
+        (Some(errors), _) if !errors.iter().all(|raw| text(raw)) => None,
+        (Some(errors), _) => Some(errors.into_iter().map(RawValue::get).collect()),
         // A deleted version: 404, with what is known of it.
         (None, Some(_)) => Some(Vec::new()),
         (None, None) => None,

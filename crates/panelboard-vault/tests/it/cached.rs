@@ -3,7 +3,7 @@
 use panelboard_vault::{ErrorKind, Write};
 
 use super::{
-    rig::{S, fails, for_secrets, kind, rig, within},
+    rig::{S, fails, for_secrets, kind, rig, until, within},
     scripted::{Reply, gate, held, say},
 };
 
@@ -87,4 +87,30 @@ async fn what_has_a_lease_is_not_served_beyond_it() {
     assert!(within(db.read_cached("creds/app")).await.expect("stale").is_some_and(|c| c.is_stale));
     rig.hand.advance(S);
     assert!(within(db.read_cached("creds/app")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_has_ended_leaves_the_memory_at_its_end_without_being_asked_for() {
+    let leased =
+        say(200, r#"{"data":{"u":"x"},"lease_id":"l/1","lease_duration":30,"renewable":true}"#);
+    let script = move |seen: &super::scripted::Seen| match seen.path.as_str() {
+        path if path.contains("/db/") => leased.clone(),
+        path if path.contains("/secret/") => version(1),
+        _ => super::rig::usual(),
+    };
+    let rig = rig(script, |b| b.cache_ttl(10 * S).stale_for(50 * S)).await;
+    let entries = || rig.vault.health().cache.entries;
+    let due = async |at| until(|| rig.hand.sleeping_until() == [at]).await;
+    assert!(within(rig.vault.kv2("secret").read_cached("app")).await.is_ok());
+    due(60 * S).await;
+    // One that ends before what was waited for.
+    assert!(within(rig.vault.dynamic("db").read_cached("creds/app")).await.is_ok());
+    due(30 * S).await;
+    assert_eq!(entries(), 2);
+    rig.hand.advance(30 * S);
+    until(|| entries() == 1).await;
+    due(60 * S).await;
+    rig.hand.advance(30 * S);
+    until(|| entries() == 0).await;
+    until(|| rig.hand.sleepers() == 0).await;
 }

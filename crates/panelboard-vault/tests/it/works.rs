@@ -127,16 +127,14 @@ async fn w04_a_404_closes_a_half_open_breaker_and_only_the_servers_own_failures_
 async fn w05_retries_back_off_and_stop_when_the_breaker_opens() {
     let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(4).failure_threshold(20)).await;
     let read = rig.spawn_read();
+    let mut slept = std::time::Duration::ZERO;
     for (sent, wait) in [(1, 100), (2, 200), (3, 400)] {
         rig.server.arrived("/secret/", sent).await;
-        // The read sleeps in its back-off; what else sleeps is the keeper of the token.
-        until(|| rig.hand.sleepers() >= 1 && rig.vault.health().queue.running == 0).await;
-        rig.hand.advance((wait - 1) * MS);
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(rig.requests(), sent, "not before its time");
-        rig.hand.advance(MS);
+        // Nobody sleeps but the read, in its back-off, and not less than it should.
+        slept += wait * MS;
+        until(|| rig.hand.sleeping_until() == [slept]).await;
+        assert_eq!((rig.requests(), rig.vault.health().queue.running), (sent, 0));
+        rig.hand.advance(wait * MS);
     }
     let error = within(read).await.expect("no panic").err().expect("an error");
     assert_eq!((error.kind, error.attempts), (ErrorKind::Server { status: 500 }, 4));

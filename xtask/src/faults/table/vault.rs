@@ -145,6 +145,12 @@ pub(super) const VAULT: &[Fault] = &[
         Kind::It,
         "shutdown::w11_the_runtime_has_as_many_tasks_after_the_end_as_before_the_beginning",
     ),
+    vault(
+        "cache-keeps-ended",
+        "cache",
+        Kind::It,
+        "cached::what_has_ended_leaves_the_memory_at_its_end_without_being_asked_for",
+    ),
 ];
 
 const fn vault(
