@@ -114,7 +114,7 @@ impl Cache {
         Some(entry.cached(now, now >= entry.fresh_until))
     }
 
-    /// Puts in what a read has found. True: it ends before all others, which whoever takes out what
+    /// Puts in what a read has found, in the place of what there was. True: it ends before all others, which whoever takes out what
     /// has ended must know.
     pub(crate) fn put(&mut self, key: &str, found: Arc<Found>, ticket: Ticket) -> bool {
         let overtaken = ticket.writes != self.writes && !fault::CACHE_FILLS_STALE.planted();

@@ -92,7 +92,8 @@ pub struct Error {
     /// Where there was no token, or it could not be renewed: the id of the request for one that
     /// failed. It may have been another caller's, or the client's own.
     pub token_request: Option<CorrelationId>,
-    /// Requests that were sent for it.
+    /// Requests that were sent for it. With 0 nothing was; with more the kind is why there was none
+    /// after the last of them, or what that one came to.
     pub attempts: u32,
     /// True if the server may have done it although no answer came: only reading tells.
     pub maybe_done: bool,
@@ -138,16 +139,18 @@ impl error::Error for Error {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A breaker is open, or half-open with its probes out. Nothing was sent.
+    /// A breaker is open, or half-open with its probes out, so this attempt was not sent. It is the
+    /// first one, unless the breaker opened while the operation waited to be sent again.
     Unavailable {
         /// Of the breaker.
         state: State,
         /// In whole seconds, rounded up, at least one; none while forced open.
         retry_after: Option<Duration>,
     },
-    /// As many run and wait as may. Nothing was sent.
+    /// As many run and wait as may, or watch. Nothing was sent.
     QueueFull,
-    /// It waited in the queue for `queue_timeout`. Nothing was sent.
+    /// It waited for its turn, or for a token, for `queue_timeout`: for the first time, unless it was
+    /// to be sent again.
     QueueTimeout,
     /// The client is shutting down, or has been. A request that was out is `maybe_done`.
     ShuttingDown,

@@ -1,8 +1,11 @@
 //! Secrets from a [Vault] or [OpenBao] server, behind a circuit breaker.
 //!
 //! It reads, writes, lists and deletes secrets of the KV engines, has dynamic ones made, logs in,
-//! and keeps its token alive. It does not run a server, unseal one, set one up, read the
-//! environment or files, nor log: what happens it tells as values. It needs a tokio runtime.
+//! and keeps its token alive. It does not run a server, unseal one or set one up, nor log: what
+//! happens it tells as values. It reads no environment and no files, but for one thing: for `https`
+//! without [`ca_pem`](ConfigBuilder::ca_pem) the machine's certificate authorities, or those of
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR`. It needs a tokio runtime: [`Vault::open`] is called within
+//! one, its tasks run there, and operations are awaited in one.
 //!
 //! ```no_run
 //! use panelboard_vault::{Auth, Config, Secret, Vault, Write};
@@ -45,8 +48,11 @@
 //! # What is sent twice
 //!
 //! Reads, after a failure that may pass. A write only if nothing was done (no connection, 429,
-//! 412), or if its caller says that it does no harm ([`Write::if_version`], [`Write::idempotent`]).
-//! An error whose [`maybe_done`](Error::maybe_done) is true leaves open whether it was done.
+//! 412), if its caller says that it does no harm ([`Write::if_version`], [`Write::idempotent`]), or
+//! if it is the same twice: [`Kv2::delete_versions`], [`Kv2::undelete`], [`Kv2::destroy`],
+//! [`Vault::renew_lease`], [`Vault::revoke_lease`]. Writes that are sent once are the plain
+//! [`Kv2::write`] and [`Kv1::write`](Kv1::write), both engines' `delete`, [`Kv2::delete_all`] and
+//! the making of a dynamic secret. An error whose [`maybe_done`](Error::maybe_done) is true leaves open whether it was done.
 //! Nothing is sent while a breaker is open or once a shutdown has begun, whoever is in a back-off.
 //!
 //! # The token
@@ -62,21 +68,28 @@
 //! `read_cached` serves a secret for `cache_ttl` without asking. Then it asks; if the server can't
 //! be asked ([`ErrorKind::is_servers`]), it serves what it has for `stale_for` more, and says so.
 //! Nothing is served beyond the end of its lease, nor after a 403, a 404 or a write of this client.
+//! At its end a secret is taken out and wiped by the task of the token, whether somebody asks for it
+//! or not; what a caller still holds of it lives as long as that.
 //!
 //! # Bounds
 //!
 //! | what | bound | at the bound |
 //! | --- | --- | --- |
-//! | operations that run | `max_concurrent`, 10 | they wait |
+//! | operations that run, and looks of watches | `max_concurrent`, 10 | they wait |
 //! | operations that wait | `queue_multiplier` times as many, 30 | [`ErrorKind::QueueFull`] |
 //! | time in the queue | `queue_timeout`, 30 s | [`ErrorKind::QueueTimeout`] |
 //! | one attempt | `timeout`, 10 s | [`ErrorKind::Timeout`] |
 //! | attempts | `max_attempts`, 3 | the last error |
 //! | an answer | `max_answer_bytes`, 1 MiB | [`ErrorKind::TooLarge`] |
 //! | redirects within the server | 2 | [`ErrorKind::Redirected`] |
-//! | secrets in the cache | `cache_entries`, 1,000 | the one that came first goes |
-//! | watches | 1,000 | an error |
+//! | secrets in the cache | `cache_entries`, 1,000 | the one that ends first goes |
+//! | watches | 1,000 | [`ErrorKind::QueueFull`] |
+//! | watches that ask at once | half of `max_concurrent`, 5 | they wait, in no caller's place |
 //! | events behind | 256 | the reader is told how many it missed |
+//!
+//! An operation has its place among those that run and wait until its end: also in a back-off, and
+//! while it waits for a token. A turn among those that run it has only while a request is out. So
+//! with a server that is slow to fail, as many as wait in back-offs are fewer that may come in.
 //!
 //! # Which HTTP client, and why
 //!

@@ -2,38 +2,65 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use panelboard_vault::{Cause, ErrorKind, Stage, State, Write};
+use panelboard_vault::{Cause, Error, ErrorKind, Found, Stage, State, Write};
 
 use super::{
-    rig::{S, all, fails, for_secrets, rig, until, usual, within},
-    scripted::{gate, held, say},
+    rig::{S, all, fails, for_secrets, rig, until, within},
+    scripted::{Reply, gate, held, say},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c1_twenty_mixed_outcomes_at_once_are_each_counted_once() {
+    let (good, bad) = (gate(), gate());
     let sent = AtomicU64::new(0);
+    let (its_good, its_bad) = (good.clone(), bad.clone());
     let script = for_secrets(move |_| match sent.fetch_add(1, Ordering::Relaxed) % 2 {
-        0 => usual(),
-        _ => fails(),
+        0 => held(&its_good, usual_secret()),
+        _ => held(&its_bad, fails()),
     });
-    let rig = rig(script, |b| b.max_attempts(1).failure_threshold(20)).await;
-    let results = all(rig.spawn_reads(20)).await;
-    let good = results.iter().filter(|result| result.is_ok()).count() as u64;
-    let bad = results.iter().filter(|r| r.as_ref().is_err_and(|e| e.attempts == 1)).count() as u64;
+    let rig = rig(script, |b| b.max_attempts(1).failure_threshold(20).max_concurrent(20)).await;
+    let reads = rig.spawn_reads(20);
+    rig.server.arrived("/secret/", 20).await;
+    assert_eq!(rig.vault.health().queue.running, 20, "all are out at once");
+    let ended =
+        |count| move |reads: &[Read]| reads.iter().filter(|r| r.is_finished()).count() == count;
+    // All failures first: in a row they are exactly as many. One success ends the row.
+    bad.add_permits(10);
+    until(|| ended(10)(&reads)).await;
+    assert_eq!(rig.failures(), 10);
+    good.add_permits(1);
+    until(|| ended(11)(&reads)).await;
+    assert_eq!(rig.failures(), 0);
+    good.add_permits(9);
+    let results = all(reads).await;
+    let answered = results.iter().filter(|result| result.is_ok()).count();
+    let failed = results.iter().filter(|r| r.as_ref().is_err_and(|e| e.attempts == 1)).count();
     let counts = rig.vault.health().breakers[0].1.counts;
-    assert_eq!((good, bad, rig.requests()), (10, 10, 20));
-    assert_eq!((counts.failures, counts.late, counts.rejected), (bad, 0, 0));
-    assert!(u64::from(rig.failures()) <= bad);
+    assert_eq!((answered, failed, rig.requests()), (10, 10, 20));
+    assert_eq!((counts.failures, counts.late, counts.rejected), (10, 0, 0));
+    assert_eq!((rig.failures(), rig.state()), (0, State::Closed));
+}
+
+type Read = tokio::task::JoinHandle<Result<Option<Found>, Error>>;
+
+fn usual_secret() -> Reply {
+    say(200, super::rig::SECRET)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c2_fifty_successes_at_once_leave_it_closed_with_nothing_counted() {
-    let rig = rig(|_| usual(), |b| b.queue_multiplier(4)).await;
-    let results = all(rig.spawn_reads(50)).await;
-    assert!(results.iter().all(Result::is_ok));
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |_| held(&its, usual_secret()));
+    let rig = rig(script, |b| b.max_concurrent(50)).await;
+    let reads = rig.spawn_reads(50);
+    rig.server.arrived("/secret/", 50).await;
+    assert_eq!(rig.server.most_at_once(), 50, "all are out at once");
+    hold.add_permits(50);
+    assert!(all(reads).await.iter().all(Result::is_ok));
     assert_eq!((rig.state(), rig.failures(), rig.requests()), (State::Closed, 0, 50));
 }
 
@@ -60,12 +87,17 @@ async fn c3_ten_failures_at_once_trip_at_the_fifth_and_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c4_thirty_writes_some_of_which_fail_reach_the_server_once_each() {
+    let hold = gate();
+    let its = hold.clone();
     let version = AtomicU64::new(0);
-    let script = for_secrets(move |_| match version.fetch_add(1, Ordering::Relaxed) {
-        n if n % 3 == 2 => fails(),
-        n => say(200, &format!(r#"{{"data":{{"version":{n}}}}}"#)),
+    let script = for_secrets(move |_| {
+        let answer = match version.fetch_add(1, Ordering::Relaxed) {
+            n if n % 3 == 2 => fails(),
+            n => say(200, &format!(r#"{{"data":{{"version":{n}}}}}"#)),
+        };
+        held(&its, answer)
     });
-    let rig = rig(script, |b| b.max_attempts(3).failure_threshold(20)).await;
+    let rig = rig(script, |b| b.max_attempts(3).failure_threshold(20).max_concurrent(15)).await;
     let writes: Vec<_> = (0..30)
         .map(|n| {
             let kv = rig.vault.kv2("secret");
@@ -74,7 +106,12 @@ async fn c4_thirty_writes_some_of_which_fail_reach_the_server_once_each() {
             })
         })
         .collect();
+    // Half of them are out, and half of them wait for a turn.
+    rig.server.arrived("/secret/", 15).await;
+    until(|| rig.vault.health().queue.waiting == 15).await;
+    hold.add_permits(30);
     let results = all(writes).await;
+    assert_eq!(rig.server.most_at_once(), 15);
     let mut versions: Vec<u64> = results.iter().filter_map(|r| r.as_ref().ok().copied()).collect();
     versions.sort_unstable();
     versions.dedup();
@@ -88,29 +125,43 @@ async fn c4_thirty_writes_some_of_which_fail_reach_the_server_once_each() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c5_twenty_health_checks_while_it_trips_send_nothing_and_are_each_of_one_moment() {
-    let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(1)).await;
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |_| held(&its, fails()));
+    let rig = Arc::new(rig(script, |b| b.max_attempts(1).max_concurrent(20)).await);
+    let reads = rig.spawn_reads(20);
+    rig.server.arrived("/secret/", 20).await;
+    let seen = Arc::new([(); 2].map(|()| AtomicUsize::new(0)));
+    // Each looks until it has seen it closed and open, whatever the others do meanwhile.
     let checks: Vec<_> = (0..20)
         .map(|_| {
-            let vault = rig.vault.clone();
+            let (vault, seen) = (rig.vault.clone(), Arc::clone(&seen));
             tokio::spawn(async move {
-                for _ in 0..200 {
-                    let seen = vault.health().breakers[0].1;
+                let mut own = [false; 2];
+                while own != [true; 2] {
+                    let now = vault.health().breakers[0].1;
                     // The states that one generation can be in: a mix of two would show here.
-                    let fits = match seen.state {
-                        State::Closed => seen.generation == 0 && seen.consecutive_failures < 5,
-                        State::Open => seen.generation == 1 && seen.retry_after.is_some(),
-                        _ => false,
+                    let (fits, state) = match now.state {
+                        State::Closed => (now.generation == 0 && now.consecutive_failures < 5, 0),
+                        State::Open => (now.generation == 1 && now.retry_after.is_some(), 1),
+                        _ => (false, 0),
                     };
-                    assert!(fits, "{seen:?}");
+                    assert!(fits, "{now:?}");
+                    if !std::mem::replace(&mut own[state], true) {
+                        seen[state].fetch_add(1, Ordering::Relaxed);
+                    }
                     tokio::task::yield_now().await;
                 }
             })
         })
         .collect();
-    drop(all(rig.spawn_reads(20)).await);
+    // It trips once all have seen it closed, in the middle of their looks.
+    until(|| seen[0].load(Ordering::Relaxed) == 20).await;
+    hold.add_permits(20);
+    drop(all(reads).await);
     drop(all(checks).await);
-    assert_eq!(rig.state(), State::Open);
-    assert!(rig.requests() <= 14 && rig.server.count("health") == 0);
+    assert_eq!((rig.state(), seen[1].load(Ordering::Relaxed)), (State::Open, 20));
+    assert_eq!((rig.requests(), rig.server.count("health")), (20, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,26 +218,33 @@ async fn c7_twenty_five_operations_in_a_pool_of_five_all_end_and_never_more_than
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c8_a_hundred_failures_at_once_again_and_again_open_it_exactly_once_a_time() {
-    let rig = rig(for_secrets(|_| fails()), |b| b.max_attempts(1).queue_multiplier(9)).await;
-    let rig = Arc::new(rig);
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |_| held(&its, fails()));
+    let rig = rig(script, |b| b.max_attempts(1).max_concurrent(10).queue_multiplier(9)).await;
     let mut events = rig.vault.events();
-    for round in 0_usize..10 {
+    let mut told = || -> Vec<_> {
+        std::iter::from_fn(|| events.try_next()).map(|event| event.map(|e| e.to)).collect()
+    };
+    // Ten are out, ninety wait; none of those is sent once the fifth has failed.
+    let reads = rig.spawn_reads(100);
+    rig.server.arrived("/secret/", 10).await;
+    until(|| rig.vault.health().queue.waiting == 90).await;
+    hold.add_permits(100);
+    drop(all(reads).await);
+    assert_eq!((rig.state(), told()), (State::Open, vec![Ok(State::Open)]));
+    assert!((10..=14).contains(&rig.requests()), "{}", rig.requests());
+    hold.forget_permits(100);
+    for _ in 0..9 {
         let sent = rig.requests();
-        drop(all(rig.spawn_reads(100)).await);
-        assert_eq!(rig.state(), State::Open);
-        let told = std::iter::from_fn(|| events.try_next()).map(|event| event.map(|e| e.to));
-        let told: Vec<_> = told.collect();
-        match round {
-            0 => {
-                assert_eq!(told, [Ok(State::Open)]);
-                assert!((5..=14).contains(&rig.requests()));
-            }
-            // Each later round is one probe that fails.
-            _ => {
-                assert_eq!(told, [Ok(State::HalfOpen), Ok(State::Open)]);
-                assert_eq!(rig.requests(), sent + 1);
-            }
-        }
         rig.hand.advance(70 * S);
+        let reads = rig.spawn_reads(100);
+        // One probe is out, which the ninety-nine others are refused for.
+        rig.server.arrived("/secret/", sent + 1).await;
+        until(|| reads.iter().filter(|read| read.is_finished()).count() == 99).await;
+        hold.add_permits(1);
+        drop(all(reads).await);
+        assert_eq!(told(), [Ok(State::HalfOpen), Ok(State::Open)]);
+        assert_eq!((rig.state(), rig.requests()), (State::Open, sent + 1));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use panelboard_vault::{Cause, CorrelationId, ErrorKind, Secret, State, Write};
+use panelboard_vault::{Cause, CorrelationId, Error, ErrorKind, Secret, State, Write};
 
 use super::{
     rig::{MS, S, all, client, fails, for_secrets, kind, rig, token, until, usual, within},
@@ -15,11 +15,18 @@ use super::{
 
 #[tokio::test]
 async fn w01_fifty_reads_of_a_healthy_server_succeed_and_count_nothing() {
-    let rig = rig(|_| usual(), |b| b.max_concurrent(10).queue_multiplier(4)).await;
-    let results = all(rig.spawn_reads(50)).await;
+    let hold = gate();
+    let its = hold.clone();
+    let script = for_secrets(move |_| held(&its, usual_secret()));
+    let rig = rig(script, |b| b.max_concurrent(10).queue_multiplier(4)).await;
+    let reads = rig.spawn_reads(50);
+    rig.server.arrived("/secret/", 10).await;
+    until(|| rig.vault.health().queue.waiting == 40).await;
+    hold.add_permits(50);
+    let results = all(reads).await;
     assert!(results.iter().all(|r| r.as_ref().is_ok_and(Option::is_some)));
     assert_eq!((rig.state(), rig.failures(), rig.requests()), (State::Closed, 0, 50));
-    assert!(rig.server.most_at_once() <= 10);
+    assert_eq!(rig.server.most_at_once(), 10);
 }
 
 #[tokio::test]
@@ -75,6 +82,32 @@ async fn w03_at_recovery_thirty_callers_cause_one_request() {
     assert_eq!((refused.count(), rig.state()), (29, State::Closed));
     let told = std::iter::from_fn(|| events.try_next()).map(|event| event.map(|e| e.to));
     assert_eq!(told.collect::<Vec<_>>(), [Ok(State::HalfOpen), Ok(State::Closed)]);
+}
+
+#[tokio::test]
+async fn w03_at_recovery_as_many_requests_go_out_as_the_settings_say() {
+    let rig = rig(for_secrets(|_| fails()), |b| {
+        b.max_attempts(1).failure_threshold(1).half_open_max_calls(3).max_concurrent(30)
+    });
+    let rig = rig.await;
+    assert_eq!(kind(rig.read().await), ErrorKind::Server { status: 500 });
+    let hold = gate();
+    let its = hold.clone();
+    rig.server.play(move |_| held(&its, usual_secret()));
+    rig.recover();
+    let reads = rig.spawn_reads(30);
+    rig.server.arrived("/secret/", 4).await;
+    until(|| reads.iter().filter(|read| read.is_finished()).count() == 27).await;
+    assert_eq!((rig.requests(), rig.state()), (4, State::HalfOpen), "one before, three probes");
+    hold.add_permits(3);
+    let results = all(reads).await;
+    let refused = results.iter().filter_map(|result| result.as_ref().err());
+    let unavailable = |error: &Error| {
+        matches!(error.kind, ErrorKind::Unavailable { state: State::HalfOpen, .. })
+            && error.attempts == 0
+    };
+    assert!(refused.clone().all(unavailable));
+    assert_eq!((refused.count(), rig.requests(), rig.state()), (27, 4, State::Closed));
 }
 
 #[tokio::test]
