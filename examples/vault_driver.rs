@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! open ADDRESS approle ROLE SECRET [SETTING=VALUE ..]
-//! open ADDRESS token TOKEN [SETTING=VALUE ..]
+//! open ADDRESS token TOKEN [SETTING=VALUE ..]          a SETTING may be ca_file, too
 //! write|write1 PATH FIELD VALUE    create PATH FIELD VALUE     read|read1|cached PATH FIELD
-//! delete|undelete|list|metadata PATH                           watch REF    watched    unwatch
+//! delete|delete1|undelete|list|list1|metadata PATH             watch REF    watched    unwatch
 //! health    deep    events         traffic WORKERS             calm
 //! lease MOUNT PATH                renew-lease ID SECONDS      revoke-lease ID
 //! renew     trip    reset         shutdown MILLISECONDS       again
@@ -23,7 +23,7 @@ use std::{
 };
 
 use panelboard_vault::{
-    Auth, Config, Error, Events, Lease, Operation, Secret, SecretWatch, Vault, Write,
+    Auth, Config, Error, Events, Lease, Operation, Secret, SecretWatch, Snapshot, Vault, Write,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -108,6 +108,11 @@ async fn obey(driver: &mut Option<Driver>, words: &[&str]) -> Answer {
             kv2.delete(path).await?;
             Ok(ok)
         }
+        ["delete1", path] => {
+            kv1.delete(path).await?;
+            Ok(ok)
+        }
+        ["list1", path] => Ok(json!({ "ok": true, "names": kv1.list(path).await? })),
         ["undelete", path] => {
             kv2.undelete(path, &[1]).await?;
             Ok(ok)
@@ -171,7 +176,10 @@ fn open(address: &str, rest: &[&str]) -> Result<Driver, Box<dyn StdError>> {
     let mut builder = Config::builder(address, auth);
     for setting in settings {
         let (field, value) = setting.split_once('=').ok_or("SETTING=VALUE")?;
-        builder = builder.set(field, value)?;
+        builder = match field {
+            "ca_file" => builder.ca_pem(std::fs::read_to_string(value)?),
+            _ => builder.set(field, value)?,
+        };
     }
     let vault = Vault::open(builder.build()?)?;
     let events = vault.events();
@@ -191,7 +199,14 @@ impl Driver {
             ["health"] => {
                 let health = self.vault.health();
                 let (token, breaker) = (&health.token, &health.breakers[0].1);
+                let state =
+                    |(name, seen): &(Arc<str>, Snapshot)| (name.to_string(), seen.state.as_str());
+                let breakers: BTreeMap<_, _> = health.breakers.iter().map(state).collect();
+                let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(json!({
+                    "breakers": breakers,
+                    "good": tally.get("good").copied().unwrap_or(0),
+                    "running": health.queue.running,
                     "state": breaker.state.as_str(),
                     "valid": token.is_valid,
                     "renewals": token.renewals,

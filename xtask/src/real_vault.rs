@@ -4,17 +4,21 @@
 //! An OpenBao server with a store on disk is initialised and unsealed. `panelboard-vault` is driven
 //! by its example `vault_driver`, through a proxy of ours; the unmodified `hvac` client reads what
 //! it wrote, and the other way round. While reads go on, the server is sealed, killed and
-//! restarted, stopped and continued, and its token revoked; answers are cut and delayed. Asserted:
-//! nobody reads anything wrong, errors are those that the design announces, the breaker opens and
-//! closes, and no write is there twice. Then the gateway serves a real model with a key from such a
-//! server ([`gateway`]). Every program is ended by its process id. The client's part takes half a
-//! minute and is a step of the gate.
+//! restarted, stopped and continued, and its token revoked; answers are cut and delayed. Then it is
+//! talked to over TLS, with a token that was made elsewhere, and in a namespace ([`ways`]).
+//! Asserted: nobody reads anything wrong, errors are those that the design announces, the breaker
+//! opens and closes, and no write is there twice; how often something was sent, the server's own
+//! audit log says. Then the gateway serves a real model with a key from such a server
+//! ([`gateway`]). Every program is ended by its process id. The client's part takes half a minute
+//! and is a step of the gate.
 
 mod bao;
 mod broker;
 mod driver;
 mod gateway;
 mod proxy;
+mod tls;
+mod ways;
 
 use std::{
     path::{Path, PathBuf},
@@ -127,6 +131,7 @@ fn tell(workspace: &Workspace, kit: &Kit, story: Story) -> Result<Story, String>
     scene.hangs()?;
     scene.cuts_and_delays()?;
     scene.ends()?;
+    scene.over_tls()?;
     Ok(scene.story)
 }
 
@@ -338,24 +343,42 @@ impl Scene<'_> {
         }
         let once = there.iter().all(|version| version.is_none_or(|version| version == 1));
         self.story.check(once, format!("none of them is there twice: {there:?}"));
+        let mut sent = Vec::new();
+        for n in 0..4 {
+            let path = format!("kv2/data/cut/{n}");
+            sent.push(self.bao.requests(&["create", "update"], &path)?);
+        }
+        self.story.check(sent == [1; 4], format!("each came to the server once: {sent:?}"));
         self.proxy.set(Mode::Delay(Duration::from_millis(300)));
         self.must("read traffic n", "an answer that is late is an answer")?;
         self.proxy.set(Mode::Stall);
         let late = self.ask("write stalled a b")?;
         self.proxy.set(Mode::Pass);
         let told = late["error"] == "Timeout" && late["attempts"] == 1;
-        self.story.check(told, format!("a write that is not answered is sent once: {late}"));
+        let sent = self.bao.requests(&["create", "update"], "kv2/data/stalled")?;
+        let once = told && sent == 1;
+        self.story.check(once, format!("a write that is not answered is sent once: {late}"));
         Ok(())
     }
 
     fn ends(&mut self) -> Result<(), String> {
         self.wait(20, |health| health["state"] == "closed")?;
+        let path = "kv2/data/traffic";
+        let before = self.bao.requests(&["read"], path)?;
+        // No answer comes at once, so all are out together.
+        self.proxy.set(Mode::Delay(Duration::from_millis(300)));
         self.ask("traffic 8")?;
-        clock::pause(Duration::from_millis(200));
+        let out = self.wait(20, |health| health["running"] == 8)?;
         let ended = self.ask("shutdown 2000")?;
+        self.proxy.set(Mode::Pass);
         let seen = self.ask("calm")?;
-        self.story.check(ended["tasks"] == 0, format!("it ends in traffic: {ended}"));
+        let sent = self.bao.requests(&["read"], path)? - before;
+        let finished = ended["finished"].as_u64() >= Some(4) && ended["cancelled"] == 0;
+        let whole = out && finished && ended["tasks"] == 0;
+        self.story.check(whole, format!("it ends with 8 calls out: {ended}"));
         self.only(&seen, &["good", "ShuttingDown"], "each call got its one answer");
+        let good = seen["good"].as_u64() == Some(sent as u64);
+        self.story.check(good, format!("as many as the server has seen: {sent}"));
         self.must("again", "it is opened again")?;
         self.must("read traffic n", "and reads").map(drop)
     }
@@ -363,8 +386,8 @@ impl Scene<'_> {
     fn begin_outage(&mut self) -> Result<(), String> {
         self.ask("events")?;
         self.ask("traffic 4")?;
-        clock::pause(Duration::from_millis(200));
-        Ok(())
+        // It has had answers.
+        self.wait(20, |health| health["good"].as_u64() >= Some(20)).map(drop)
     }
 
     fn opened(&mut self, what: &str) -> Result<(), String> {

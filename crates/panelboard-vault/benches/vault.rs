@@ -227,9 +227,10 @@ async fn measure(address: SocketAddr, Extent { rounds, reads }: Extent) -> [Vec<
     measured
 }
 
-/// How long operations waited for the client's short locks (the token's, the cache's, that of who is
-/// inside), with as many callers at once as may run. The locks that are read at once by all, tokio's
-/// semaphores and the HTTP client's own are not in it: what they cost is in the time of a read.
+/// How long operations waited for the client's short locks (the token's, the cache's, that of who
+/// is inside), with as many callers at once as may run. The locks that are read at once by all,
+/// tokio's semaphores and the HTTP client's own are not in it: what they cost is in the time of a
+/// read.
 fn locks(address: SocketAddr, threads: usize, Extent { rounds, reads }: Extent) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build().unwrap();

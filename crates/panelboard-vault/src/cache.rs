@@ -114,8 +114,8 @@ impl Cache {
         Some(entry.cached(now, now >= entry.fresh_until))
     }
 
-    /// Puts in what a read has found, in the place of what there was. True: it ends before all others, which whoever takes out what
-    /// has ended must know.
+    /// Puts in what a read has found, in the place of what there was. True: it ends before all
+    /// others, which whoever takes out what has ended must know.
     pub(crate) fn put(&mut self, key: &str, found: Arc<Found>, ticket: Ticket) -> bool {
         let overtaken = ticket.writes != self.writes && !fault::CACHE_FILLS_STALE.planted();
         let older = self.entries.get(key).is_some_and(|entry| found.is_older_than(&entry.found));

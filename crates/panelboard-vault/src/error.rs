@@ -149,8 +149,8 @@ pub enum ErrorKind {
     },
     /// As many run and wait as may, or watch. Nothing was sent.
     QueueFull,
-    /// It waited for its turn, or for a token, for `queue_timeout`: for the first time, unless it was
-    /// to be sent again.
+    /// It waited for its turn, or for a token, for `queue_timeout`: for the first time, unless it
+    /// was to be sent again.
     QueueTimeout,
     /// The client is shutting down, or has been. A request that was out is `maybe_done`.
     ShuttingDown,

@@ -24,8 +24,8 @@ use crate::{
 };
 
 impl Life {
-    /// Begins what is due, and takes out of the cache what has ended, until this life does. It holds
-    /// the life only while it does something.
+    /// Begins what is due, and takes out of the cache what has ended, until this life does. It
+    /// holds the life only while it does something.
     pub(crate) async fn keep(life: Weak<Self>) {
         loop {
             let Some(strong) = life.upgrade() else { return };

@@ -51,9 +51,10 @@
 //! 412), if its caller says that it does no harm ([`Write::if_version`], [`Write::idempotent`]), or
 //! if it is the same twice: [`Kv2::delete_versions`], [`Kv2::undelete`], [`Kv2::destroy`],
 //! [`Vault::renew_lease`], [`Vault::revoke_lease`]. Writes that are sent once are the plain
-//! [`Kv2::write`] and [`Kv1::write`](Kv1::write), both engines' `delete`, [`Kv2::delete_all`] and
-//! the making of a dynamic secret. An error whose [`maybe_done`](Error::maybe_done) is true leaves open whether it was done.
-//! Nothing is sent while a breaker is open or once a shutdown has begun, whoever is in a back-off.
+//! [`Kv2::write`] and [`Kv1::write`], both engines' `delete`, [`Kv2::delete_all`] and
+//! the making of a dynamic secret. An error whose [`maybe_done`](Error::maybe_done) is true leaves
+//! open whether it was done. Nothing is sent while a breaker is open or once a shutdown has begun,
+//! whoever is in a back-off.
 //!
 //! # The token
 //!
@@ -68,8 +69,8 @@
 //! `read_cached` serves a secret for `cache_ttl` without asking. Then it asks; if the server can't
 //! be asked ([`ErrorKind::is_servers`]), it serves what it has for `stale_for` more, and says so.
 //! Nothing is served beyond the end of its lease, nor after a 403, a 404 or a write of this client.
-//! At its end a secret is taken out and wiped by the task of the token, whether somebody asks for it
-//! or not; what a caller still holds of it lives as long as that.
+//! At its end a secret is taken out and wiped by the task of the token, whether somebody asks for
+//! it or not; what a caller still holds of it lives as long as that.
 //!
 //! # Bounds
 //!

