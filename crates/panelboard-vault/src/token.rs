@@ -285,8 +285,8 @@ impl TokenState {
         let Granted { token, ttl, renewable } = granted;
         // A renewal of a life that ends says no time, and not that it has no end, if nothing is
         // left of it.
-        let ended = self.held.as_ref().is_some_and(|held| held.expires.is_some());
-        let ttl = ttl.or((flight.work == Work::Renew && ended).then_some(Duration::ZERO));
+        let ends = self.held.as_ref().is_some_and(|held| held.expires.is_some());
+        let ttl = ttl.or((flight.work == Work::Renew && ends).then_some(Duration::ZERO));
         let life = ttl.unwrap_or_default();
         let longest = match (flight.work, &self.held) {
             (Work::LogIn, _) | (_, None) => life,

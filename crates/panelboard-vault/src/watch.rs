@@ -109,6 +109,7 @@ impl Vault {
         let life = self.life();
         let refused = |kind| self.unsent(Operation::Read, kind);
         in_range(interval).map_err(refused)?;
+        let _inside = life.stop.enter().ok_or_else(|| refused(ErrorKind::ShuttingDown))?;
         // Taken here, not by the task: it may begin when many more have been asked for.
         let place = match fault::WATCHES_COUNTED_LATE.planted() {
             true => None,

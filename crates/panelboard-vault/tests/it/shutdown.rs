@@ -38,6 +38,9 @@ async fn w11_a_shutdown_lets_those_finish_who_run_sends_the_rest_away_and_leaves
     assert_eq!(kind(rig.read().await), ErrorKind::ShuttingDown);
     let another = rig.vault.replace_token(Secret::new("another".to_owned()));
     assert_eq!(another.expect_err("too late").kind, ErrorKind::ShuttingDown);
+    let of = "secret/app#key".parse().expect("a field");
+    let watch = rig.vault.watch(of, KvVersion::Two, S).map(drop);
+    assert_eq!(kind(watch), ErrorKind::ShuttingDown);
     assert_eq!(rig.vault.health().stage, Stage::Draining);
     hold.add_permits(6);
     until(|| running.iter().filter(|read| read.is_finished()).count() == 6).await;

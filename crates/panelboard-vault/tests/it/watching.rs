@@ -139,6 +139,7 @@ async fn more_watches_than_places_are_all_read_and_no_caller_is_refused_for_them
     let watch = |n| rig.vault.watch(of(n), KvVersion::Two, 30 * S).expect("a watch");
     let mut watches: Vec<_> = (0..20).map(watch).collect();
     rig.server.arrived("/secret/", 2).await;
+    assert_eq!(rig.vault.health().queue.refused, 0, "the others wait");
     // As many callers as there are places; two of them wait for the two looks that are out.
     let reads = rig.spawn_reads(4);
     rig.server.arrived("/secret/", 4).await;

@@ -148,8 +148,8 @@ pub(super) const VAULT: &[Fault] = &[
     vault(
         "cache-keeps-ended",
         "cache",
-        Kind::It,
-        "cached::what_has_ended_leaves_the_memory_at_its_end_without_being_asked_for",
+        Kind::Unit,
+        "cache::tests::what_has_ended_is_taken_out_and_nothing_else",
     ),
 ];
 
