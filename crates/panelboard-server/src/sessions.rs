@@ -12,6 +12,7 @@
 //! | when is a snapshot made, and when does a session go | `compact`, `expiry`, `upkeep` |
 //! | how is a command with a key done once, and which are there | `once`, `commands` |
 //! | what is a run told that was accepted before | `replay` |
+//! | how are many shown at once, and the others taken up after a start | `listing`, `recovery` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
 //! | how do they start and stop | `start` |
@@ -37,9 +38,11 @@ pub(crate) mod follow;
 pub(crate) mod frame;
 mod instant;
 pub(crate) mod keeper;
+mod listing;
 mod notice;
 mod once;
 mod reading;
+mod recovery;
 mod replay;
 pub(crate) mod service;
 pub(crate) mod shown;

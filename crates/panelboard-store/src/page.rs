@@ -127,7 +127,8 @@ pub struct Position {
 pub struct SessionPage {
     /// Those that are not deleted.
     pub sessions: Vec<Session>,
-    /// Of the same part, those whose row can't be read.
+    /// Of the same part, those whose row can't be read, or of which it is known by now that
+    /// something else can't be.
     pub degraded: Vec<SessionId>,
     /// After which to go on; None at the end.
     pub next: Option<u64>,

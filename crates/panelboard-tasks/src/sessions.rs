@@ -8,6 +8,7 @@ mod drain;
 mod drive;
 mod index;
 mod keyed;
+mod look;
 mod registry;
 mod stats;
 mod task;
@@ -32,8 +33,8 @@ use crate::{
     guarded::Contention,
     session::{
         AnswerRefused, CancelMode, ClearMode, ClearRefused, Cleared, Command, ConnId,
-        IdempotencyKey, Refused, Reply, RequestId, RunId, RunStatus, SessionId, SessionView,
-        Stopped, Submission, Submitted, Tag, WriteRefused, Written,
+        IdempotencyKey, Refused, Reply, RequestId, RunId, RunStatus, SessionId, Stopped,
+        Submission, Submitted, Tag, WriteRefused, Written,
     },
 };
 
@@ -320,84 +321,6 @@ impl Sessions {
             Reply::Done => Ok(()),
             other => Err(Unavailable::of(&other)),
         }
-    }
-
-    /// The session at one instant. Looking at one that is not in memory loads it.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{SessionId, Sessions};
-    /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
-    /// let view = sessions.view(&SessionId::new("chat-1")?).await?;
-    /// assert!(view.active.is_none() && view.queue.is_empty());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn view(&self, id: &SessionId) -> Result<SessionView, Unavailable> {
-        self.look(id, Clone::clone).await
-    }
-
-    /// Looks at a session and at what is kept beside it as of one instant: what `look` sees while
-    /// it runs is what the records up to the view's head have left, since the journal gets them
-    /// under the same lock. Answered when that is durable.
-    ///
-    /// `look` runs under the session's lock: it is short, waits for nothing, and asks nothing of
-    /// these sessions.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{MemoryJournal, SessionId, Sessions};
-    /// use std::sync::Arc;
-    /// let journal = Arc::new(MemoryJournal::new());
-    /// let built = Sessions::builder().journal(Arc::clone(&journal) as Arc<_>);
-    /// let sessions = built.build(|_, input| async move { Ok(input) })?;
-    /// let chat = SessionId::new("chat-1")?;
-    /// sessions.note(&chat, "title", "On breakers").await?;
-    /// let look = sessions.look(&chat, |view| (view.head, journal.records(&chat).len()));
-    /// assert_eq!(look.await?, (1, 1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn look<R>(
-        &self,
-        id: &SessionId,
-        look: impl Fn(&SessionView) -> R,
-    ) -> Result<R, Unavailable> {
-        let (seen, at) = self.shared.look(id, |state| look(&state.view())).await?;
-        self.shared.kept(at).await?;
-        Ok(seen)
-    }
-
-    /// Where a run is; `None` if there is none of that number, or it ended too long ago.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use panelboard_tasks::{RunId, SessionId, Sessions};
-    /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
-    /// assert_eq!(sessions.status(&SessionId::new("chat-1")?, RunId(1)).await?, None);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn status(
-        &self,
-        id: &SessionId,
-        run: RunId,
-    ) -> Result<Option<RunStatus>, Unavailable> {
-        let (status, at) = self.shared.look(id, |state| state.status(run)).await?;
-        self.shared.kept(at).await?;
-        Ok(status)
     }
 
     /// Waits until a run has ended, and answers how; `None` as for [`status`](Self::status).

@@ -38,7 +38,7 @@ impl Collector for OfSessions {
     }
 }
 
-fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 12] {
+fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 13] {
     // Outside of a runtime nobody asks.
     let runtime = tokio::runtime::Handle::try_current();
     let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
@@ -58,6 +58,11 @@ fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 12] {
             "panelboard_store_unreadable_sessions",
             "Sessions that can't be read",
             figures.store.unreadable as u64,
+        ),
+        (
+            "panelboard_sessions_not_recovered",
+            "Sessions with a run of an earlier process that could not be taken up yet",
+            figures.recovery.left + figures.recovery.unreadable,
         ),
     ]
 }

@@ -169,20 +169,7 @@ pub(super) async fn list(
     range: Result<Query<Range>, QueryRejection>,
 ) -> Result<(HeaderMap, Json<Page>), Error> {
     let range = query(range)?;
-    let service = &app.service;
-    let (ids, next) = service.names(range.after_number()?, range.limit()?).await?;
-    let mut items = Vec::with_capacity(ids.len());
-    for id in ids {
-        match service.show(&id).await {
-            Ok(session) => items.push(session),
-            // It was deleted since it was listed.
-            Err(Trouble::NoSuchSession { .. }) => {}
-            // The others are not to be hidden by it.
-            Err(trouble) => {
-                items.push(json!({ "id": id.as_str(), "error": trouble.told().code }));
-            }
-        }
-    }
+    let (items, next) = app.service.list(range.after_number()?, range.limit()?).await?;
     let next = next.map(|next| next.to_string());
     let link = range.link("/v1/sessions", next.as_deref());
     Ok((link, Json(Page { items, next })))

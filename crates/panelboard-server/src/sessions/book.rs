@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use panelboard_tasks::{Epoch, Event, Fence, Kind, Lsn, Record, RunId, SessionId, thin};
 use serde_json::Value;
@@ -107,6 +106,8 @@ pub(super) struct Taken {
     pub(super) event: Event,
     /// The message that ends with it.
     pub(super) ends: Option<Arc<str>>,
+    /// Whether a run is left that has not ended; None: as before.
+    pub(super) unfinished: Option<bool>,
 }
 
 /// What is known of a session before it is taken up.
@@ -145,9 +146,9 @@ impl Book {
         *locked(&self.used) = Instant::now();
     }
 
-    /// For how long nobody has.
-    pub(crate) fn unused(&self) -> Duration {
-        locked(&self.used).elapsed()
+    /// When somebody last did.
+    pub(crate) fn last_used(&self) -> Instant {
+        *locked(&self.used)
     }
 
     /// Whether nobody gives it up yet; whoever is told so does.
@@ -227,12 +228,17 @@ impl Writing<'_> {
         let (book, state) = (self.book, &mut *self.state);
         let told = state.fold.apply(record, at);
         let ends = state.follow_live(record);
+        let unfinished = match record.kind {
+            Kind::Created { .. } => Some(true),
+            Kind::Finished { .. } => Some(state.fold.is_unfinished()),
+            _ => None,
+        };
         state.keep(record, at);
         let Told { event, run, data } = told;
         let data = to_raw_value(&data).expect("a JSON value is JSON");
         let event = told::Told { name: &event, run, at, data: data.get() };
         let event = event.encode(&book.id, &book.epoch, record.seq);
-        Taken { data, event, ends }
+        Taken { data, event, ends, unfinished }
     }
 
     /// What the records have left so far.

@@ -19,11 +19,13 @@ impl Service {
         let (mut gone, mut from) = (0, None);
         loop {
             // What can't be read now is looked at again the next time.
-            let Ok((ids, next)) = self.keeper.untouched(since, from, PAGE).await else { break };
-            for id in ids {
-                gone += u64::from(self.expire_one(&id, since).await);
+            let Ok(page) = self.keeper.list(from, PAGE).await else { break };
+            for (id, kept) in page.sessions {
+                // One with a run that has not ended is still to be taken up.
+                let old = kept.touched < since && !kept.unfinished;
+                gone += u64::from(old && self.expire_one(&id, since).await);
             }
-            from = next;
+            from = page.next;
             if from.is_none() {
                 break;
             }

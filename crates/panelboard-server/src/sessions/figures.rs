@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fold::Fold;
+use super::recovery::RecoveryFigures;
 use super::service::{Counts, Service};
 
 /// The sessions at one moment, and what has passed since the start.
@@ -44,6 +45,7 @@ pub(crate) struct Figures {
     pub(crate) resyncs: u64,
     pub(crate) lock: Lock,
     pub(crate) store: StoreFigures,
+    pub(crate) recovery: RecoveryFigures,
 }
 
 /// The locks of all sessions in memory together.
@@ -118,6 +120,7 @@ impl Service {
                 failed: store.failed + store.refused,
                 unreadable: store.degraded,
             },
+            recovery: self.recovery.figures(),
         }
     }
 

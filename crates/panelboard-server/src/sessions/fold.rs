@@ -520,6 +520,12 @@ impl Fold {
         }
     }
 
+    /// Whether a run has not ended.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        let waits = |one: &Run| one.status == RunStatus::Queued;
+        self.active.is_some() || self.runs.values().rev().any(waits)
+    }
+
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
         self.runs.values().rev().filter(|one| one.status == RunStatus::Queued).count()

@@ -25,7 +25,7 @@ use std::time::SystemTime;
 
 use panelboard_store::{
     Append, Change, Create, Delete, Epoch, FailureKind, Idempotency, Outcome, Owner, Receipt,
-    Refusal, Store, SubmitError, Tag, WriteError, Written,
+    Refusal, SessionPage, Store, SubmitError, Tag, WriteError, Written,
 };
 use panelboard_tasks::{
     BoxFuture, Ended, Event, Fence, Histogram, Hub, HubLimits, IdempotencyKey, Journal, Kind, Lsn,
@@ -119,6 +119,27 @@ pub(crate) enum Made {
     Same,
     /// It was there, with other metadata.
     Other,
+}
+
+/// Some of the sessions that are kept.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) sessions: Vec<(SessionId, panelboard_store::Session)>,
+    /// Those that are known to be unreadable.
+    pub(crate) unreadable: Vec<SessionId>,
+    /// Where the rest is.
+    pub(crate) next: Option<u64>,
+}
+
+impl Listed {
+    fn of(page: SessionPage) -> Self {
+        let ours = |id: &panelboard_store::SessionId| {
+            id.as_str().strip_prefix(MAIN).and_then(|id| SessionId::new(id).ok())
+        };
+        let sessions = page.sessions.into_iter().filter_map(|one| Some((ours(&one.id)?, one)));
+        let unreadable = page.degraded.iter().filter_map(ours).collect();
+        Self { sessions: sessions.collect(), unreadable, next: page.next }
+    }
 }
 
 /// What came of deleting a session.
@@ -292,31 +313,28 @@ impl Keeper {
     }
 
     /// Sessions in the order in which they were made: those after `after`.
-    pub(crate) async fn list(
-        &self,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<(Vec<SessionId>, Option<u64>), NoSession> {
+    pub(crate) async fn list(&self, after: Option<u64>, limit: usize) -> Result<Listed, NoSession> {
         let store = self.store.clone();
         let page = blocking(move || store.sessions(after, limit)).await?;
-        let page = page.map_err(|why| no_session(&why))?;
-        let ours = page.sessions.iter().filter_map(|one| one.id.as_str().strip_prefix(MAIN));
-        Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
+        Ok(Listed::of(page.map_err(|why| no_session(&why))?))
     }
 
-    /// As [`list`](Self::list), those that nobody has written to since.
-    pub(super) async fn untouched(
+    /// As [`list`](Self::list), those with a run that has not ended, as the store knows it.
+    pub(super) async fn unfinished(
         &self,
-        since: SystemTime,
         after: Option<u64>,
         limit: usize,
-    ) -> Result<(Vec<SessionId>, Option<u64>), NoSession> {
+    ) -> Result<Listed, NoSession> {
         let store = self.store.clone();
-        let page = blocking(move || store.sessions(after, limit)).await?;
-        let page = page.map_err(|why| no_session(&why))?;
-        let old = page.sessions.iter().filter(|one| one.touched < since);
-        let ours = old.filter_map(|one| one.id.as_str().strip_prefix(MAIN));
-        Ok((ours.filter_map(|id| SessionId::new(id).ok()).collect(), page.next))
+        let page = blocking(move || store.unfinished(after, limit)).await?;
+        Ok(Listed::of(page.map_err(|why| no_session(&why))?))
+    }
+
+    /// Notes that a session that was found so has no run that has not ended.
+    pub(super) async fn settle(&self, book: &Book) -> Result<(), End> {
+        let Ok(epoch) = book.epoch.as_str().parse() else { return Ok(()) };
+        let receipt = self.store.settle(&main(&book.id), epoch, book.head());
+        receipt.map_err(|why| no_place(&why))?.await.map(drop).map_err(|why| end_of(&why))
     }
 
     /// Removes a session from the store, if nobody has written to it since; whether it did.
@@ -404,9 +422,14 @@ impl Keeper {
             let json = stored::write(record, at, &taken.data);
             let append = Append::event(&id, &taken.event.name, json)
                 .map(|append| append.owner(owner).epoch(epoch).seq(record.seq));
-            let append = append.map(|append| match key {
-                Some(key) => append.key(key),
-                None => append,
+            let append = append.map(|mut append| {
+                if let Some(unfinished) = taken.unfinished {
+                    append = append.unfinished(unfinished);
+                }
+                match key {
+                    Some(key) => append.key(key),
+                    None => append,
+                }
             });
             let receipt = append.map_err(|_| End::NotKept);
             return vec![

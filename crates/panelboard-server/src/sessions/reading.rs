@@ -240,7 +240,8 @@ fn named(prefix: &str, id: &SessionId) -> panelboard_store::SessionId {
         .expect("256 bytes and a prefix are an id of the store")
 }
 
-fn metadata(config: &str) -> Value {
+/// What a session was created with, by its row.
+pub(super) fn metadata(config: &str) -> Value {
     let config: Value = serde_json::from_str(config).unwrap_or_default();
     match config.get("metadata") {
         Some(metadata) => metadata.clone(),

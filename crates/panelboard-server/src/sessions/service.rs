@@ -22,6 +22,7 @@ use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Deleted, Keeper, Made};
 use super::once::Flights;
 use super::reading::NoSession;
+use super::recovery::Recovery;
 use super::trouble::Trouble;
 use super::{shown, tools, words};
 use crate::{config, fault};
@@ -55,6 +56,7 @@ pub(crate) struct Service {
     /// Commands that have a key and are no run.
     pub(super) flights: Flights,
     pub(crate) counts: Counts,
+    pub(super) recovery: Recovery,
 }
 
 /// What passes, for metrics.
@@ -128,8 +130,8 @@ impl Service {
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let on_conflict = words::policy_of(&settings.on_conflict).unwrap_or_default();
         let counts = Counts::default();
-        let flights = Flights::default();
-        Self { sessions, keeper, gateway, settings, on_conflict, places, flights, counts }
+        let (flights, recovery) = (Flights::default(), Recovery::default());
+        Self { sessions, keeper, gateway, settings, on_conflict, places, flights, counts, recovery }
     }
 
     /// A place for one more socket or stream.
@@ -551,16 +553,6 @@ impl Service {
     ) -> Result<Option<RunStatus>, Trouble> {
         let ended = self.sessions.finished(id, run).await;
         ended.map_err(|why| Trouble::unavailable(why, id.as_str()))
-    }
-
-    /// The names of sessions in the order in which they were made, and where the rest is.
-    pub(crate) async fn names(
-        &self,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<(Vec<SessionId>, Option<u64>), Trouble> {
-        let listed = self.keeper.list(after, limit).await;
-        listed.map_err(|why| Trouble::no_session(why, ""))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What do sessions, runs and memories look like in JSON?
 
-use panelboard_tasks::{RunView, SessionView, Stopped, Submitted, Written};
+use panelboard_store::Tag;
+use panelboard_tasks::{RunView, SessionId, SessionView, Stopped, Submitted, Written};
 use serde_json::{Map, Value, json};
 
 use super::book::Book;
 use super::fold::{Fold, Item, Run};
+use super::reading::metadata;
+use crate::clock::rfc3339_micros;
 
 /// A session.
 pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
@@ -23,15 +26,32 @@ pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
 
 /// A session as it is made.
 pub(crate) fn new_session(id: &str, made: (&str, &str), metadata: Value) -> Value {
-    let (created, epoch) = made;
+    away(id, made, metadata, (0, 0, "idle"))
+}
+
+/// A session that is not in memory, as the store lists it: nobody is connected, nothing waits. One
+/// that an earlier process has left a run in is still to be taken up.
+pub(crate) fn kept(id: &SessionId, kept: &panelboard_store::Session) -> Value {
+    let (created, epoch) = (rfc3339_micros(kept.created), kept.epoch.to_string());
+    let Tag { era, seq } = kept.tag;
+    let slot = if kept.unfinished { "recovering" } else { "idle" };
+    away(id.as_str(), (&created, &epoch), metadata(&kept.config), (era, seq, slot))
+}
+
+fn away(
+    id: &str,
+    (created, epoch): (&str, &str),
+    metadata: Value,
+    (era, head, slot): (u64, u64, &str),
+) -> Value {
     json!({
         "id": id,
         "created": created,
         "metadata": metadata,
         "epoch": epoch,
-        "era": 0,
-        "head": 0,
-        "slot": { "state": "idle" },
+        "era": era,
+        "head": head,
+        "slot": { "state": slot },
         "queue": [],
         "connections": 0,
     })

@@ -2,6 +2,7 @@
 
 mod again;
 mod instant;
+mod recovery;
 mod replays;
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What is done with sessions that nobody asks for: given up, expired, taken up after a start?
+//! What is done with sessions that nobody asks for: given up, expired?
 
 use std::time::Duration;
 
@@ -11,9 +11,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// How often the store removes what only time has made superfluous.
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// How many names of sessions are read at once after a start.
-const RECOVER_PAGE: usize = 500;
 
 impl Service {
     /// Gives up what nobody has used for a while, and has the store look after itself.
@@ -33,29 +30,13 @@ impl Service {
             for book in self.keeper.books() {
                 if book.ended().is_some() {
                     drop(self.give_up(&book));
-                } else if book.unused() >= self.settings.idle_after
+                } else if book.last_used().elapsed() >= self.settings.idle_after
                     && matches!(self.sessions.passivate(&book.id).await, Ok(true))
                 {
                     self.keeper.forget(&book);
                 }
             }
             self.keeper.hub.give_up_unused(self.settings.idle_after);
-        }
-    }
-
-    /// Takes up every session whose runs an earlier process did not end. What had started is lost,
-    /// what waited starts.
-    pub(crate) async fn recover(&self) {
-        let mut after = None;
-        loop {
-            let Ok((ids, next)) = self.keeper.list(after, RECOVER_PAGE).await else { return };
-            for id in ids {
-                if let Err(why) = self.book(&id, false).await {
-                    tracing::warn!(session = %id, ?why, "a session can't be taken up");
-                }
-            }
-            let Some(next) = next else { return };
-            after = Some(next);
         }
     }
 }

@@ -3,7 +3,7 @@
 use panelboard_server::config::Environment;
 use serde_json::{Value, json};
 
-use crate::http::{get, post, send};
+use crate::http::{get, post, send, until};
 use crate::program::{InProcess, pretend};
 use crate::sessions::Chat;
 
@@ -61,6 +61,25 @@ fn a_list_says_where_its_rest_is() {
     for limit in ["0", "201", "-1", "x"] {
         assert_eq!(get(server.addr, &format!("/v1/sessions?limit={limit}")).status, 400);
     }
+}
+
+#[test]
+fn a_session_leaves_the_memory_though_it_is_listed_all_the_time() {
+    let lines = "[sessions]\nidle_after = \"20ms\"\n";
+    let server = InProcess::serve(&pretend(lines), &Environment::empty());
+    let chat = Chat::new(server.addr, "chat");
+    assert_eq!(chat.post("/memory", &json!({ "text": "hello" })).status, 201);
+    let list = || get(server.addr, "/v1/sessions").json()["items"][0].clone();
+    let seen = list();
+    until("it has left", || {
+        let listed = list();
+        assert_eq!(listed, seen);
+        let status = get(server.addr, "/status").json();
+        (status["sessions"]["in_memory"] == 0).then_some(())
+    });
+    assert_eq!(list(), seen);
+    assert_eq!(get(server.addr, "/status").json()["sessions"]["in_memory"], 0);
+    assert_eq!(chat.view(), seen, "and there it is again");
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sessions(&self, after: Option<u64>, limit: usize) -> Result<SessionPage, ReadError> {
-        self.0.readers.read(|connection| page::sessions(connection, Which::All, after, limit))
+        self.page(Which::All, after, limit)
     }
 
     /// As [`sessions`](Self::sessions), those whose owner has something left to do in them, as the
@@ -70,8 +70,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unfinished(&self, after: Option<u64>, limit: usize) -> Result<SessionPage, ReadError> {
-        let which = Which::Unfinished;
-        self.0.readers.read(|connection| page::sessions(connection, which, after, limit))
+        self.page(Which::Unfinished, after, limit)
     }
 
     /// The records after the one with the number `after`, at most
@@ -235,6 +234,23 @@ impl Store {
         let Shared { clock, config, .. } = &*self.0.shared;
         let oldest = to_micros(clock.wall()).saturating_sub(config.idempotency_ttl_us);
         self.0.readers.read(|connection| page::answered(connection, scope, key, oldest))
+    }
+
+    /// Some of the sessions; those that are known to be unreadable among the degraded.
+    fn page(
+        &self,
+        which: Which,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<SessionPage, ReadError> {
+        let Shared { unsound, .. } = &*self.0.shared;
+        let read = |connection: &Connection| page::sessions(connection, which, after, limit);
+        let mut page = self.0.readers.read(read)?;
+        let (known, sound): (Vec<_>, Vec<_>) =
+            page.sessions.into_iter().partition(|session| unsound.why(&session.id).is_some());
+        page.sessions = sound;
+        page.degraded.extend(known.into_iter().map(|session| session.id));
+        Ok(page)
     }
 
     /// Reads of one session; remembers it if it can't be read.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Unavailable, drive::Shared};
 use crate::{
     journal::Lsn,
-    session::{Command, IdempotencyKey, Life, Reply, SessionId, State},
+    session::{Command, IdempotencyKey, Reply, SessionId, State},
 };
 
 /// What stands between a command and its answer.
@@ -83,15 +83,9 @@ impl Shared {
     ) -> Result<(R, Lsn), Unavailable> {
         loop {
             let cell = self.ready(id).await?;
-            let live = cell.live.get().expect("it is ready");
-            let seen = live.with(|live| match live.state.life {
-                Life::Dead => None,
-                Life::Moved => Some(Err(Unavailable::Moved)),
-                _ => Some(Ok((look(&live.state), live.written))),
-            });
-            match seen.map_err(Unavailable::Lock)? {
+            match cell.look(&look)? {
                 None => drop(self.registry.remove(id, &cell)),
-                Some(seen) => return seen,
+                Some(seen) => return Ok(seen),
             }
         }
     }

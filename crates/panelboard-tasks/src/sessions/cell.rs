@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::sync::{OnceCell, oneshot, watch};
 
-use super::task::{Signal, TaskShare};
+use super::{
+    Unavailable,
+    task::{Signal, TaskShare},
+};
 use crate::{
     guarded::{Contention, Guarded},
     journal::Lsn,
-    session::{Effect, Fence, RequestId, SessionId, Spawn, State, Timer},
+    session::{Effect, Fence, Life, RequestId, SessionId, Spawn, State, Timer},
     sync::{QUIET, QuietU64},
 };
 
@@ -88,6 +91,21 @@ impl Cell {
 
     pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Looks at the session; answers where the journal was. `None`: it was given up, or its log is
+    /// still being read.
+    pub(super) fn look<R>(
+        &self,
+        look: impl Fn(&State) -> R,
+    ) -> Result<Option<(R, Lsn)>, Unavailable> {
+        let Some(live) = self.live.get() else { return Ok(None) };
+        let seen = live.with(|live| match live.state.life {
+            Life::Dead => Ok(None),
+            Life::Moved => Err(Unavailable::Moved),
+            _ => Ok(Some((look(&live.state), live.written))),
+        });
+        seen.map_err(Unavailable::Lock)?
     }
 
     /// Whether its log is still being read.

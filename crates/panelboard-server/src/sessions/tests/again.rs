@@ -120,7 +120,7 @@ impl Do {
 const MOST_STEPS: usize = 40;
 
 /// A run of it waits until it is stopped.
-fn hangs(listener: &TcpListener) -> String {
+pub(super) fn hangs(listener: &TcpListener) -> String {
     let port = listener.local_addr().expect("it is bound").port();
     super::CONFIG.replace("127.0.0.1:1/", &format!("127.0.0.1:{port}/"))
 }
@@ -130,7 +130,7 @@ fn logical(config: &str) -> String {
     format!("{config}\n[sessions]\nexclusive = \"logical\"\n")
 }
 
-fn image(path: &Path, to: &Path) {
+pub(super) fn image(path: &Path, to: &Path) {
     for end in ["", "-wal"] {
         let with = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
         if with(path).exists() {
