@@ -43,6 +43,7 @@
 //! | sockets and streams of sessions | `sessions.max_connections`, 16,384 | 429 |
 //! | sessions that a socket follows | `sessions.max_subscriptions`, 64 | refused |
 //! | a frame of a socket | twice the longest input, and 16 KiB | skipped and told; 16 MiB: closed |
+//! | commands of a socket | `sessions.max_commands_per_second`, 1,000 | closed |
 //! | commands of a socket that wait | 64 | it is read no further |
 //! | a reader who does not read | `sessions.write_timeout`, 10 s | closed |
 //! | events in memory | `sessions.ring_events`, 1,024 a session | read from the store |

@@ -22,4 +22,5 @@ pub(crate) mod close {
     pub(crate) const RESTART: u16 = 1012;
     pub(crate) const BAD_FRAMES: u16 = 4400;
     pub(crate) const SLOW: u16 = 4408;
+    pub(crate) const HURRIED: u16 = 4429;
 }

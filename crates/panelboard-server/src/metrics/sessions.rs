@@ -67,7 +67,7 @@ fn now(figures: &Figures) -> [(&'static str, &'static str, u64); 13] {
     ]
 }
 
-fn passed(figures: &Figures) -> [(&'static str, &'static str, u64); 14] {
+fn passed(figures: &Figures) -> [(&'static str, &'static str, u64); 15] {
     [
         ("panelboard_session_submitted", "Submissions", figures.submitted),
         ("panelboard_session_conflicts", "Submissions refused as busy", figures.conflicts),
@@ -85,6 +85,7 @@ fn passed(figures: &Figures) -> [(&'static str, &'static str, u64); 14] {
         ("panelboard_session_sockets_opened", "Sockets opened", figures.sockets_opened),
         ("panelboard_session_slow_readers", "Connections closed as slow", figures.slow_readers),
         ("panelboard_session_silent", "Sockets closed as silent", figures.silent),
+        ("panelboard_session_hurried", "Sockets closed as hurried", figures.hurried),
         ("panelboard_session_bad_frames", "Frames that were none", figures.bad_frames),
         ("panelboard_session_resyncs", "Readers whose place was gone", figures.resyncs),
         (

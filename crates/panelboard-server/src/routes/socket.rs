@@ -10,8 +10,10 @@
 
 mod command;
 mod doing;
+mod ending;
 mod followed;
 mod jobs;
+mod rate;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -33,8 +35,10 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use self::command::{Asked, Done};
 use self::doing::Doing;
+use self::ending::{Over, SentAway};
 use self::followed::{Followed, News};
 use self::jobs::{FollowedJobs, JobNews};
+use self::rate::Rate;
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::serve::pace::Paced;
@@ -126,7 +130,11 @@ struct Connection {
     asked: VecDeque<Asked>,
     doing: Doing<Done>,
     bad: u32,
+    rate: Rate,
+    /// When something was last heard, or could not be since nothing was read.
     heard: Instant,
+    /// Nothing is read, since too much waits to be done or to be written.
+    deaf: bool,
     ping_at: Instant,
     /// Ends when it is worth to look at the clock, or before.
     timer: Pin<Box<Sleep>>,
@@ -135,23 +143,6 @@ struct Connection {
     stop_wakes: Option<Waker>,
     /// News go first: since the last, all else was looked at.
     news_first: bool,
-}
-
-/// How a connection ends.
-struct Over {
-    code: u16,
-    reason: String,
-}
-
-impl Over {
-    fn new(code: u16, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-
-    /// There is nobody to say anything to.
-    fn gone() -> Self {
-        Self::new(0, "")
-    }
 }
 
 /// What made the connection look up.
@@ -178,7 +169,9 @@ impl Connection {
             asked: VecDeque::new(),
             doing: Doing::default(),
             bad: 0,
+            rate: Rate::new(now),
             heard: now,
+            deaf: false,
             ping_at,
             timer: Box::pin(tokio::time::sleep_until(now)),
             stop,
@@ -210,8 +203,8 @@ impl Connection {
         // They leave before the goodbye: nobody waits for a side that does not answer.
         self.followed = Followed::default();
         self.jobs = FollowedJobs::default();
-        if over.code != 0 {
-            self.socket.close(over.code, &over.reason).await;
+        if let Some(code) = over.code {
+            self.socket.close(code, &over.reason).await;
         }
     }
 
@@ -229,7 +222,7 @@ impl Connection {
         if let Poll::Ready(done) = self.doing.poll_next(context) {
             return Poll::Ready(Woken::Done(done));
         }
-        if self.asked.len() < MAX_COMMANDS
+        if self.reads()
             && let Poll::Ready(came) = self.socket.poll_read(context)
         {
             return Poll::Ready(Woken::Came(came));
@@ -239,8 +232,7 @@ impl Connection {
         }
         while self.timer.as_mut().poll(context).is_ready() {
             // It is moved only when it has ended: most of what moves the time comes before.
-            let silent_at = self.heard + self.app.service.settings.ping_timeout;
-            let at = silent_at.min(self.ping_at);
+            let at = self.silent_at().map_or(self.ping_at, |silent| silent.min(self.ping_at));
             if Instant::now() >= at {
                 return Poll::Ready(Woken::Time);
             }
@@ -248,6 +240,22 @@ impl Connection {
         }
         self.news_first = true;
         Poll::Pending
+    }
+
+    /// Whether anything is read now.
+    fn reads(&mut self) -> bool {
+        let reads = self.asked.len() < MAX_COMMANDS;
+        if reads && self.deaf {
+            // It may have spoken all the while, and what it says is only read from here on.
+            self.heard = Instant::now();
+        }
+        self.deaf = !reads;
+        reads
+    }
+
+    /// When it will have been silent for too long. Nobody is silent to whom nobody listens.
+    fn silent_at(&self) -> Option<Instant> {
+        (!self.deaf).then(|| self.heard + self.app.service.settings.ping_timeout)
     }
 
     /// What jobs have is seldom and little, so it goes first.
@@ -281,14 +289,7 @@ impl Connection {
             Woken::News(news) => self.tell(news)?,
             Woken::Job(news) => self.socket.text(&news.frame(self.id)),
             Woken::Time => self.look_at_the_clock()?,
-            Woken::Stop => {
-                let reconnect = fastrand::u64(500..3_000);
-                let goaway = json!({ "type": "goaway", "reason": "the server stops",
-                    "reconnect_after_ms": reconnect });
-                self.socket.text(&shown::typed(&goaway));
-                let reason = json!({ "reconnect_after_ms": reconnect }).to_string();
-                return Err(Over::new(close::RESTART, reason));
-            }
+            Woken::Stop => return Err(self.send_away(SentAway::Stops)),
         }
         self.begin_next();
         Ok(())
@@ -296,7 +297,7 @@ impl Connection {
 
     fn look_at_the_clock(&mut self) -> Result<(), Over> {
         let (now, service) = (Instant::now(), &self.app.service);
-        if now >= self.heard + service.settings.ping_timeout {
+        if self.silent_at().is_some_and(|silent| now >= silent) {
             Counts::add(&service.counts.silent);
             return Err(Over::new(close::GOING_AWAY, "nothing was heard for too long"));
         }
@@ -307,7 +308,22 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends the client away: it is told when to come back, and from where to go on.
+    fn send_away(&mut self, why: SentAway) -> Over {
+        let mut resume = self.followed.places();
+        resume.extend(self.jobs.places());
+        let (frame, over) = why.say(&resume);
+        self.socket.text(&frame);
+        over
+    }
+
     fn hear(&mut self, came: Result<Incoming, ReadError>) -> Result<(), Over> {
+        let settings = &self.app.service.settings;
+        let says = !matches!(came, Ok(Incoming::Pong | Incoming::Close(_)) | Err(_));
+        if says && !self.rate.take(settings.max_commands_per_second, self.heard) {
+            Counts::add(&self.app.service.counts.hurried);
+            return Err(self.send_away(SentAway::Hurried));
+        }
         let text = match came {
             Ok(Incoming::Text(text)) => text,
             Ok(Incoming::Pong) => return Ok(()),
@@ -456,7 +472,7 @@ impl Connection {
                 self.socket.text(&shown::typed(&frame));
             }
             Ok(Piece::Ended(end)) => self.socket.text(&over(session, end)),
-            Ok(Piece::TooSlow) => return Err(self.too_slow()),
+            Ok(Piece::TooSlow) => return Err(self.is_slow()),
             Err(trouble) => self.socket.text(&command::refused(session, &trouble)),
         }
         Ok(())
@@ -482,23 +498,34 @@ impl Connection {
     }
 
     async fn flush(&mut self) -> Result<(), Over> {
-        if self.socket.waiting() == 0 {
-            return Ok(());
-        }
-        let time = self.app.service.settings.write_timeout;
-        match self.socket.flush(time).await {
-            Ok(()) => Ok(()),
-            Err(WriteError::Gone) => Err(Over::gone()),
-            Err(WriteError::Slow) => Err(self.too_slow()),
+        match self.socket.try_flush() {
+            Ok(true) => Ok(()),
+            // On the heap: most sockets never come to it.
+            Ok(false) => Box::pin(self.flush_slowly()).await,
+            Err(_) => Err(Over::gone()),
         }
     }
 
-    fn too_slow(&self) -> Over {
+    /// The same, for one that takes it no faster than this.
+    async fn flush_slowly(&mut self) -> Result<(), Over> {
+        let (time, stop) = (self.app.service.settings.write_timeout, &self.app.stop.begun);
+        let flushed = tokio::select! {
+            biased;
+            flushed = self.socket.flush(time) => Some(flushed),
+            () = stop.cancelled() => None,
+        };
+        self.deaf = true;
+        match flushed {
+            Some(Ok(())) => Ok(()),
+            Some(Err(WriteError::Gone)) => Err(Over::gone()),
+            Some(Err(WriteError::Slow)) => Err(self.is_slow()),
+            None => Err(self.send_away(SentAway::Stops)),
+        }
+    }
+
+    fn is_slow(&mut self) -> Over {
         Counts::add(&self.app.service.counts.slow);
-        // From where to go on, for whoever reads this after all.
-        let place = self.followed.first();
-        let place = place.map(|at| json!({ "epoch": at.epoch.as_str(), "seq": at.seq }));
-        Over::new(close::SLOW, place.unwrap_or_default().to_string())
+        self.send_away(SentAway::Slow)
     }
 }
 

@@ -107,6 +107,12 @@ impl Feed {
         self.cursor.position()
     }
 
+    /// Where to go on from, for one who comes back. None: what is gone before its place was not
+    /// told yet, so it has to begin anew.
+    pub(crate) fn resumes_at(&self) -> Option<Position> {
+        self.resync.is_none().then(|| self.position())
+    }
+
     /// Whether the last piece was all that there was.
     pub(crate) fn has_told_all(&self) -> bool {
         self.resync.is_none() && self.cursor.has_told_all()

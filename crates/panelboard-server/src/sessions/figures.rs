@@ -40,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) slow_readers: u64,
     /// Sockets closed because nothing was heard from them.
     pub(crate) silent: u64,
+    /// Sockets closed because they sent too many commands in a second.
+    pub(crate) hurried: u64,
     pub(crate) bad_frames: u64,
     /// Readers who were given the memory because what they missed was gone.
     pub(crate) resyncs: u64,
@@ -106,6 +108,7 @@ impl Service {
             sockets_opened: Counts::read(&counts.opened),
             slow_readers: Counts::read(&counts.slow),
             silent: Counts::read(&counts.silent),
+            hurried: Counts::read(&counts.hurried),
             bad_frames: Counts::read(&counts.bad_frames),
             resyncs: Counts::read(&counts.resyncs),
             lock: Lock { entries, timeouts, waits_over_1ms },

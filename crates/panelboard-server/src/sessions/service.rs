@@ -67,6 +67,7 @@ pub(crate) struct Counts {
     pub(crate) opened: AtomicU64,
     pub(crate) slow: AtomicU64,
     pub(crate) silent: AtomicU64,
+    pub(crate) hurried: AtomicU64,
     pub(crate) bad_frames: AtomicU64,
     pub(crate) resyncs: AtomicU64,
     pub(crate) given_up: AtomicU64,

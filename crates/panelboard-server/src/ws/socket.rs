@@ -132,23 +132,30 @@ impl Socket {
         self.waiting
     }
 
-    /// Sends what waits, as long as the other side takes some within each `time`.
-    pub(crate) async fn flush(&mut self, time: Duration) -> Result<(), WriteError> {
+    /// Sends what goes out at once; whether that is all that waits.
+    pub(crate) fn try_flush(&mut self) -> Result<bool, WriteError> {
         while self.waiting > 0 {
             match self.try_write() {
                 Ok(0) => return Err(WriteError::Gone),
                 Ok(written) => self.is_written(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match tokio::time::timeout(time, self.io.writable()).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => return Err(WriteError::Gone),
-                        Err(_) => return Err(WriteError::Slow),
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(_) => return Err(WriteError::Gone),
             }
         }
+        // Gives the memory back until something is to go out.
         self.out = VecDeque::new();
+        Ok(true)
+    }
+
+    /// Sends what waits, as long as the other side takes some within each `time`.
+    pub(crate) async fn flush(&mut self, time: Duration) -> Result<(), WriteError> {
+        while !self.try_flush()? {
+            match tokio::time::timeout(time, self.io.writable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(WriteError::Gone),
+                Err(_) => return Err(WriteError::Slow),
+            }
+        }
         Ok(())
     }
 

@@ -41,7 +41,7 @@ fn jobs_end_as_they_were_asked_to_and_those_who_follow_them_are_told_to_come_aga
     events(&mut stream, "resync");
     let mut socket = Socket::open(addr);
     socket.send(&json!({ "type": "subscribe", "job": queued }));
-    socket.until(|frame| frame["type"] == "resync");
+    let at = socket.until(|frame| frame["type"] == "resync").pop().unwrap();
     server.signal("TERM");
     let told = events(&mut stream, "goaway");
     assert_eq!(told.last().map(|(name, _)| name.as_str()), Some("goaway"));
@@ -49,6 +49,8 @@ fn jobs_end_as_they_were_asked_to_and_those_who_follow_them_are_told_to_come_aga
     let (frames, code, reason) = socket.rest();
     assert_eq!((frames.last().unwrap()["type"].as_str(), code), (Some("goaway"), 1012));
     assert!(reason.contains("reconnect_after_ms"), "{reason}");
+    let place = json!({ "job": queued, "epoch": at["epoch"], "seq": at["seq"] });
+    assert_eq!(frames.last().unwrap()["resume"], json!([place]));
     let (code, _, err) = server.wait();
     assert_eq!(code, 0, "{err}");
 

@@ -143,7 +143,8 @@ impl Kit {
         let silent = self.silent;
         let text = format!(
             "[store]\npath = \"{store}\"\n\n\
-             [sessions]\nping_interval = \"600s\"\nping_timeout = \"1200s\"\n{more}\n\
+             [sessions]\nping_interval = \"600s\"\nping_timeout = \"1200s\"\n\
+             max_commands_per_second = 1000000\n{more}\n\
              [timeouts]\nfirst_byte = \"600s\"\ntotal = \"600s\"\n\n\
              [[provider]]\nname = \"silent\"\nkind = \"openai-compatible\"\n\
              base_url = \"http://{silent}/v1\"\n\

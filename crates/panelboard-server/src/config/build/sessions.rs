@@ -45,6 +45,8 @@ pub struct Sessions {
     pub max_connections: usize,
     /// Sessions that one socket may follow.
     pub max_subscriptions: usize,
+    /// Commands that one socket may send at once, and in each second.
+    pub max_commands_per_second: u32,
     /// Events of a session that are kept in memory.
     pub ring_events: usize,
     /// Records that come to a session before it has a new snapshot.
@@ -87,6 +89,7 @@ pub(super) fn sessions(table: &Table) -> Sessions {
         expire_after: table.duration("expire_after"),
         max_connections: table.size("max_connections").unwrap_or(16_384),
         max_subscriptions: table.size("max_subscriptions").unwrap_or(64),
+        max_commands_per_second: table.count32("max_commands_per_second").unwrap_or(1_000),
         ring_events: table.size("ring_events").unwrap_or(1_024),
         snapshot_every: table.count("snapshot_every").unwrap_or(512),
         snapshot_bytes: table.count("snapshot_bytes").unwrap_or(4 << 20),

@@ -107,6 +107,13 @@ pub(super) static SESSIONS: Section = Section {
             "Sessions that one socket may follow. One more is refused.",
         ),
         field(
+            "max_commands_per_second",
+            Kind::Count { min: 1, max: 1_000_000 },
+            Some("1000"),
+            "Commands that one socket may send at once, and in each second. Who sends more is \
+             closed with 4429.",
+        ),
+        field(
             "ring_events",
             Kind::Count { min: 1, max: 1_000_000 },
             Some("1024"),

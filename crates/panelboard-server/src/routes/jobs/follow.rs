@@ -80,6 +80,11 @@ impl Follow {
         self.cursor.position()
     }
 
+    /// The number to go on from, for one who comes back. None: what it begins with was not told.
+    pub(in crate::routes) fn resumes_at(&self) -> Option<u64> {
+        self.ready.is_empty().then(|| self.position().seq)
+    }
+
     pub(in crate::routes) fn epoch(&self) -> String {
         self.position().epoch.as_str().to_owned()
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::SelectAll;
 use futures_util::{Stream, StreamExt as _};
 use panelboard_tasks::{Position, SessionId};
+use serde_json::{Value, json};
 
 use crate::sessions::feed::{Feed, Piece};
 use crate::sessions::trouble::Trouble;
@@ -101,9 +102,17 @@ impl Followed {
         }
     }
 
-    /// Where the socket stands in one of them.
-    pub(super) fn first(&self) -> Option<Position> {
-        self.iter().next().map(Feed::position)
+    /// Where the socket stands in each, as `hello` takes it.
+    pub(super) fn places(&self) -> Vec<Value> {
+        let place = |feed: &Feed| {
+            let mut place = json!({ "session": feed.book.id.as_str() });
+            if let Some(Position { epoch, seq }) = feed.resumes_at() {
+                place["epoch"] = epoch.as_str().into();
+                place["seq"] = seq.into();
+            }
+            place
+        };
+        self.iter().map(place).collect()
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<News> {

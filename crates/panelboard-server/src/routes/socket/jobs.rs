@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{Stream, StreamExt as _};
 use panelboard_tasks::{ConnId, JobId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::command;
 use crate::error::Error;
@@ -23,6 +23,9 @@ pub(super) struct FollowedJobs {
 /// A job that is followed.
 pub(super) struct OneJob {
     id: JobId,
+    epoch: String,
+    /// Where to go on from. None: it begins with the job as it is, which was not told yet.
+    at: Option<u64>,
     pieces: BoxStream<'static, Next>,
     over: bool,
 }
@@ -53,12 +56,13 @@ impl JobNews {
 
 impl OneJob {
     pub(super) fn new(id: JobId, follow: Follow) -> Self {
+        let (epoch, at) = (follow.epoch(), follow.resumes_at());
         // What is waited for stays where it is from one wake to the next.
         let pieces = stream::unfold(follow, |mut follow| async move {
             let next = follow.next().await;
             Some((next, follow))
         });
-        Self { id, pieces: pieces.boxed(), over: false }
+        Self { id, epoch, at, pieces: pieces.boxed(), over: false }
     }
 }
 
@@ -71,7 +75,10 @@ impl Stream for OneJob {
         }
         self.pieces.poll_next_unpin(context).map(|next| {
             let what = match next? {
-                Next::Told(told) => What::Frame(told.json),
+                Next::Told(told) => {
+                    self.at = told.seq.or(self.at);
+                    What::Frame(told.json)
+                }
                 Next::Over => What::End,
                 Next::Broken(why) => What::Broken(why),
             };
@@ -94,6 +101,20 @@ impl FollowedJobs {
         let removed = left.len() < before;
         self.all = (!left.is_empty()).then(|| Box::new(left));
         removed
+    }
+
+    /// Where the socket stands in each that goes on, as `hello` takes it.
+    pub(super) fn places(&self) -> Vec<Value> {
+        let place = |one: &OneJob| {
+            let mut place = json!({ "job": one.id.to_string() });
+            if let Some(seq) = one.at {
+                place["epoch"] = one.epoch.as_str().into();
+                place["seq"] = seq.into();
+            }
+            place
+        };
+        let all = self.all.iter().flat_map(|all| all.iter());
+        all.filter(|one| !one.over).map(place).collect()
     }
 
     pub(super) fn len(&self) -> usize {
