@@ -20,9 +20,10 @@ const MAX_OUTBOX = 64;
 const KEPT_SESSIONS = 24;
 /** Errors after which there is no session to follow. */
 const GONE = new Set(['no-such-session', 'session-deleted', 'bad-session-id']);
-const UNSURE = { code: 'unsure', title: 'the line broke before the server answered' };
-/** What a close code says about trying again. */
-const AT_LEAST_MS = { 1013: 5000, 4400: 10_000, 4429: 5000 };
+/** The codes that the server closes with, and how long it is left alone at least. What it says itself
+ * may be more. docs/sessions.md says why. */
+export const LEAST_MS = { 1000: 0, 1001: 0, 1002: 10_000, 1009: 10_000, 1012: 0, 4400: 10_000,
+  4408: 0, 4429: 5000 };
 
 export class Link {
   /** `ids` gives a name that was never given before; `random` a number from 0 to 1. */
@@ -83,8 +84,6 @@ export class Link {
       return refuse({ code: 'too-large', title: 'it is too long',
         detail: `${size} bytes of at most ${most}` });
     }
-    // A clear has no name at the server: a second one might clear what was said since.
-    if (entry.sent > 0 && entry.frame.type === 'clear') return refuse(UNSURE);
     entry.sent += 1;
     return [{ send: entry.frame }];
   }
@@ -116,7 +115,7 @@ export class Link {
       case 'error': return this.error(frame);
       case 'goaway':
         this.advice = Math.max(0, frame.reconnect_after_ms ?? 0);
-        return [{ close: true }, ...this.closed(1012, '', now)];
+        return [{ close: true }, ...this.closed(frame.code, '', now)];
       case 'pong': return [];
       default: return this.ofSession(frame);
     }
@@ -194,7 +193,7 @@ export class Link {
   wait(code, reason) {
     const advised = this.advice ?? adviceIn(reason);
     const step = Math.min(MAX_MS, BASE_MS * 2 ** Math.min(this.attempts, 10));
-    const least = Math.max(advised ?? 0, AT_LEAST_MS[code] ?? 0);
+    const least = Math.max(advised ?? 0, LEAST_MS[code] ?? 0);
     const spread = least ? least * SPREAD : step;
     return Math.round(least + (least ? 0 : step * SPREAD) + this.random() * spread);
   }

@@ -48,7 +48,6 @@ const ADVICE = {
   'too-many-sessions': 'Delete sessions that are no longer needed.',
   'too-many-connections': 'Close some of the windows that are open on this server.',
   'too-large': 'Make it shorter.',
-  'unsure': 'Look whether it was done; if not, do it again.',
   'memory-full': 'Clear the session, or begin a new one.',
   'too-many-subscriptions': 'Look at fewer sessions at once.',
   'not-awaiting': 'The answer does not wait for this any more.',

@@ -24,3 +24,26 @@ pub(crate) mod close {
     pub(crate) const SLOW: u16 = 4408;
     pub(crate) const HURRIED: u16 = 4429;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::close;
+
+    #[test]
+    fn the_codes_that_it_closes_with_are_those_of_the_documentation() {
+        let docs = include_str!("../../../docs/sessions.md");
+        let (_, table) = docs.split_once("### How a socket ends").expect("it has a section");
+        let codes = table.lines().filter_map(|line| line.get(2..6)?.parse().ok());
+        let ours = [
+            close::NORMAL,
+            close::GOING_AWAY,
+            close::PROTOCOL,
+            close::TOO_LONG,
+            close::RESTART,
+            close::BAD_FRAMES,
+            close::SLOW,
+            close::HURRIED,
+        ];
+        assert_eq!(codes.collect::<Vec<u16>>(), ours);
+    }
+}

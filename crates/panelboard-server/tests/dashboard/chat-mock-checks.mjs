@@ -140,7 +140,8 @@ export function chatMockChecks(browser, options) {
         mock.sessions.upgrade = function count(...args) { came = Date.now(); upgrade.apply(this, args); };
         const told = Date.now();
         for (const link of mock.sessions.links) {
-          link.send({ type: 'goaway', reason: 'restart', reconnect_after_ms: 1500 });
+          link.send({ type: 'goaway', code: 1012, reason: 'restart', reconnect_after_ms: 1500,
+            resume: [] });
         }
         await until(page, () => document.querySelector('#link').dataset.link === 'lost', null, 'lost');
         await page.evaluate(() => dispatchEvent(new Event('focus'))); // must not hurry it

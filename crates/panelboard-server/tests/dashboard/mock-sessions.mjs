@@ -147,6 +147,11 @@ export class Sessions {
     const { type, session: id, client_msg_id: re } = frame;
     const session = this.all.get(id);
     const ack = (reply) => link.send({ type: 'ack', re, ...reply });
+    // What is sent again is answered as the first.
+    const once = (act) => {
+      if (!this.seen.has(re)) this.seen.set(re, act());
+      ack(this.seen.get(re));
+    };
     if (type === 'ping') link.send({ type: 'pong' });
     else if (type === 'unsubscribe') { link.subscribed.delete(id); this.presence(id); }
     else if (type === 'submit') ack(this.create(id).submit({ ...frame, key: re }));
@@ -156,7 +161,7 @@ export class Sessions {
       link.subscribed.add(id);
       this.presence(id);
     } else if (type === 'cancel') ack(session.cancel(frame.run));
-    else if (type === 'clear') ack(session.clear(frame.mode));
+    else if (type === 'clear') once(() => session.clear(frame.mode));
     else if (type === 'answer') ack(session.answer(frame.run, frame.request_id));
     else link.send({ type: 'error', code: 'unknown-type', detail: `no frame is called ${type}` });
   }

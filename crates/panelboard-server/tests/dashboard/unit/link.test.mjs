@@ -1,8 +1,9 @@
 // Is each command carried out once and answered once, whatever the line does, and is the server
 // never hurried? A random line first, then the rules one by one.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Link } from '../../../dashboard/link.mjs';
+import { LEAST_MS, Link } from '../../../dashboard/link.mjs';
 import { dice } from '../dice.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 150);
@@ -46,7 +47,7 @@ test(`${ROUNDS} random lines: each command is done once, in order, and settled o
       const frame = wire.shift();
       if (!frame?.client_msg_id) return;
       if (done.has(frame.client_msg_id)) again += 1;
-      else done.set(frame.client_msg_id, frame.input);
+      else done.set(frame.client_msg_id, frame.type);
       back.push({ type: 'ack', re: frame.client_msg_id, ok: true, result: {} });
     };
     const cut = () => { up = false; wire = []; back = []; act(l.closed(1006, '', now)); };
@@ -57,7 +58,8 @@ test(`${ROUNDS} random lines: each command is done once, in order, and settled o
       const roll = d.next();
       if (roll < 0.12) {
         const effects = [];
-        const id = l.command({ type: 'submit', session: 's', input: i }, effects);
+        const type = d.below(3) ? 'submit' : 'clear';
+        const id = l.command({ type, session: 's', input: i }, effects);
         if (id) given.push(id);
         act(effects);
       } else if (roll < 0.5 && up) server();
@@ -133,7 +135,7 @@ test('waits grow, have jitter and a ceiling, and start anew once a connection ha
 
 test('a server that goes away says when to come back, and is not hurried', () => {
   const [l] = live(link(() => 0));
-  assert.ok(l.frame({ type: 'goaway', reason: 'restart', reconnect_after_ms: 3000 }, 10).some((e) => e.close));
+  assert.ok(l.frame({ type: 'goaway', code: 1012, reason: 'restart', reconnect_after_ms: 3000 }, 10).some((e) => e.close));
   assert.equal(l.due(), 3010);
   assert.deepEqual(l.doubt(20), [], 'not even when the page comes back to the front');
   assert.deepEqual(l.tick(3009), []);
@@ -141,9 +143,37 @@ test('a server that goes away says when to come back, and is not hurried', () =>
   const [m] = live(link(() => 0));
   m.closed(1012, '{"reconnect_after_ms":2000}', 10);
   assert.equal(m.due(), 2010);
-  const [n] = live(link(() => 0));
-  n.closed(4429, 'rate', 10);
-  assert.equal(n.due(), 5010);
+});
+
+/** The table of the documentation: code, and what its last column says of coming back. */
+function codes() {
+  const docs = readFileSync(new URL('../../../../../docs/sessions.md', import.meta.url), 'utf8');
+  const rows = [...docs.matchAll(/^\| (\d{4}) \| .* \| (.*) \|$/gm)];
+  return rows.map(([, code, back]) => ({ code: Number(code), told: back.includes('`goaway`'),
+    least: 1000 * Number(/(\d+) s/.exec(back)?.[1] ?? 0) }));
+}
+
+test('each code that the server closes with is obeyed as its documentation says', () => {
+  assert.deepEqual(Object.fromEntries(codes().map(({ code, least }) => [code, least])), LEAST_MS);
+  for (const { code, told, least } of codes()) {
+    for (const random of [0, 1]) {
+      const after = (close) => {
+        const [l] = live(link(() => random), 0);
+        close(l);
+        assert.equal(l.state, 'waiting');
+        return l.due() - 10_000;
+      };
+      const spread = 1 + random / 2;
+      const plain = after((l) => l.closed(code, '', 10_000));
+      assert.equal(plain, least ? least * spread : 400 * (0.5 + random), `${code}`);
+      if (!told) continue;
+      const advice = 7000;
+      const reason = JSON.stringify({ reconnect_after_ms: advice });
+      assert.equal(after((l) => l.closed(code, reason, 10_000)), advice * spread, `${code}`);
+      const goaway = { type: 'goaway', code, reason: 'why', reconnect_after_ms: advice, resume: [] };
+      assert.equal(after((l) => l.frame(goaway, 10_000)), advice * spread, `${code}`);
+    }
+  }
 });
 
 test('a silent line is found by a ping and left', () => {
@@ -214,14 +244,15 @@ test('a session that can not be followed now is asked for again, from where it w
   assert.deepEqual(l.retry('s'), []);
 });
 
-test('a clear is not sent twice: the second might clear what was said since', () => {
+test('what the server did not answer is sent again under its name, a clear too, in its order', () => {
   const [l] = live();
-  l.command({ type: 'clear', session: 's' }, []);
+  const frames = ['clear', 'submit', 'cancel', 'answer'].map((type, n) => (
+    { type, session: 's', client_msg_id: `id-${n + 1}` }));
+  for (const { type, session } of frames) l.command({ type, session }, []);
   l.closed(1006, '', 1);
   l.connect(2);
-  const effects = l.frame(WELCOME, 3);
-  assert.deepEqual(sent(effects), []);
-  assert.equal(effects[0].settled.problem.code, 'unsure');
+  assert.deepEqual(sent(l.frame(WELCOME, 3)), frames);
+  assert.equal(l.frame({ type: 'ack', re: 'id-1', ok: true, result: { era: 1 } }, 4)[0].settled.ok, true);
 });
 
 test('what is too long for a frame is told at once, sent now or later', () => {
