@@ -18,6 +18,8 @@ panelboard_seams::faults! {
     CANCELLED_STARTS = "cancelled-starts";
     /// S11: an idempotency key is kept and never looked at.
     KEY_IGNORED = "key-ignored";
+    /// M5: a submission that was made for another memory is accepted.
+    STALE_ACCEPTED = "stale-accepted";
     /// S12: a steer that nobody has read ends with the run.
     STEER_LOST = "steer-lost";
     /// M8: records reach the journal after the lock is given back.

@@ -337,6 +337,12 @@ const SESSIONS: &[Fault] = &[
         "session::tests::model::two_clients_and_a_crash_to_the_end",
     ),
     task(
+        "stale-accepted",
+        "M5",
+        Kind::Unit,
+        "session::tests::table::m5_a_submission_that_was_made_for_another_memory_is_refused",
+    ),
+    task(
         "steer-lost",
         "S12",
         Kind::It,

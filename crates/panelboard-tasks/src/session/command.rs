@@ -76,6 +76,8 @@ pub struct Submission {
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) queue_limit: Option<usize>,
+    pub(crate) only_on: Option<Tag>,
 }
 
 impl Submission {
@@ -91,6 +93,8 @@ impl Submission {
             key: None,
             on_disconnect: OnDisconnect::Continue,
             timeout: None,
+            queue_limit: None,
+            only_on: None,
         }
     }
 
@@ -139,6 +143,30 @@ impl Submission {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// At how many that wait it is refused; never more than
+    /// [`SessionLimits::queue`](crate::SessionLimits::queue).
+    ///
+    /// ```
+    /// use panelboard_tasks::{Policy, Submission};
+    /// let submission = Submission::new("soon").policy(Policy::Enqueue).queue_limit(1);
+    /// ```
+    #[must_use]
+    pub fn queue_limit(self, queue_limit: usize) -> Self {
+        Self { queue_limit: Some(queue_limit), ..self }
+    }
+
+    /// Refused if the memory is another than its sender has seen. Of one that waits, when it is
+    /// accepted: what the runs before it add is what it waits for.
+    ///
+    /// ```
+    /// use panelboard_tasks::{Submission, Tag};
+    /// let submission = Submission::new("and then?").only_on(Tag { era: 0, seq: 17 });
+    /// ```
+    #[must_use]
+    pub fn only_on(self, memory: Tag) -> Self {
+        Self { only_on: Some(memory), ..self }
     }
 }
 

@@ -151,6 +151,8 @@ pub enum Refused {
     TooLarge,
     /// The key was used for something else.
     KeyMismatch,
+    /// It was made for another memory; this is the tag of the one that there is.
+    Stale(Tag),
     /// The session can't take it now.
     Unavailable(Unavailable),
 }
@@ -162,6 +164,7 @@ impl fmt::Display for Refused {
             Self::QueueFull => f.write_str("as many runs wait in this session as may"),
             Self::TooLarge => f.write_str("the input or the idempotency key is too large"),
             Self::KeyMismatch => f.write_str("the idempotency key was used for something else"),
+            Self::Stale(tag) => write!(f, "the memory is another by now: {tag}"),
             Self::Unavailable(why) => why.fmt(f),
         }
     }

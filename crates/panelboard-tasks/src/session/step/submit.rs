@@ -27,6 +27,12 @@ impl Steps<'_> {
         if self.state.life != Life::Serving {
             return Self::unavailable(Unavailable::ShuttingDown);
         }
+        let current = self.state.tag();
+        if submission.only_on.is_some_and(|seen| seen != current)
+            && !fault::STALE_ACCEPTED.planted()
+        {
+            return Reply::Refused(Refused::Stale(current));
+        }
         // A run that is to start is not refused for one that was told to stop.
         if self.given.zombie_place && self.let_go() {
             self.release();
@@ -66,8 +72,14 @@ impl Steps<'_> {
         Self::accepted(run, RunStatus::Starting, None)
     }
 
+    /// S13: whatever a submission itself would bear.
+    fn is_full(&self, submission: &Submission) -> bool {
+        let limit = self.given.limits.queue;
+        self.state.waiting() >= submission.queue_limit.map_or(limit, |own| own.min(limit))
+    }
+
     fn enqueue(&mut self, submission: Submission) -> Reply {
-        if self.state.waiting() >= self.given.limits.queue {
+        if self.is_full(&submission) {
             return Reply::Refused(Refused::QueueFull);
         }
         let (waiting, kind) = self.create(submission, true);
@@ -98,7 +110,7 @@ impl Steps<'_> {
     }
 
     fn steer(&mut self, submission: Submission) -> Reply {
-        if self.state.waiting() >= self.given.limits.queue {
+        if self.is_full(&submission) {
             return Reply::Refused(Refused::QueueFull);
         }
         let (waiting, kind) = self.create(submission, true);
@@ -113,7 +125,7 @@ impl Steps<'_> {
     }
 
     fn create(&mut self, submission: Submission, queued: bool) -> (Waiting, Kind) {
-        let Submission { input, policy, key, on_disconnect, timeout } = submission;
+        let Submission { input, policy, key, on_disconnect, timeout, .. } = submission;
         let run = RunId(self.state.last_run.0 + 1);
         self.state.last_run = run;
         self.remember_key(key.clone(), Used::Run(run));

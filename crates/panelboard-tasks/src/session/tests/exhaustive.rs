@@ -11,7 +11,7 @@ use super::{
 };
 use crate::session::{
     CancelMode, ClearMode, Command, ConnId, DrainMode, Exclusive, Fence, Given, OnDisconnect,
-    Outcome, Policy, RequestId, RunId, RunStatus, SessionLimits, State, Submission, Timer,
+    Outcome, Policy, RequestId, RunId, RunStatus, SessionLimits, State, Submission, Tag, Timer,
     effect::Effect,
     state::{Phase, Slot},
     step,
@@ -28,6 +28,9 @@ fn commands(state: &State, armed: &BTreeSet<Timer>) -> Vec<Command> {
     let linger = OnDisconnect::CancelAfter(Duration::from_secs(1));
     let fussy = Submission::new("a").policy(Policy::Enqueue).on_disconnect(linger);
     commands.push(Command::Submit(fussy.timeout(Duration::from_secs(2)).key(key("k", 1))));
+    // Refused everywhere but where it starts at once, or everywhere.
+    commands.push(Command::Submit(Submission::new("a").policy(Policy::Steer).queue_limit(0)));
+    commands.push(Command::Submit(Submission::new("a").only_on(Tag { era: 99, seq: 0 })));
     let waits = state.front.iter().chain(&state.queue).chain(state.inbox()).next();
     let holder = state.holder().map(|(run, _)| run);
     let runs = [None, holder, waits.map(|waiting| waiting.run), Some(RunId(99))];

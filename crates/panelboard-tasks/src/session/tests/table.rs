@@ -57,6 +57,47 @@ fn on_a_held_slot_each_policy_does_its_own() {
 }
 
 #[test]
+fn a_submission_may_bear_a_shorter_queue_than_the_session_but_no_longer_one() {
+    let mut rig = Rig::new();
+    rig.running();
+    let waits =
+        |policy, limit| Command::Submit(Submission::new("in").policy(policy).queue_limit(limit));
+    assert_eq!(rig.command(waits(Policy::Enqueue, 0)), Reply::Refused(Refused::QueueFull));
+    let first = accepted(2, RunStatus::Queued, Some(0));
+    assert_eq!(rig.command(waits(Policy::Enqueue, 1)), first);
+    assert_eq!(rig.command(waits(Policy::Steer, 1)), Reply::Refused(Refused::QueueFull));
+    assert_eq!(rig.command(waits(Policy::Steer, 2)), accepted(3, RunStatus::Queued, None));
+    assert_eq!(rig.command(waits(Policy::Enqueue, 99)), Reply::Refused(Refused::QueueFull));
+    // The place in front is none of the queue's.
+    assert_eq!(rig.command(waits(Policy::Interrupt, 0)), accepted(4, RunStatus::Queued, Some(0)));
+}
+
+#[test]
+fn m5_a_submission_that_was_made_for_another_memory_is_refused() {
+    let mut rig = Rig::new();
+    let on = |memory, name: &str| {
+        let submission = Submission::new("in").policy(Policy::Enqueue).only_on(memory);
+        Command::Submit(submission.key(key(name, 1)))
+    };
+    let empty = rig.state.tag();
+    let started = rig.command(on(empty, "a"));
+    assert_eq!(started, accepted(1, RunStatus::Starting, None));
+    let stale = Reply::Refused(Refused::Stale(rig.state.tag()));
+    assert_eq!(rig.command(on(empty, "b")), stale, "its own input is part of it");
+    let replayed =
+        Submitted { run: RunId(1), status: RunStatus::Starting, position: None, replayed: true };
+    assert_eq!(rig.command(on(empty, "a")), Reply::Submitted(replayed), "and was accepted once");
+    let now = rig.state.tag();
+    assert_eq!(rig.command(on(now, "b")), accepted(2, RunStatus::Queued, Some(0)));
+    // To wait changes no memory; a clear does, also an empty one.
+    assert_eq!(rig.command(on(now, "c")), accepted(3, RunStatus::Queued, Some(1)));
+    rig.command(Command::Clear(ClearMode::CancelAndClear));
+    let stale = Reply::Refused(Refused::Stale(rig.state.tag()));
+    assert_eq!(rig.command(on(now, "d")), stale);
+    assert_eq!(rig.command(on(empty, "d")), stale);
+}
+
+#[test]
 fn a_rollback_takes_back_what_its_run_wrote_and_an_interrupt_does_not() {
     for (policy, last) in [
         (Policy::Interrupt, vec!["run.finished", "run.starting"]),
