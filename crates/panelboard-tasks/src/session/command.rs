@@ -76,8 +76,9 @@ pub struct Submission {
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) queue_limit: Option<usize>,
-    pub(crate) only_on: Option<Tag>,
+    /// Narrow, as the next one is on the heap: commands are handed on by value.
+    pub(crate) queue_limit: u32,
+    pub(crate) only_on: Option<Box<Tag>>,
 }
 
 impl Submission {
@@ -93,7 +94,7 @@ impl Submission {
             key: None,
             on_disconnect: OnDisconnect::Continue,
             timeout: None,
-            queue_limit: None,
+            queue_limit: u32::MAX,
             only_on: None,
         }
     }
@@ -154,7 +155,7 @@ impl Submission {
     /// ```
     #[must_use]
     pub fn queue_limit(self, queue_limit: usize) -> Self {
-        Self { queue_limit: Some(queue_limit), ..self }
+        Self { queue_limit: u32::try_from(queue_limit).unwrap_or(u32::MAX), ..self }
     }
 
     /// Refused if the memory is another than its sender has seen. Of one that waits, when it is
@@ -166,7 +167,7 @@ impl Submission {
     /// ```
     #[must_use]
     pub fn only_on(self, memory: Tag) -> Self {
-        Self { only_on: Some(memory), ..self }
+        Self { only_on: Some(Box::new(memory)), ..self }
     }
 }
 

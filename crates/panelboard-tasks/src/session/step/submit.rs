@@ -28,7 +28,7 @@ impl Steps<'_> {
             return Self::unavailable(Unavailable::ShuttingDown);
         }
         let current = self.state.tag();
-        if submission.only_on.is_some_and(|seen| seen != current)
+        if submission.only_on.as_ref().is_some_and(|seen| **seen != current)
             && !fault::STALE_ACCEPTED.planted()
         {
             return Reply::Refused(Refused::Stale(current));
@@ -74,8 +74,8 @@ impl Steps<'_> {
 
     /// S13: whatever a submission itself would bear.
     fn is_full(&self, submission: &Submission) -> bool {
-        let limit = self.given.limits.queue;
-        self.state.waiting() >= submission.queue_limit.map_or(limit, |own| own.min(limit))
+        let own = usize::try_from(submission.queue_limit).unwrap_or(usize::MAX);
+        self.state.waiting() >= own.min(self.given.limits.queue)
     }
 
     fn enqueue(&mut self, submission: Submission) -> Reply {
