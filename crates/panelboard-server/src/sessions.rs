@@ -15,6 +15,7 @@
 //! | how are many shown at once, and the others taken up after a start | `listing`, `recovery` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
+//! | what does one have of its own, from its making on | `own` |
 //! | how do they start and stop | `start` |
 //! | what does a run do | `turn`, `chunks`, `notice` |
 //! | which tools may its model call, and whose result is whose | `tools` |
@@ -41,6 +42,7 @@ pub(crate) mod keeper;
 mod listing;
 mod notice;
 mod once;
+pub(crate) mod own;
 mod reading;
 mod recovery;
 mod replay;

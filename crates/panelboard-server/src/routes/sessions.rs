@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::body;
 use crate::error::{Error, Problem};
 use crate::pointer;
+use crate::sessions::own::{Limits, Own};
 use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
@@ -139,6 +140,10 @@ pub(super) struct NewSession {
     /// Any JSON object that is wanted back.
     #[schema(value_type = Option<Object>)]
     metadata: Option<serde_json::Map<String, Value>>,
+    /// As `on_conflict` of the runs that say none: `reject`, `enqueue`, `interrupt`, `rollback` or
+    /// `steer`. None: as configured.
+    policy: Option<String>,
+    limits: Option<Limits>,
 }
 
 /// Makes a session. The same again is the same session.
@@ -151,10 +156,12 @@ pub(super) async fn make(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let NewSession { id, metadata } = read(&app, body).await?;
-    let metadata = Value::Object(metadata.unwrap_or_default());
+    let NewSession { id, metadata, policy, limits } = read(&app, body).await?;
+    let policy = policy.as_deref().map(|name| runs::policy("policy", name)).transpose()?;
+    let (metadata, limits) = (metadata.unwrap_or_default(), limits.unwrap_or_default());
+    let own = Own { metadata, policy, limits };
     let key = idempotency_key(&headers)?;
-    let (status, told) = app.service.make_once(id, metadata, key.as_deref()).await?;
+    let (status, told) = app.service.make_once(id, own, key.as_deref()).await?;
     let id = told["id"].as_str().unwrap_or_default();
     let place = format!("/v1/sessions/{}", segment(id));
     Ok((status, [(LOCATION, place)], Json(told)).into_response())

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use panelboard_tasks::{Epoch, Event, Fence, Kind, Lsn, Record, RunId, SessionId, thin};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::compact::Growth;
 use super::fold::{Fold, Told};
+use super::own::Own;
 use super::service::Once;
 use super::snapshot::REMEMBERED;
 use super::stored::{self, Again};
@@ -33,7 +33,7 @@ pub(crate) struct Book {
     pub(crate) epoch: Epoch,
     pub(crate) created: String,
     /// As it was created with.
-    pub(crate) metadata: Value,
+    pub(crate) own: Own,
     /// What a fence of this process is raised by where it is stored: the last one of a session of
     /// this name that was deleted.
     pub(super) fence_base: u64,
@@ -116,20 +116,20 @@ pub(crate) struct Title {
     pub(crate) id: SessionId,
     pub(crate) epoch: Epoch,
     pub(crate) created: String,
-    pub(crate) metadata: Value,
+    pub(crate) own: Own,
     pub(crate) fence_base: u64,
 }
 
 impl Book {
     /// With what the records before have left, and of this era's runs what must not be forgotten.
     pub(super) fn new(title: Title, fold: Fold, kept: Vec<Again>) -> Self {
-        let Title { id, epoch, created, metadata, fence_base } = title;
+        let Title { id, epoch, created, own, fence_base } = title;
         let head = fold.head;
         Self {
             id,
             epoch,
             created,
-            metadata,
+            own,
             fence_base,
             state: Mutex::new(State { fold, kept, ..State::default() }),
             last_said: LastSaid::default(),

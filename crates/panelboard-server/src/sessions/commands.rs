@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::fold::NewItem;
 use super::once::{self, Came, CommandKey};
+use super::own::Own;
 use super::service::Service;
 use super::shown;
 use super::trouble::Trouble;
@@ -83,17 +84,18 @@ impl Service {
     pub(crate) async fn make_once(
         self: &Arc<Self>,
         id: Option<String>,
-        metadata: Value,
+        own: Own,
         key: Option<&str>,
     ) -> Result<Told, Trouble> {
-        let command = ["make", id.as_deref().unwrap_or_default(), &metadata.to_string()];
+        let command = ["make", id.as_deref().unwrap_or_default(), &own.write()];
         let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
         let random = || format!("s-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let asked = SessionId::new(&id.unwrap_or_else(random));
         let asked = asked.map_err(|_| Trouble::BadSessionId)?;
         let kept = key.as_ref().map(|key| key.kept(&once::made(&asked))).transpose()?;
-        let (service, with) = (Arc::clone(self), metadata.clone());
+        let (service, with) = (Arc::clone(self), own.clone());
         let work = async move |_| {
+            with.check(&service.settings)?;
             let Some(new) = service.make(&asked, &with, kept).await? else {
                 let told = (StatusCode::OK, service.show(&asked).await?);
                 return Ok(Came { told, kept: false });
@@ -109,7 +111,7 @@ impl Service {
         // As it was made, whatever has happened in it since: so the answer is always the same.
         let text = |field: &str| told[field].as_str().unwrap_or_default();
         let made = (text("created"), text("epoch"));
-        Ok((status, shown::new_session(text("id"), made, metadata)))
+        Ok((status, shown::new_session(text("id"), made, &own)))
     }
 
     /// Ends all that runs and waits in a session, and removes it.

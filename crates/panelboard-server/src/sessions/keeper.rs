@@ -31,12 +31,13 @@ use panelboard_tasks::{
     BoxFuture, Ended, Event, Fence, Histogram, Hub, HubLimits, IdempotencyKey, Journal, Kind, Lsn,
     NotKept, Record, SessionId, Unreadable,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::book::{Book, End, Said, Taken, locked};
 use super::compact::{Compactor, Every};
 use super::decided::Decided;
+use super::own::Own;
 use super::reading::{self, Logs, MAIN, NoSession, Reading, blocking, left, main, no_session};
 use super::{once, stored};
 use crate::clock::{rfc3339_micros, wall};
@@ -115,9 +116,9 @@ struct Of {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
     New(Epoch),
-    /// It was there, with the same metadata.
+    /// It was there, with the same of its own.
     Same,
-    /// It was there, with other metadata.
+    /// It was there, with other things of its own.
     Other,
 }
 
@@ -283,10 +284,10 @@ impl Keeper {
     pub(crate) async fn make(
         &self,
         id: &SessionId,
-        metadata: &Value,
+        own: &Own,
         key: Option<Idempotency>,
     ) -> Result<Made, End> {
-        let create = Create::new(&main(id), json!({ "metadata": metadata }).to_string());
+        let create = Create::new(&main(id), own.write());
         let mut create = create.map_err(|_| End::NotKept)?;
         if let Some(key) = key {
             create = create.key(key.only_new());

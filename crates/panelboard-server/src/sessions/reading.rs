@@ -11,10 +11,11 @@ use panelboard_store::{Owner, ReadError, Snapshot, Store, Tail};
 use panelboard_tasks::{
     BoxFuture, Epoch, Event, Fence, History, HistoryError, Kind, Record, SessionId,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::book::{Book, End, Title};
 use super::keeper::Books;
+use super::own::Own;
 use super::snapshot::{Folded, REMEMBERED};
 use super::stored::{self, Again, Beside};
 use crate::clock::rfc3339_micros;
@@ -62,7 +63,7 @@ impl Reading {
             id: id.clone(),
             epoch: Epoch::new(&session.epoch.to_string()),
             created: rfc3339_micros(session.created),
-            metadata: metadata(&session.config),
+            own: Own::read(&session.config),
             fence_base: if ours { session.owner.fence } else { 0 },
         };
         let Folded { fold, mut records } = self.before(id, &tail)?;
@@ -238,15 +239,6 @@ pub(super) fn left(id: &SessionId) -> panelboard_store::SessionId {
 fn named(prefix: &str, id: &SessionId) -> panelboard_store::SessionId {
     panelboard_store::SessionId::new(&format!("{prefix}{id}"))
         .expect("256 bytes and a prefix are an id of the store")
-}
-
-/// What a session was created with, by its row.
-pub(super) fn metadata(config: &str) -> Value {
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
-    match config.get("metadata") {
-        Some(metadata) => metadata.clone(),
-        None => json!({}),
-    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

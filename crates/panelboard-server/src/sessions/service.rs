@@ -21,6 +21,7 @@ use super::book::{Book, End};
 use super::fold::{Fold, Input, NewItem};
 use super::keeper::{Deleted, Keeper, Made};
 use super::once::Flights;
+use super::own::{Limits, Own};
 use super::reading::NoSession;
 use super::recovery::Recovery;
 use super::trouble::Trouble;
@@ -98,6 +99,8 @@ pub(crate) struct Ask {
     pub(crate) on_conflict: Option<Policy>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) timeout: Option<Duration>,
+    /// Only if the memory is still this one.
+    pub(crate) only_on: Option<Tag>,
     /// What the client calls it.
     pub(crate) key: Option<String>,
 }
@@ -117,6 +120,8 @@ impl Ask {
         let tools = self.tools_json();
         let mut said = vec!["submit", &self.text, model, policy, &how];
         said.extend(tools.as_deref());
+        let only_on = self.only_on.map(|tag| format!("if it is {tag}"));
+        said.extend(only_on.as_deref());
         Ok(Some(IdempotencyKey::new(key_rule(key)?, fingerprint(&said))))
     }
 }
@@ -163,7 +168,7 @@ impl Service {
             match self.keeper.find(id).await {
                 Ok(_) => {}
                 Err(NoSession::Absent) if make => {
-                    self.keeper.make(id, &json!({}), None).await.map_err(Trouble::ended)?;
+                    self.keeper.make(id, &Own::default(), None).await.map_err(Trouble::ended)?;
                 }
                 Err(why) => return Err(Trouble::no_session(why, id.as_str())),
             }
@@ -199,7 +204,7 @@ impl Service {
     pub(crate) async fn make(
         &self,
         id: &SessionId,
-        metadata: &Value,
+        own: &Own,
         key: Option<Idempotency>,
     ) -> Result<Option<panelboard_store::Session>, Trouble> {
         if let Some(book) = self.keeper.book(id)
@@ -208,7 +213,7 @@ impl Service {
             tokio::time::timeout(PATIENCE, self.give_up(&book)).await.ok();
         }
         let session = id.to_string();
-        match self.keeper.make(id, metadata, key).await.map_err(Trouble::ended)? {
+        match self.keeper.make(id, own, key).await.map_err(Trouble::ended)? {
             Made::New(epoch) => {
                 let found = self.keeper.find(id).await;
                 let found = found.map_err(|why| Trouble::no_session(why, id.as_str()))?;
@@ -285,20 +290,19 @@ impl Service {
         ask: Ask,
         key: Option<IdempotencyKey>,
     ) -> Result<Submitted, Trouble> {
-        let limit = self.settings.max_input_bytes;
-        if ask.text.len() + ask.tools_json().map_or(0, |tools| tools.len()) > limit {
-            return Err(Trouble::TooLarge { limit });
-        }
+        let input = ask.text.len() + ask.tools_json().map_or(0, |tools| tools.len());
+        self.is_short_enough(input, &Limits::default())?;
         self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
+        self.is_short_enough(input, &book.own.limits)?;
         Self::has_room(&book, ask.text.len())?;
-        let submission = self.submission(ask, key)?;
+        let submission = self.submission(ask, key, &book.own)?;
         let done = in_time(self.sessions.submit(id, submission)).await?;
         done.map_err(|why| {
             if why == Refused::Unavailable(Unavailable::NotKept) {
                 return self.not_kept(&book);
             }
-            let mut trouble = Trouble::refused(why, id.as_str(), self.limits());
+            let mut trouble = Trouble::refused(why, id.as_str(), self.limits(&book));
             self.say_since(&book, &mut trouble);
             trouble
         })
@@ -314,8 +318,13 @@ impl Service {
         Err(Trouble::UnknownModel { model: model.clone(), known })
     }
 
-    fn limits(&self) -> (usize, usize) {
-        (self.settings.max_queue, MAX_RECORD)
+    fn limits(&self, book: &Book) -> (usize, usize) {
+        (book.own.limits.max_queue(&self.settings), MAX_RECORD)
+    }
+
+    fn is_short_enough(&self, bytes: usize, limits: &Limits) -> Result<(), Trouble> {
+        let limit = limits.max_input_bytes(&self.settings);
+        if bytes > limit { Err(Trouble::TooLarge { limit }) } else { Ok(()) }
     }
 
     fn has_room(book: &Book, bytes: usize) -> Result<(), Trouble> {
@@ -325,15 +334,24 @@ impl Service {
         Ok(())
     }
 
-    fn submission(&self, ask: Ask, key: Option<IdempotencyKey>) -> Result<Submission, Trouble> {
-        let policy = ask.on_conflict.unwrap_or(self.on_conflict);
-        let longest = self.settings.run_timeout;
+    fn submission(
+        &self,
+        ask: Ask,
+        key: Option<IdempotencyKey>,
+        own: &Own,
+    ) -> Result<Submission, Trouble> {
+        let policy = ask.on_conflict.or(own.policy).unwrap_or(self.on_conflict);
+        let longest = own.limits.run_timeout(&self.settings);
         let timeout = ask.timeout.map_or(longest, |timeout| timeout.min(longest));
         let input = Input { text: ask.text, model: ask.model, tools: ask.tools };
         let input = serde_json::to_vec(&input)
             .map_err(|_| Trouble::Bad { what: "the input is no text".to_owned() })?;
         let submission = Submission::new(input).policy(policy).timeout(timeout);
-        let submission = submission.on_disconnect(ask.on_disconnect);
+        let mut submission = submission.on_disconnect(ask.on_disconnect);
+        submission = submission.queue_limit(own.limits.max_queue(&self.settings));
+        if let Some(tag) = ask.only_on {
+            submission = submission.only_on(tag);
+        }
         Ok(match key {
             Some(key) => submission.key(key),
             None => submission,
@@ -475,13 +493,11 @@ impl Service {
         item: &NewItem,
         key: Option<IdempotencyKey>,
     ) -> Result<Written, Trouble> {
-        let limit = self.settings.max_input_bytes;
-        if item.len() > limit {
-            return Err(Trouble::TooLarge { limit });
-        }
+        self.is_short_enough(item.len(), &Limits::default())?;
         // A call or a result alone would have nothing to go with.
         tools::paired(std::slice::from_ref(item)).map_err(|what| Trouble::Bad { what })?;
         let book = self.book(id, true).await?;
+        self.is_short_enough(item.len(), &book.own.limits)?;
         Self::has_room(&book, item.len())?;
         let note = self.sessions.keyed(key).note(id, "note", json!(item).to_string());
         let written = in_time(note).await?;

@@ -6,27 +6,28 @@ use serde_json::{Map, Value, json};
 
 use super::book::Book;
 use super::fold::{Fold, Item, Run};
-use super::reading::metadata;
+use super::own::Own;
 use crate::clock::rfc3339_micros;
 
 /// A session.
 pub(crate) fn session(book: &Book, fold: &Fold, view: &SessionView) -> Value {
-    json!({
+    let mut shown = json!({
         "id": book.id.as_str(),
         "created": book.created,
-        "metadata": book.metadata,
         "epoch": book.epoch.as_str(),
         "era": view.era,
         "head": view.head,
         "slot": slot(fold, view.active),
         "queue": fold.queue_json(),
         "connections": view.connections,
-    })
+    });
+    book.own.show(&mut shown);
+    shown
 }
 
 /// A session as it is made.
-pub(crate) fn new_session(id: &str, made: (&str, &str), metadata: Value) -> Value {
-    away(id, made, metadata, (0, 0, "idle"))
+pub(crate) fn new_session(id: &str, made: (&str, &str), own: &Own) -> Value {
+    away(id, made, own, (0, 0, "idle"))
 }
 
 /// A session that is not in memory, as the store lists it: nobody is connected, nothing waits. One
@@ -35,26 +36,27 @@ pub(crate) fn kept(id: &SessionId, kept: &panelboard_store::Session) -> Value {
     let (created, epoch) = (rfc3339_micros(kept.created), kept.epoch.to_string());
     let Tag { era, seq } = kept.tag;
     let slot = if kept.unfinished { "recovering" } else { "idle" };
-    away(id.as_str(), (&created, &epoch), metadata(&kept.config), (era, seq, slot))
+    away(id.as_str(), (&created, &epoch), &Own::read(&kept.config), (era, seq, slot))
 }
 
 fn away(
     id: &str,
     (created, epoch): (&str, &str),
-    metadata: Value,
+    own: &Own,
     (era, head, slot): (u64, u64, &str),
 ) -> Value {
-    json!({
+    let mut shown = json!({
         "id": id,
         "created": created,
-        "metadata": metadata,
         "epoch": epoch,
         "era": era,
         "head": head,
         "slot": { "state": slot },
         "queue": [],
         "connections": 0,
-    })
+    });
+    own.show(&mut shown);
+    shown
 }
 
 /// What a clear came to.

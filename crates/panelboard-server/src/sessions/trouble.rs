@@ -119,7 +119,7 @@ impl Trouble {
                 (S::NOT_FOUND, "no-such-run", "no such run", detail)
             }
             Self::ExistsDifferently { session } => {
-                let detail = format!("the session {session:?} is there with other metadata");
+                let detail = format!("the session {session:?} is there, made with other words");
                 (S::CONFLICT, "session-exists-differently", "session exists", detail)
             }
             Self::Unreadable { session } => {
@@ -287,6 +287,7 @@ impl Trouble {
             Refused::QueueFull => Self::QueueFull { limit: limits.0 },
             Refused::TooLarge => Self::TooLarge { limit: limits.1 },
             Refused::KeyMismatch => Self::KeyMismatch,
+            Refused::Stale(current) => Self::StaleTag { current },
             Refused::Unavailable(why) => Self::unavailable(why, session),
             _ => Self::StoreFailed,
         }

@@ -28,6 +28,7 @@ mod sessions_agui;
 mod sessions_exclusive;
 mod sessions_histories;
 mod sessions_lists;
+mod sessions_own;
 mod sessions_runs;
 mod sessions_slow;
 mod sessions_snapshots;

@@ -110,13 +110,18 @@ pub(in crate::routes) async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let tag = headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
-    let tag = tag.ok_or(Trouble::TagRequired)?;
-    let tag = tag_of(tag).ok_or_else(|| bad("`if-match` must be \"ERA.SEQ\"".to_owned()))?;
+    let tag = if_match(&headers)?.ok_or(Trouble::TagRequired)?;
     let NewMemory { items } = read(&app, body).await?;
     let key = idempotency_key(&headers)?;
     let (status, told) = app.service.replace_once(&id, (tag, items), key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
+}
+
+/// Which memory a request was made for, if it says so.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Tag>, Error> {
+    let Some(tag) = headers.get(IF_MATCH) else { return Ok(None) };
+    let tag = tag.to_str().ok().and_then(tag_of);
+    Ok(Some(tag.ok_or_else(|| bad("`if-match` must be \"ERA.SEQ\"".to_owned()))?))
 }
 
 fn tag_of(text: &str) -> Option<Tag> {

@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::events::Format;
-use super::{Named, NamedRun, Page, Range, bad, events, idempotency_key, named, query, read};
+use super::{
+    Named, NamedRun, Page, Range, bad, events, idempotency_key, memory, named, query, read,
+};
 use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::sessions::commands::Stop;
@@ -97,7 +99,7 @@ pub(crate) fn ask(
     on_disconnect: Option<WhenAlone>,
     timeout_ms: Option<u64>,
 ) -> Result<Ask, Trouble> {
-    let on_conflict = on_conflict.map(policy).transpose()?;
+    let on_conflict = on_conflict.map(|name| policy("on_conflict", name)).transpose()?;
     if timeout_ms == Some(0) {
         return Err(Trouble::Bad { what: "`timeout_ms` must be above 0".to_owned() });
     }
@@ -114,15 +116,16 @@ pub(crate) fn ask(
         on_conflict,
         on_disconnect: on_disconnect.map(OnDisconnect::from).unwrap_or_default(),
         timeout: timeout_ms.map(Duration::from_millis),
+        only_on: None,
         key: None,
     })
 }
 
-fn policy(name: &str) -> Result<Policy, Trouble> {
-    words::policy_of(name).ok_or_else(|| Trouble::Bad {
-        what: "`on_conflict` must be `reject`, `enqueue`, `interrupt`, `rollback` or `steer`"
-            .to_owned(),
-    })
+/// A policy by its name, which stands in `field`.
+pub(super) fn policy(field: &str, name: &str) -> Result<Policy, Trouble> {
+    let known = "`reject`, `enqueue`, `interrupt`, `rollback` or `steer`";
+    let what = || format!("`{field}` must be {known}");
+    words::policy_of(name).ok_or_else(|| Trouble::Bad { what: what() })
 }
 
 /// How the events of a run are told.
@@ -135,14 +138,17 @@ pub(in crate::routes) struct HowToTell {
 /// Asks for a run. A session that is not there is made.
 #[utoipa::path(post, path = "/v1/sessions/{session}/runs", tag = "sessions",
     params(("session" = String, Path), ("idempotency-key" = Option<String>, Header),
+        ("if-match" = Option<String>, Header,
+            description = "the tag of the memory that it is meant for"),
         ("prefer" = Option<String>, Header, description = "`wait=N`: for the end, up to 60 s"),
         ("format" = Option<String>, Query,
             description = "of the run's events: `native`, or `agui`, which is a stream always")),
     request_body = NewRun,
     responses((status = 202, body = Object), (status = 200, description = "the run, at its end",
             body = Object), (status = 400, body = Problem), (status = 409, body = Problem),
-        (status = 413, body = Problem), (status = 422, body = Problem),
-        (status = 429, body = Problem), (status = 503, body = Problem)))]
+        (status = 412, body = Problem), (status = 413, body = Problem),
+        (status = 422, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem)))]
 pub(in crate::routes) async fn submit(
     State(app): State<Arc<App>>,
     Named(id): Named,
@@ -155,6 +161,7 @@ pub(in crate::routes) async fn submit(
         read(&app, body).await?;
     let mut ask = ask(input, (model, tools), on_conflict.as_deref(), on_disconnect, timeout_ms)?;
     ask.key = idempotency_key(&headers)?;
+    ask.only_on = memory::if_match(&headers)?;
     let wait = wait(&headers)?;
     let service = &app.service;
     if stream || format == Format::Agui || accepts_events(&headers) {

@@ -16,6 +16,7 @@ use super::{Folded, REMEMBERED};
 use crate::sessions::compact::Every;
 use crate::sessions::fold::Fold;
 use crate::sessions::keeper::Keeper;
+use crate::sessions::own::Own;
 use crate::sessions::reading::{Taken, left, main};
 use crate::sessions::stored::Again;
 
@@ -195,7 +196,7 @@ impl Rig {
     }
 
     async fn make(&self) -> bool {
-        let made = self.keeper.make(&id(), &json!({}), None).await.is_ok();
+        let made = self.keeper.make(&id(), &Own::default(), None).await.is_ok();
         made && self.keeper.load(&id()).await.is_ok()
     }
 

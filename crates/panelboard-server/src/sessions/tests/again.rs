@@ -14,6 +14,7 @@ use super::super::book::locked;
 use super::super::commands::{Stop, Told};
 use super::super::fold::NewItem;
 use super::super::once::CommandKey;
+use super::super::own::Own;
 use super::super::service::{Ask, Service};
 use super::super::trouble::Trouble;
 use super::{Disk, Rig, serve};
@@ -47,6 +48,10 @@ fn chat() -> SessionId {
     SessionId::new("chat").expect("a name")
 }
 
+fn own() -> Own {
+    Own::read("{\"metadata\":{\"a\":1}}")
+}
+
 fn item(text: &str) -> NewItem {
     NewItem { text: text.to_owned(), ..NewItem::default() }
 }
@@ -56,7 +61,7 @@ impl Do {
         let (chat, key) = (chat(), Some("k"));
         let stop = |run| Stop { run, mode: CancelMode::Graceful, rollback: false };
         match self {
-            Self::Make => service.make_once(None, json!({ "a": 1 }), key).await,
+            Self::Make => service.make_once(None, own(), key).await,
             Self::Delete => service.delete_once(&chat, ClearMode::CancelAndClear, key).await,
             Self::Cancel | Self::CancelAndHandOver => {
                 service.cancel_once(&chat, stop(None), key).await
@@ -219,8 +224,7 @@ fn as_at_first(what: Do, again: &Told) -> Told {
             let told = &again.1;
             let made = (told["created"].as_str().unwrap(), told["epoch"].as_str().unwrap());
             let id = told["id"].as_str().unwrap();
-            let metadata = json!({ "a": 1 });
-            (StatusCode::CREATED, super::super::shown::new_session(id, made, metadata))
+            (StatusCode::CREATED, super::super::shown::new_session(id, made, &own()))
         }
         Do::Delete => (StatusCode::NO_CONTENT, json!(null)),
         Do::Cancel => {
