@@ -33,6 +33,8 @@ pub(crate) enum Trouble {
     StaleTag { current: Tag },
     TagRequired,
     EpochGone { session: String },
+    EraGone { session: String, era: u64, current: u64 },
+    NoSuchEra { session: String, era: u64, current: u64 },
     UnknownField { field: String, allowed: Vec<String>, pointer: String },
     Bad { what: String },
     LockTimeout,
@@ -81,6 +83,11 @@ impl Trouble {
                 more.insert("active_run".into(), json!(run.to_string()));
                 more.insert("phase".into(), json!(status.to_string()));
                 more.insert("since".into(), json!(since));
+            }
+            Self::EraGone { session, era, current } | Self::NoSuchEra { session, era, current } => {
+                more.insert("session".into(), json!(session));
+                more.insert("era".into(), json!(era));
+                more.insert("current".into(), json!(current));
             }
             Self::StaleTag { current } => {
                 drop(more.insert("current".into(), json!(current.to_string())));
@@ -202,6 +209,17 @@ impl Trouble {
                 "this position is of another log, or before what is kept: read the memory, then \
                  follow from the session's head",
             ),
+            Self::EraGone { era, current, .. } => {
+                let detail = format!(
+                    "era {era} was cleared, and nothing that was said in it is kept; the session's \
+                     era is {current}"
+                );
+                (S::GONE, "era-gone", "era gone", detail)
+            }
+            Self::NoSuchEra { era, current, .. } => {
+                let detail = format!("there is no era {era} yet, the session's is {current}");
+                (S::NOT_FOUND, "no-such-era", "no such era", detail)
+            }
             Self::UnknownField { field, allowed, .. } => {
                 let detail = format!("unknown field {field:?}, expected {}", allowed.join(", "));
                 (S::BAD_REQUEST, "unknown-field", "unknown field", detail)

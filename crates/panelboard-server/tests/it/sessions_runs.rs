@@ -398,6 +398,31 @@ fn the_memory_is_what_the_model_is_told() {
 }
 
 #[test]
+fn m_05_of_a_cleared_era_is_told_that_it_is_gone_and_no_page_is_of_two() {
+    let server = serve("");
+    let chat = Chat::new(server.addr, "eras");
+    for text in ["one", "two"] {
+        chat.post("/memory", &json!({ "text": text }));
+    }
+    let first = get(server.addr, &chat.path("/memory?limit=1&era=0"));
+    assert_eq!((first.status, &first.json()["items"][0]["text"]), (200, &json!("one")));
+    let link = first.header("link").unwrap();
+    let rest = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    assert!(rest.ends_with("&era=0"), "{link}");
+    assert_eq!(get(server.addr, &rest).json()["items"][0]["text"], "two");
+    chat.post("/clear", &json!({}));
+    chat.post("/memory", &json!({ "text": "three" }));
+    for path in [chat.path("/memory?era=0"), rest] {
+        let gone = get(server.addr, &path);
+        assert_eq!((gone.status, &gone.json()["code"]), (410, &json!("era-gone")));
+        assert_eq!(gone.json()["current"], 1);
+    }
+    assert_eq!(get(server.addr, &chat.path("/memory?era=1")).json()["items"][0]["text"], "three");
+    let none = get(server.addr, &chat.path("/memory?era=2"));
+    assert_eq!((none.status, &none.json()["code"]), (404, &json!("no-such-era")));
+}
+
+#[test]
 fn m_01_a_memory_is_replaced_by_who_saw_it_and_by_nobody_else() {
     let server = serve("");
     let chat = Chat::new(server.addr, "replaced");

@@ -32,29 +32,50 @@ pub(in crate::routes) struct Memory {
     next: Option<String>,
 }
 
+/// Which part of it, and of which era it must be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct Part {
+    limit: Option<usize>,
+    after: Option<String>,
+    era: Option<u64>,
+}
+
 /// What was said, in its order.
 #[utoipa::path(get, path = "/v1/sessions/{session}/memory", tag = "sessions",
     params(("session" = String, Path), ("limit" = Option<usize>, Query),
-        ("after" = Option<String>, Query)),
+        ("after" = Option<String>, Query),
+        ("era" = Option<u64>, Query, description = "refused if the memory is of another")),
     responses((status = 200, body = Memory), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 410, body = Problem), (status = 503, body = Problem)))]
 pub(in crate::routes) async fn read_all(
     State(app): State<Arc<App>>,
     Named(id): Named,
-    range: Result<Query<Range>, QueryRejection>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let range = query(range)?;
+    let Part { limit, after, era } = query(part)?;
+    let range = Range { limit, after };
     let after = range.after.as_deref().map(place).transpose()?;
     let limit = range.limit()?;
     let book = app.service.book(&id, false).await?;
-    let memory = app.service.seen(&book, |fold| part(fold, after, limit)).await?;
+    let memory = app.service.seen(&book, |fold| part_of(fold, after, limit)).await?;
+    let (session, current) = (id.to_string(), memory.era);
+    match era {
+        Some(era) if era < current => return Err(Trouble::EraGone { session, era, current }.into()),
+        Some(era) if era > current => {
+            return Err(Trouble::NoSuchEra { session, era, current }.into());
+        }
+        _ => {}
+    }
     let tag = format!("\"{}\"", memory.tag);
     let path = format!("/v1/sessions/{}/memory", named::segment(id.as_str()));
-    let link = range.link(&path, memory.next.as_deref());
+    // The rest of this memory: after a clear there is none.
+    let rest = memory.next.as_ref().map(|next| format!("{next}&era={current}"));
+    let link = range.link(&path, rest.as_deref());
     Ok(([(ETAG, tag)], link, Json(memory)).into_response())
 }
 
-fn part(fold: &Fold, after: Option<(u64, usize)>, limit: usize) -> Memory {
+fn part_of(fold: &Fold, after: Option<(u64, usize)>, limit: usize) -> Memory {
     let from = fold.items.partition_point(|item| after >= Some((item.seq, item.index)));
     let rest = &fold.items[from..];
     let page = &rest[..limit.min(rest.len())];
