@@ -20,6 +20,8 @@ panelboard_seams::faults! {
     KEY_IGNORED = "key-ignored";
     /// M5: a submission that was made for another memory is accepted.
     STALE_ACCEPTED = "stale-accepted";
+    /// An order that somebody gave to those who wait ends with the process.
+    ORDER_FORGOTTEN = "order-forgotten";
     /// S12: a steer that nobody has read ends with the run.
     STEER_LOST = "steer-lost";
     /// M8: records reach the journal after the lock is given back.

@@ -169,10 +169,11 @@ pub use jobs::{
 };
 pub use journal::{BoxFuture, Journal, Lsn, MemoryJournal, NotKept, Unreadable};
 pub use session::{
-    AnswerRefused, BadSessionId, CancelMode, ClearMode, ClearRefused, Cleared, ConnId, DrainMode,
-    Exclusive, Fence, Fenced, Fingerprint, IdempotencyKey, Kind, OnDisconnect, Policy, Recalled,
-    Record, Refused, RequestId, RunId, RunStatus, RunView, SessionId, SessionLimits, SessionView,
-    StopReason, Stopped, Submission, Submitted, Tag, WriteRefused, Written, thin,
+    AnswerRefused, ArrangeRefused, Arranged, BadSessionId, CancelMode, ClearMode, ClearRefused,
+    Cleared, ConnId, DrainMode, Exclusive, Fence, Fenced, Fingerprint, IdempotencyKey, Kind,
+    OnDisconnect, Place, Policy, Recalled, Record, Refused, RequestId, RunId, RunStatus, RunView,
+    SessionId, SessionLimits, SessionView, StopReason, Stopped, Submission, Submitted, Tag,
+    WriteRefused, Written, thin,
 };
 pub use sessions::{
     Body, Drained, Failure, Keyed, NoRuntime, RunContext, Sessions, SessionsBuilder, SessionsStats,

@@ -3,6 +3,7 @@
 //!
 //! Nothing here waits, locks, spawns or reads a clock. `sessions.rs` runs it under a lock.
 
+mod arrange;
 mod command;
 mod effect;
 mod ids;
@@ -16,6 +17,7 @@ mod step;
 mod tests;
 mod thin;
 
+pub use arrange::{ArrangeRefused, Arranged, Place};
 pub use command::{CancelMode, ClearMode, DrainMode, OnDisconnect, Policy, Submission};
 pub(crate) use command::{Command, Given, Outcome, Timer};
 pub use effect::StopReason;

@@ -343,6 +343,12 @@ const SESSIONS: &[Fault] = &[
         "session::tests::table::m5_a_submission_that_was_made_for_another_memory_is_refused",
     ),
     task(
+        "order-forgotten",
+        "M2",
+        Kind::Unit,
+        "session::tests::arrange::one_that_waits_goes_where_it_is_put_and_the_others_stay",
+    ),
+    task(
         "steer-lost",
         "S12",
         Kind::It,

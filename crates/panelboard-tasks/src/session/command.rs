@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
+    arrange::Place,
     effect::StopReason,
     ids::{ConnId, Fence, IdempotencyKey, RequestId, RunId},
     limits::SessionLimits,
@@ -262,6 +263,11 @@ pub(crate) enum Command {
         key: Option<IdempotencyKey>,
     },
     Clear(ClearMode),
+    /// Where one that waits is to wait.
+    Arrange {
+        run: RunId,
+        to: Place,
+    },
     /// A write to the memory by a person; structural if it says which memory it was made for.
     Write {
         name: Arc<str>,
@@ -314,6 +320,7 @@ impl Command {
             Self::Submit(_)
                 | Self::Answer { .. }
                 | Self::Clear(_)
+                | Self::Arrange { .. }
                 | Self::Write { .. }
                 | Self::Append { .. }
                 | Self::Ask { .. }

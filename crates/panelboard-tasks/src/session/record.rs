@@ -83,6 +83,15 @@ pub enum Kind {
         /// Which.
         run: RunId,
     },
+    /// Somebody has said who waits behind whom.
+    Reordered {
+        /// Whose place it was about.
+        moved: RunId,
+        /// Those in the queue, in their order.
+        queue: Vec<RunId>,
+        /// Those that the run which has the slot has not read.
+        steers: Vec<RunId>,
+    },
     /// Its body was entered.
     Started {
         /// Which.
@@ -167,6 +176,7 @@ impl Kind {
         match self {
             Self::Created { .. } => "run.created",
             Self::Starting { .. } => "run.starting",
+            Self::Reordered { .. } => "queue.reordered",
             Self::Started { .. } => "run.started",
             Self::AwaitingInput { .. } => "run.awaiting_input",
             Self::Answered { .. } => "run.answered",
@@ -199,7 +209,9 @@ impl Kind {
             | Self::Abandoned { run }
             | Self::Appended { run, .. }
             | Self::RolledBack { run, .. } => Some(run),
-            Self::Noted { .. } | Self::Replaced { .. } | Self::Cleared => None,
+            Self::Reordered { .. } | Self::Noted { .. } | Self::Replaced { .. } | Self::Cleared => {
+                None
+            }
         }
     }
 
@@ -218,7 +230,8 @@ impl Kind {
             | Self::Replaced { .. }
             | Self::RolledBack { .. }
             | Self::Cleared => true,
-            Self::Started { .. }
+            Self::Reordered { .. }
+            | Self::Started { .. }
             | Self::AwaitingInput { .. }
             | Self::Stopping { .. }
             | Self::Abandoned { .. } => false,

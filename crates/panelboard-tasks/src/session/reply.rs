@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{
+    arrange::{ArrangeRefused, Arranged},
     effect::StopReason,
     ids::{RequestId, RunId},
     record::Tag,
@@ -357,6 +358,8 @@ pub(crate) enum Reply {
     AnswerRefused(AnswerRefused),
     Cleared(Cleared),
     ClearRefused(ClearRefused),
+    Arranged(Arranged),
+    ArrangeRefused(ArrangeRefused),
     Written(Written),
     WriteRefused(WriteRefused),
     /// Of an attach: whether it is in the set now.

@@ -20,8 +20,9 @@ use super::{
     record::{Kind, Record},
     reply::{Reply, RunStatus},
     state::{Life, State, Used, Waiting},
-    step::{Step, Steps},
+    step::{Step, Steps, arrange::rank},
 };
+use crate::fault;
 
 /// What the log says of runs that have not ended.
 #[derive(Default)]
@@ -56,7 +57,9 @@ impl State {
         if newest > steps.state.term {
             steps.state.life = Life::Moved;
         } else {
-            steps.state.queue.extend(unended.waits.into_values());
+            let mut waits: Vec<Waiting> = unended.waits.into_values().collect();
+            waits.sort_by_key(|waiting| rank(&steps.state.arranged, waiting.run));
+            steps.state.queue.extend(waits);
             steps.state.front = unended.front;
             steps.complete(unended.replaced, unended.rolls_back);
             steps.end_started(unended.started);
@@ -104,7 +107,13 @@ impl Steps<'_> {
                 }
                 self.remember_end(*run, *status);
             }
-            Kind::RolledBack { .. } | Kind::Cleared => unended.rolls_back = None,
+            Kind::Reordered { .. } if fault::ORDER_FORGOTTEN.planted() => {}
+            Kind::Reordered { queue, .. } => self.state.arranged.clone_from(queue),
+            Kind::RolledBack { .. } => unended.rolls_back = None,
+            Kind::Cleared => {
+                unended.rolls_back = None;
+                self.state.arranged.clear();
+            }
             _ => {}
         }
     }

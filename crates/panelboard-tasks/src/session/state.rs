@@ -40,8 +40,10 @@ pub(crate) struct State {
     pub(crate) slot: Slot,
     /// The one place before the queue, for what interrupts.
     pub(crate) front: Option<Waiting>,
-    /// In the order of their numbers.
+    /// In the order that was given last, and of their numbers.
     pub(crate) queue: VecDeque<Waiting>,
+    /// That order: those who were in the queue then.
+    pub(crate) arranged: Vec<RunId>,
     /// The last seq.
     pub(crate) head: u64,
     /// The last seq that changed the memory.
@@ -160,6 +162,7 @@ impl State {
             slot: Slot::Idle,
             front: None,
             queue: VecDeque::new(),
+            arranged: Vec::new(),
             head: 0,
             memory: 0,
             life: Life::Serving,

@@ -9,6 +9,7 @@
 //! Its records in the order of their seq, with the seq given here. Whoever runs the step hands them
 //! to the journal before the next step of the session can begin.
 
+pub(super) mod arrange;
 mod end;
 mod hand_over;
 mod people;
@@ -67,6 +68,7 @@ impl Steps<'_> {
             Command::Cancel { run, mode, rollback } => self.cancel(run, mode, rollback),
             Command::Answer { run, request, input, key } => self.answer(run, request, input, key),
             Command::Clear(mode) => self.clear(mode),
+            Command::Arrange { run, to } => self.arrange(run, to),
             Command::Write { name, body, replaces } => self.write(name, body, replaces),
             Command::Attach(connection) => self.attach(connection),
             Command::Detach(connection) => self.detach(connection),

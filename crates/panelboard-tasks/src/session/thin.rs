@@ -6,6 +6,7 @@
 //! | of a run that has not ended, or whose end is the last record | all but what it wrote |
 //! | of a run that has | its beginning, start and end, while its key or its end is known |
 //! | an answer with a key | while the key is known |
+//! | the order that was given last to those who wait | until the next, or a clear |
 //! | the last one, the last that changed the memory, the newest run's | always |
 //!
 //! The end that is the last record may be that of a step that a crash has cut: what the step still
@@ -71,6 +72,7 @@ impl Needed {
         // In the order in which they are remembered.
         let (mut ends, mut keys) = (Vec::new(), Vec::new());
         let (mut newest, mut of_last, mut of_memory) = (None, None, None);
+        let mut reordered = None;
         for Record { seq, kind, .. } in log {
             (needed.last, of_last) = (*seq, kind.run());
             newest = newest.max(kind.run());
@@ -80,6 +82,8 @@ impl Needed {
             match kind {
                 Kind::Created { run, key: Some(_), .. } => keys.push((Some(*run), *seq)),
                 Kind::Answered { key: Some(_), .. } => keys.push((None, *seq)),
+                Kind::Reordered { .. } => reordered = Some(*seq),
+                Kind::Cleared => reordered = None,
                 Kind::Finished { run, .. } => {
                     needed.ended.insert(*run, *seq);
                     ends.push(*run);
@@ -95,6 +99,7 @@ impl Needed {
             needed.records.insert(seq);
         }
         needed.records.extend([needed.memory, needed.last]);
+        needed.records.extend(reordered);
         needed
     }
 

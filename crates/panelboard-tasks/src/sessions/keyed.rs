@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::{Sessions, Unavailable};
 use crate::session::{
-    CancelMode, ClearMode, ClearRefused, Cleared, Command, IdempotencyKey, Recalled, Refused,
-    Reply, RunId, SessionId, Stopped, Tag, WriteRefused, Written,
+    ArrangeRefused, Arranged, CancelMode, ClearMode, ClearRefused, Cleared, Command,
+    IdempotencyKey, Place, Recalled, Refused, Reply, RunId, SessionId, Stopped, Tag, WriteRefused,
+    Written,
 };
 
 /// One command that is written down together with its key: see [`Sessions::keyed`].
@@ -168,6 +169,37 @@ impl Keyed<'_> {
             Ok(Reply::ClearRefused(why)) => Err(why),
             Ok(other) => Err(ClearRefused::Unavailable(Unavailable::of(&other))),
             Err(why) => Err(ClearRefused::Unavailable(why)),
+        }
+    }
+
+    /// Says where one that waits is to wait: in which order, or to be read by the run that has the
+    /// slot.
+    ///
+    /// # Errors
+    /// [`ArrangeRefused`]: it waits no more, or no such run ever did.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use panelboard_tasks::{ArrangeRefused, Place, RunId, SessionId, Sessions};
+    /// let sessions = Sessions::builder().build(|_, input| async move { Ok(input) })?;
+    /// let chat = SessionId::new("chat-1")?;
+    /// let nobody = sessions.keyed(None).arrange(&chat, RunId(7), Place::At(0)).await;
+    /// assert_eq!(nobody, Err(ArrangeRefused::NotWaiting(None)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn arrange(
+        self,
+        id: &SessionId,
+        run: RunId,
+        to: Place,
+    ) -> Result<Arranged, ArrangeRefused> {
+        match self.ask(id, Command::Arrange { run, to }).await {
+            Ok(Reply::Arranged(arranged)) => Ok(arranged),
+            Ok(Reply::ArrangeRefused(why)) => Err(why),
+            Ok(other) => Err(ArrangeRefused::Unavailable(Unavailable::of(&other))),
+            Err(why) => Err(ArrangeRefused::Unavailable(why)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How does a run end, and when is its session given up?
 
-use super::*;
+use super::{arrange::rank, *};
 use crate::session::command::Outcome;
 
 impl Steps<'_> {
@@ -59,12 +59,13 @@ impl Steps<'_> {
         }
     }
 
-    /// S12: what the run has not read waits among the others, by the order of arrival. S13: both
-    /// shared one bound all along.
+    /// S12: what the run has not read waits among the others, by the order of arrival, behind those
+    /// that somebody has put in another. S13: both shared one bound all along.
     fn requeue(&mut self, inbox: impl IntoIterator<Item = Waiting>) {
         for steer in inbox {
-            let queue = &mut self.state.queue;
-            let place = queue.partition_point(|waiting| waiting.run < steer.run);
+            let State { queue, arranged, .. } = &mut *self.state;
+            let this = rank(arranged, steer.run);
+            let place = queue.partition_point(|waiting| rank(arranged, waiting.run) < this);
             queue.insert(place, steer);
         }
     }

@@ -117,6 +117,7 @@ impl Steps<'_> {
             self.next_fence();
         }
         self.state.era += 1;
+        self.state.arranged.clear();
         let seq = self.record(Kind::Cleared, Bytes::new());
         Reply::Cleared(Cleared { era: self.state.era, seq })
     }

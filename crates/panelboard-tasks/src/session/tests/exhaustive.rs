@@ -11,7 +11,8 @@ use super::{
 };
 use crate::session::{
     CancelMode, ClearMode, Command, ConnId, DrainMode, Exclusive, Fence, Given, OnDisconnect,
-    Outcome, Policy, RequestId, RunId, RunStatus, SessionLimits, State, Submission, Tag, Timer,
+    Outcome, Place, Policy, RequestId, RunId, RunStatus, SessionLimits, State, Submission, Tag,
+    Timer,
     effect::Effect,
     state::{Phase, Slot},
     step,
@@ -38,6 +39,10 @@ fn commands(state: &State, armed: &BTreeSet<Timer>) -> Vec<Command> {
         commands.push(Command::Cancel { run, mode: CancelMode::Graceful, rollback: false });
     }
     commands.push(Command::Cancel { run: holder, mode: CancelMode::Force, rollback: true });
+    let last = state.front.iter().chain(&state.queue).chain(state.inbox()).last();
+    let last = last.map_or(RunId(99), |waiting| waiting.run);
+    commands.push(Command::Arrange { run: last, to: Place::At(0) });
+    commands.push(Command::Arrange { run: last, to: Place::Steer });
     for mode in [ClearMode::CancelAndClear, ClearMode::IfIdle] {
         commands.push(Command::Clear(mode));
     }

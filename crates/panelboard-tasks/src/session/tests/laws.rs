@@ -1,9 +1,12 @@
 //! What must be true of every step, whatever the state and the command? One sentence a function.
 
+use std::collections::BTreeSet;
+
 use crate::session::{
     Command, Exclusive, Fence, Kind, Reply, RunId, RunStatus, SessionLimits, State, Step,
     effect::Effect,
-    state::{Life, Phase, Slot},
+    state::{Life, Phase, Slot, Waiting},
+    step::arrange::rank,
 };
 
 struct Case<'a> {
@@ -30,6 +33,7 @@ pub(super) fn check(
     case.a_run_ends_once_and_is_then_nowhere();
     case.nothing_waits_while_the_slot_is_idle();
     case.the_queue_keeps_its_bound();
+    case.an_order_keeps_who_waits();
     case.a_task_starts_when_no_other_is_left();
     case.few_tasks_are_on_their_way_out();
     case.no_run_vanishes();
@@ -166,8 +170,10 @@ impl Case<'_> {
     /// S13.
     fn the_queue_keeps_its_bound(&self) {
         self.holds("S13", self.after.waiting() <= self.limits.queue);
-        let sorted = self.after.queue.iter().is_sorted_by_key(|waiting| waiting.run);
-        self.holds("in the order of arrival", sorted);
+        let rank = |waiting: &Waiting| rank(&self.after.arranged, waiting.run);
+        let sorted = self.after.queue.iter().is_sorted_by_key(rank);
+        self.holds("in the order that was given, or of arrival", sorted);
+        self.holds("which is bounded", self.after.arranged.len() <= self.limits.queue);
         self.holds("keys are bounded", self.after.keys.len() <= self.limits.keys);
         self.holds("ends are bounded", self.after.ended.len() <= self.limits.ended);
     }
@@ -221,10 +227,27 @@ impl Case<'_> {
         }
     }
 
+    /// S12, S16: an order is about places, and about nothing else.
+    fn an_order_keeps_who_waits(&self) {
+        let Reply::Arranged(arranged) = &self.step.reply else { return };
+        let runs = |state: &State| -> BTreeSet<RunId> {
+            state.queue.iter().chain(state.inbox()).map(|waiting| waiting.run).collect()
+        };
+        self.holds("S12: who waited waits", runs(self.before) == runs(self.after));
+        let same = self.before.front == self.after.front
+            && self.before.holder() == self.after.holder()
+            && self.before.fence == self.after.fence;
+        self.holds("nothing else is touched", same);
+        let written = self.step.records.len() == usize::from(arranged.changed);
+        self.holds("what changes is written", written);
+        self.holds("what does not is not", arranged.changed || self.before == self.after);
+    }
+
     fn a_refusal_changes_nothing(&self) {
         let refused = matches!(
             self.step.reply,
             Reply::Refused(_)
+                | Reply::ArrangeRefused(_)
                 | Reply::AnswerRefused(_)
                 | Reply::ClearRefused(_)
                 | Reply::WriteRefused(_)

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::rig::Rig;
 use crate::session::{
-    ClearMode, Command, Fence, Outcome, Policy, Refused, Reply, RunId, RunStatus, state::Slot,
+    ClearMode, Command, Fence, Outcome, Place, Policy, Refused, Reply, RunId, RunStatus,
+    state::Slot,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub(super) enum Op {
     Leave,
     /// Of the run so many before the newest.
     Cancel(u64),
+    /// Of that one, to this place.
+    Arrange(u64, Place),
     Clear(ClearMode),
     /// The timer of the stop comes due.
     Patience,
@@ -44,6 +47,8 @@ struct Naive {
     urgent: Option<usize>,
     waits: Vec<usize>,
     steers: Vec<usize>,
+    /// Those who waited when somebody last gave an order, in it.
+    arranged: Vec<usize>,
 }
 
 impl Naive {
@@ -72,6 +77,7 @@ impl Naive {
             Op::Exit(ok) => self.exit(if ok { RunStatus::Succeeded } else { RunStatus::Failed }),
             Op::Leave => self.leaving = self.leaving.saturating_sub(1),
             Op::Cancel(back) => self.cancel(back),
+            Op::Arrange(back, to) => self.arrange(back, to),
             Op::Clear(mode) => {
                 if mode == ClearMode::CancelAndClear || self.task.is_none() {
                     self.clear();
@@ -154,7 +160,10 @@ impl Naive {
             self.status[run] = self.end.unwrap_or(own);
         }
         self.waits.append(&mut self.steers);
-        self.waits.sort();
+        let arranged = &self.arranged;
+        self.waits.sort_by_key(|run| {
+            (arranged.iter().position(|named| named == run).unwrap_or(usize::MAX), *run)
+        });
         let first = |waits: &mut Vec<usize>| (!waits.is_empty()).then(|| waits.remove(0));
         if let Some(next) = self.urgent.take().or_else(|| first(&mut self.waits)) {
             self.start(next);
@@ -174,7 +183,29 @@ impl Naive {
         }
     }
 
+    fn arrange(&mut self, back: u64, to: Place) {
+        let Some(run) = (self.status.len() as u64).checked_sub(back + 1) else { return };
+        let run = run as usize;
+        let waits = self.waits.contains(&run);
+        let steers = self.steers.contains(&run);
+        let reads = self.active().is_some() && self.end.is_none();
+        match to {
+            Place::Steer if waits && reads => {
+                self.waits.retain(|one| *one != run);
+                self.steers.push(run);
+            }
+            Place::At(at) if waits || steers => {
+                self.waits.retain(|one| *one != run);
+                self.steers.retain(|one| *one != run);
+                self.waits.insert(at.min(self.waits.len()), run);
+            }
+            _ => return,
+        }
+        self.arranged.clone_from(&self.waits);
+    }
+
     fn clear(&mut self) {
+        self.arranged.clear();
         let active = self.active();
         let queued = self.urgent.take().into_iter().chain(self.waits.drain(..));
         for run in queued.chain(self.steers.drain(..)).chain(active) {
@@ -220,6 +251,11 @@ pub(super) fn real(rig: &mut Rig, op: Op) {
                 rig.cancel(RunId(run));
             }
         }
+        Op::Arrange(back, to) => {
+            if let Some(run) = (rig.state.last_run.0).checked_sub(back).filter(|run| *run > 0) {
+                rig.command(Command::Arrange { run: RunId(run), to });
+            }
+        }
         Op::Clear(mode) => drop(rig.command(Command::Clear(mode))),
         Op::Patience => {
             let left = match &rig.state.slot {
@@ -242,6 +278,7 @@ pub(super) fn real(rig: &mut Rig, op: Op) {
 pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let policies =
         [Policy::Reject, Policy::Enqueue, Policy::Interrupt, Policy::Rollback, Policy::Steer];
+    let place = prop_oneof![(0..3_usize).prop_map(Place::At), Just(Place::Steer)];
     let op = prop_oneof![
         5 => proptest::sample::select(policies.to_vec()).prop_map(Op::Submit),
         2 => Just(Op::Enter),
@@ -249,6 +286,7 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => any::<bool>().prop_map(Op::Exit),
         1 => Just(Op::Leave),
         2 => (0..4_u64).prop_map(Op::Cancel),
+        2 => (0..4_u64, place).prop_map(|(back, to)| Op::Arrange(back, to)),
         1 => Just(Op::Clear(ClearMode::CancelAndClear)),
         1 => Just(Op::Clear(ClearMode::IfIdle)),
         1 => Just(Op::Patience),
@@ -275,6 +313,9 @@ proptest! {
                 prop_assert_eq!(rig.status(run), Some(*status), "run {} after {:?}", run, op);
             }
             prop_assert_eq!(rig.state.last_run.0, naive.status.len() as u64);
+            let queue: Vec<usize> =
+                rig.state.queue.iter().map(|waiting| waiting.run.0 as usize - 1).collect();
+            prop_assert_eq!(&queue, &naive.waits, "after {:?}", op);
         }
         for run in 1..=rig.state.last_run.0 {
             prop_assert!(rig.finished(run).len() <= 1, "one end");
