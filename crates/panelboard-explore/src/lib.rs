@@ -65,6 +65,18 @@ pub fn explore_long<S: Send + Sync + 'static>(
     stated(if large { Size::Large } else { Size::Small }, world, threads, end, expected);
 }
 
+/// As [`explore_long`], for two threads of so many steps that loom, too, would search for minutes:
+/// with at most two preemptions, as three threads.
+#[track_caller]
+pub fn explore_bounded<S: Send + Sync + 'static>(
+    world: fn() -> S,
+    threads: &'static [Step<S>],
+    end: Step<S>,
+    expected: &[&str],
+) {
+    stated(Size::Large, world, threads, end, expected);
+}
+
 #[track_caller]
 fn stated<S: Send + Sync + 'static>(
     size: Size,

@@ -379,6 +379,12 @@ impl Breaker {
         }
     }
 
+    /// Closed, and nothing is set beside it.
+    #[inline]
+    pub(crate) fn is_plainly_closed(&self) -> bool {
+        self.load() & PLAIN_CLOSED_MASK == 0
+    }
+
     pub(crate) fn has_window(&self) -> bool {
         self.hot.limits.short().needs().windowed()
     }

@@ -32,6 +32,10 @@ panelboard_seams::faults! {
     RETIRES_HELD = "retires-held";
     /// B9: an entry is retired in two steps.
     RETIRES_IN_TWO_STEPS = "retires-in-two-steps";
+    /// B9: an entry is evicted though its breaker is no longer closed when it is claimed.
+    EVICTS_BY_AN_OLD_LOOK = "evicts-by-an-old-look";
+    /// B9: who has tripped a breaker that he borrowed does not look whether it was evicted.
+    BORROWED_TRIP_LOST = "borrowed-trip-lost";
     /// B9: an entry is removed by its key alone.
     REMOVES_BY_KEY = "removes-by-key";
     /// B10: a snapshot shows the last transition whatever generation its word is of.

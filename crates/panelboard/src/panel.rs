@@ -170,7 +170,12 @@ impl<K: Key> Panel<K> {
     {
         let sweep = self.inner.sweep();
         let found = self.inner.map.with(key, work, |breaker, work| {
-            if breaker.life().mark(sweep) { Ok(work(breaker)) } else { Err(work) }
+            if !breaker.life().mark(sweep) {
+                return Err(work);
+            }
+            let answer = work(breaker);
+            self.leave(key, breaker);
+            Ok(answer)
         });
         match found {
             Ok(answer) => Ok(answer),
@@ -274,7 +279,10 @@ impl<K: Key> Panel<K> {
     /// # Ok::<(), panelboard::PanelError>(())
     /// ```
     pub fn each(&self, mut visit: impl FnMut(&K, &Breaker)) {
-        self.inner.map.each(|key, breaker| visit(key, breaker));
+        self.inner.map.each(|key, breaker| {
+            visit(key, breaker);
+            self.leave(key, breaker);
+        });
     }
 
     /// What every breaker shows, each at its own moment, in no order.
@@ -472,6 +480,11 @@ impl<K: Key> Inner<K> {
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         use std::hash::BuildHasher;
         self.hasher.hash_one(key)
+    }
+
+    /// True if it is the breaker that serves the keys that do not fit.
+    fn is_overflow(&self, handle: &Handle) -> bool {
+        self.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &handle.breaker))
     }
 
     /// Removes the row of `key` if it still leads to `breaker`, which is retired.

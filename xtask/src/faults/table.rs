@@ -137,6 +137,24 @@ const BREAKER: &[Fault] = &[
         "models::panel::b9_a_breaker_that_is_looked_up_is_not_evicted_from_under_its_caller",
     ),
     row(
+        "evicts-by-an-old-look",
+        "B9",
+        Kind::Loom,
+        "models::panel::b9_a_breaker_that_is_tripped_and_let_go_is_not_evicted_as_closed",
+    ),
+    row(
+        "borrowed-trip-lost",
+        "B9",
+        Kind::Loom,
+        "models::panel::b9_a_trip_within_a_borrowed_use_outlives_any_eviction",
+    ),
+    row(
+        "borrowed-trip-lost",
+        "B9",
+        Kind::Loom,
+        "models::panel::b9_what_is_set_on_a_visit_outlives_an_eviction",
+    ),
+    row(
         "removes-by-key",
         "B9",
         Kind::Loom,

@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{explore::explore_long, plain};
+use super::{
+    explore::{explore_bounded, explore_long},
+    plain,
+};
 use crate::{Event, Handle, Panel, PanelError, State};
 
 /// A panel and the handles that its threads keep.
@@ -102,6 +105,81 @@ fn b9_a_borrowed_use_keeps_a_breaker_for_a_sweep() {
             "closed, evicted 0 | 1 of them, same: true",
             // Evicted first, and made anew by the use.
             "closed, evicted 1 | 1 of them, same: true",
+        ],
+    );
+}
+
+impl Board {
+    fn sweep_twice(&self) -> String {
+        let gone = [self.panel.evict_idle(), self.panel.evict_idle()];
+        format!("evicted {gone:?}")
+    }
+
+    /// What a caller of key 7 finds from now on.
+    fn found(&self) -> String {
+        let found = self.panel.with(&7, |breaker| breaker.state().as_str());
+        format!("{}, {} of them", found.unwrap_or("none"), self.panel.len())
+    }
+}
+
+#[test]
+fn b9_a_trip_within_a_borrowed_use_outlives_any_eviction() {
+    explore_bounded(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| {
+                let tripped = b.panel.with(&7, |breaker| breaker.trip().is_some());
+                format!("tripped {tripped:?}")
+            },
+            Board::sweep_twice,
+        ],
+        Board::found,
+        &[
+            "tripped Ok(true), evicted [0, 0] | open, 1 of them",
+            // Before the use, which made another one.
+            "tripped Ok(true), evicted [1, 0] | open, 1 of them",
+            // Within it, while it was closed.
+            "tripped Ok(true), evicted [0, 1] | open, 1 of them",
+        ],
+    );
+}
+
+#[test]
+fn b9_a_breaker_that_is_tripped_and_let_go_is_not_evicted_as_closed() {
+    explore_bounded(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| {
+                let handle = b.panel.breaker(&7).expect("there is room");
+                format!("tripped {}", handle.trip().is_some())
+            },
+            Board::sweep_twice,
+        ],
+        Board::found,
+        &[
+            "tripped true, evicted [0, 0] | open, 1 of them",
+            "tripped true, evicted [1, 0] | open, 1 of them",
+        ],
+    );
+}
+
+#[test]
+fn b9_what_is_set_on_a_visit_outlives_an_eviction() {
+    explore_bounded(
+        Board::with_an_idle_one,
+        &[
+            |b: &Board| {
+                let mut visited = 0;
+                b.panel.each(|_, breaker| visited += u32::from(breaker.force_open().is_some()));
+                format!("visited {visited}")
+            },
+            |b: &Board| format!("evicted {}", b.panel.evict_idle()),
+        ],
+        Board::found,
+        &[
+            "visited 1, evicted 0 | forced-open, 1 of them",
+            "visited 1, evicted 1 | forced-open, 1 of them",
+            "visited 0, evicted 1 | closed, 1 of them",
         ],
     );
 }

@@ -4,9 +4,12 @@
 //! anybody outside the panel holds, or that was used since the last sweep. Otherwise eviction would
 //! be a way round an open breaker.
 
-use std::sync::Arc;
+use std::{borrow::Borrow, hash::Hash, sync::Arc, time::Duration};
 
-use super::{Inner, Key, Panel, life::is_before};
+use super::{
+    Inner, Key, Panel,
+    life::{Fate, is_before},
+};
 use crate::{breaker::Breaker, fault, sync::Ordering, transition::State};
 
 /// The part of the bound that goes at a time, so that keys that come and go do not each cost a
@@ -70,9 +73,11 @@ impl<K: Key> Inner<K> {
         self.rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Evicts up to `most`, the least recently used first, and begins the next sweep.
+    /// Evicts up to `most`, the least recently used first, of those that were not used since the
+    /// last sweep began; and begins the next one.
     fn evict(&self, most: usize) -> usize {
-        let sweep = self.sweep();
+        // Relaxed, all here: numbers that carry only themselves. No other sweep has this one.
+        let sweep = self.sweep.fetch_add(1, Ordering::Relaxed) as u32;
         let mut idle = Vec::new();
         self.map.each(|key, breaker| {
             let used = breaker.life().last_used();
@@ -85,20 +90,56 @@ impl<K: Key> Inner<K> {
             idle.truncate(most);
         }
         let gone = idle.iter().filter(|(_, key, breaker)| self.retire(key, breaker, sweep)).count();
-        // Relaxed: numbers that carry only themselves.
-        self.sweep.fetch_add(1, Ordering::Relaxed);
         self.evicted.fetch_add(gone as u64, Ordering::Relaxed);
         gone
     }
 
-    /// Retires first: from then on no look-up hands the breaker out, and whoever comes makes a new
-    /// one. Only then is the key's row removed, by identity: it may lead to that new one already.
+    /// Claims first, and then looks once more: see `life.rs`. From when it is retired no look-up
+    /// hands the breaker out, and whoever comes makes a new one. Only then is the key's row
+    /// removed, by identity: it may lead to that new one already.
     fn retire(&self, key: &K, breaker: &Arc<Breaker>, sweep: u32) -> bool {
-        let retired = breaker.life().retire_unused(sweep);
+        let Some(claim) = breaker.life().claim(sweep, sweep.wrapping_add(1)) else { return false };
+        let closed = breaker.state() == State::Closed || fault::EVICTS_BY_AN_OLD_LOOK.planted();
+        let retired = closed && breaker.life().retire_claimed(claim);
         if retired {
             breaker.depart();
             self.remove(key, breaker);
         }
         retired
+    }
+}
+
+impl<K: Key> Panel<K> {
+    /// After somebody has had `breaker` without a share of it. Where it is no longer closed, no
+    /// sweep that found it closed may take it; and one that has taken it already has taken it as
+    /// closed, so what it is in goes to whoever has its key now: eviction is no way round an open
+    /// breaker.
+    ///
+    /// If there is no room for its key any more, its callers get what was configured for that.
+    #[inline]
+    pub(super) fn leave<Q>(&self, key: &Q, breaker: &Breaker)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if !breaker.is_plainly_closed() && !fault::BORROWED_TRIP_LOST.planted() {
+            self.leave_changed(key, breaker);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_changed<Q>(&self, key: &Q, breaker: &Breaker)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if breaker.life().touch() != Fate::Evicted || breaker.state() == State::Closed {
+            return;
+        }
+        let Ok(next) = self.breaker(key) else { return };
+        if !self.inner.is_overflow(&next) && next.state() == State::Closed {
+            next.restore(&breaker.save(), Duration::ZERO);
+        }
     }
 }

@@ -130,10 +130,13 @@ mod modelled {
             rows.len() < before
         }
 
-        pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>)) {
-            for (key, breaker) in self.0.lock().iter() {
-                look(key, breaker);
-            }
+        /// Without the lock: who looks may look others up.
+        pub(crate) fn each(&self, mut look: impl FnMut(&K, &Arc<Breaker>))
+        where
+            K: Clone,
+        {
+            let rows: Vec<_> = self.0.lock().clone();
+            rows.iter().for_each(|(key, breaker)| look(key, breaker));
         }
 
         pub(crate) fn len(&self) -> usize {
