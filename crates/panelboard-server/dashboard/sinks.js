@@ -5,7 +5,8 @@ import { Board, Shown, reason } from './breaker.js';
 
 const REASONS = {
   'newest': 'buffer full, the newest', 'oldest': 'buffer full, the oldest',
-  'by-level': 'buffer full, the least level', 'spill-full': 'spill full',
+  'by-level': 'buffer full, the least level', 'too-large': 'larger than its room',
+  'spill-full': 'spill full', 'damaged': 'damaged on disk',
   'rejected': 'rejected by the sink', 'gave-up': 'tried too often', 'shutdown': 'at the end',
 };
 const sum = (dropped) => Object.values(dropped).reduce((all, n) => all + n, 0);
@@ -68,7 +69,8 @@ class Sink extends Shown {
     if (spill) {
       gauge(at.spill, share(spill.bytes, spill.max_bytes), `${count(spill.records)}, `
         + `${size(spill.bytes)} of ${size(spill.max_bytes)}`
-        + (spill.damaged_bytes ? `, ${size(spill.damaged_bytes)} damaged` : ''));
+        + (spill.damaged_bytes ? `, ${size(spill.damaged_bytes)} damaged` : '')
+        + (spill.errors ? `, ${count(spill.errors)} errors: ${spill.last_error}` : ''));
     }
     set(at.error, error ? `last: ${error.class}, ${span(error.ago_ms)} ago`
       + (error.message ? ` · ${error.message}` : '') : '');

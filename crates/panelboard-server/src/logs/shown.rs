@@ -24,6 +24,10 @@ pub(crate) struct Logged {
     pub(crate) queue_full: u64,
     /// Records that came after the end.
     pub(crate) late: u64,
+    /// Records that no sink wants.
+    pub(crate) unwanted: u64,
+    /// Records that a fault of the pipeline's own came between.
+    lost: u64,
     /// Records that held something secret, which was taken out.
     pub(crate) redacted: u64,
     /// Records of the sinks' own threads, which go nowhere.
@@ -39,7 +43,8 @@ pub(crate) struct Logged {
 pub(crate) struct OfPressure {
     /// From 0 to 1: the largest of the shares, that of open sinks among them.
     pub(crate) level: f64,
-    /// Sinks whose breakers are not closed.
+    /// Sinks that can't be written to: their breakers are open, or are probing while records wait.
+    /// One that had nothing to write when its open time was over is none of them.
     open: usize,
     sinks: usize,
     /// How full the queue is, from 0 to 1.
@@ -93,7 +98,8 @@ pub(crate) struct Shown {
     pub(crate) covered: u64,
     /// Records that it still has: in memory, in a write, on disk.
     pub(crate) waiting: u64,
-    /// By reason: `newest`, `oldest`, `by-level`, `spill-full`, `rejected`, `gave-up`, `shutdown`.
+    /// By reason: `newest`, `oldest`, `by-level`, `too-large`, `spill-full`, `damaged`, `rejected`,
+    /// `gave-up`, `shutdown`.
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) buffer: Buffer,
     /// Null if it has none.
@@ -126,8 +132,13 @@ pub(crate) struct Spill {
     records: u64,
     pub(crate) bytes: u64,
     max_bytes: u64,
-    /// What could not be read when it was opened.
+    /// What could not be read: records that were torn, or are damaged.
     damaged_bytes: u64,
+    /// How often the disk did not take or give what it should. A file in its folder that is called
+    /// like its own and is none is one, too.
+    pub(crate) errors: u64,
+    /// What it said last.
+    last_error: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -142,7 +153,17 @@ struct LastError {
 impl Logged {
     pub(super) fn of(pipeline: &Pipeline, settings: &Log) -> Self {
         let Status {
-            taken, queued, queue_capacity, queue_full, late, redacted, own, sinks, ..
+            taken,
+            queued,
+            queue_capacity,
+            queue_full,
+            late,
+            unwanted,
+            lost,
+            redacted,
+            own,
+            sinks,
+            ..
         } = pipeline.status();
         // Both are in the order of the configuration.
         let sinks = sinks.into_iter().zip(&settings.sinks);
@@ -152,6 +173,8 @@ impl Logged {
             queue_capacity,
             queue_full,
             late,
+            unwanted,
+            lost,
             redacted,
             own,
             pressure: OfPressure::of(pipeline.pressure()),
@@ -202,6 +225,8 @@ impl Shown {
                 bytes: seen.spilled.1,
                 max_bytes: *max_bytes,
                 damaged_bytes: seen.spill_damaged,
+                errors: seen.spill_errors.0,
+                last_error: seen.spill_errors.1,
             }),
             writing_ms: seen.writing_for.map(ms),
             stuck: seen.stuck,

@@ -100,7 +100,7 @@ const NOW: [OfEach; 4] = [
     ("panelboard_sink_stuck", "Whether a write has not come back", |sink| u64::from(sink.stuck)),
 ];
 
-const OF_SINKS: [OfEach; 7] = [
+const OF_SINKS: [OfEach; 8] = [
     ("panelboard_sink_routed", "Records that were for the sink", |sink| sink.routed),
     ("panelboard_sink_taken_over", "Records that others handed to it", |sink| sink.taken_over),
     ("panelboard_sink_recovered", "Records of the process before", |sink| sink.recovered),
@@ -108,13 +108,17 @@ const OF_SINKS: [OfEach; 7] = [
     ("panelboard_sink_handed_over", "Records given to the fallback", |sink| sink.handed_over),
     ("panelboard_sink_covered", "Records that the fallback had", |sink| sink.covered),
     ("panelboard_sink_failures", "Writes that failed", |sink| sink.failures),
+    ("panelboard_sink_spill_errors", "Errors of the disk of the sink's spill", |sink| {
+        sink.spill.as_ref().map_or(0, |spill| spill.errors)
+    }),
 ];
 
-fn passed(logged: &Logged) -> [(&'static str, &'static str, u64); 4] {
+fn passed(logged: &Logged) -> [(&'static str, &'static str, u64); 5] {
     [
         ("panelboard_log_taken", "Log records that were taken in", logged.taken),
         ("panelboard_log_queue_full", "Dropped, as the queue was full", logged.queue_full),
         ("panelboard_log_late", "Log records that came after the end", logged.late),
+        ("panelboard_log_unwanted", "Log records that no sink wants", logged.unwanted),
         ("panelboard_log_redacted", "Log records that held a secret", logged.redacted),
     ]
 }

@@ -229,6 +229,25 @@ fn mistakes_between_sinks_are_told_at_each_of_them() {
         &["f.toml:5:12: sink[0].fallback: no sink \"bb\", expected one of a, b, did you mean \
            `b`?"],
     );
+    let small = "path = \"x\"\nbuffer_bytes = \"4KiB\"\nspill = \"s\"\nspill_bytes = \"64KiB\"";
+    let small = two(small, "path = \"y\"");
+    let wrong = "sink[0].buffer_bytes: is less than one record may have, expected at least \
+                 log.record_bytes, 16384";
+    check(&small, &[&format!("f.toml:5:16: {wrong}")]);
+    let wrong = |field: &str| {
+        format!(
+            "sink[0].{field}: is less than one record may have, expected at least \
+             log.record_bytes, 131072"
+        )
+    };
+    check(
+        &format!("[log]\nrecord_bytes = \"128KiB\"\n{small}"),
+        &[
+            &format!("f.toml:7:16: {}", wrong("buffer_bytes")),
+            &format!("f.toml:9:15: {}", wrong("spill_bytes")),
+        ],
+    );
+    check(&format!("[log]\nrecord_bytes = \"4KiB\"\n{small}"), &[]);
     let many: String =
         (0..65).map(|n| format!("[[sink]]\nname = \"s{n}\"\nkind = \"stderr\"\n")).collect();
     check(&many, &["f.toml:193:1: sink[64]: 65 sinks, expected at most 64"]);
@@ -295,6 +314,8 @@ fn a_check_makes_nothing_and_a_start_makes_the_folder() {
 fn other_value(name: &str, field: &Value) -> String {
     match name {
         "fallback" => return "\"b\"".to_owned(),
+        // Room for a record: its own least is for smaller ones.
+        "buffer_bytes" => return "\"20KiB\"".to_owned(),
         "up_to" => return "\"warn\"".to_owned(),
         "level" => return "\"debug\"".to_owned(),
         "address" => return "\"tcp://127.0.0.1:1\"".to_owned(),

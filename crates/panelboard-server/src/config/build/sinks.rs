@@ -155,7 +155,8 @@ impl Builder<'_> {
             let mistake = Found::new(first.at, &*first.path, format!("{} sinks", tables.len()));
             self.found.push(mistake.expected(format!("at most {MAX_SINKS}")));
         }
-        between::check(&tables, self.found);
+        let record_bytes = table.size("record_bytes").unwrap_or(16 << 10);
+        between::check(&tables, record_bytes, self.found);
         if self.looks_at_disks {
             tables.iter().for_each(|table| disk::check(table, self.found));
         }
@@ -165,7 +166,7 @@ impl Builder<'_> {
                 _ => FanOut::Parallel,
             },
             queue: table.size("queue").unwrap_or(8_192),
-            record_bytes: table.size("record_bytes").unwrap_or(16 << 10),
+            record_bytes,
             value_bytes: table.size("value_bytes").unwrap_or(8 << 10),
             redact_names: texts("redact_names"),
             redact_patterns: texts("redact_patterns"),

@@ -9,10 +9,19 @@ use panelboard_mistakes::Found;
 use super::{BACKOFF, MAX_BACKOFF, level};
 use crate::config::values::Table;
 
-/// Notes what is wrong between the sinks, and between two fields of one.
-pub(super) fn check(tables: &[&Table], found: &mut Vec<Found>) {
+/// Notes what is wrong between the sinks, and between two fields of one. A record may have so many
+/// bytes.
+pub(super) fn check(tables: &[&Table], record_bytes: usize, found: &mut Vec<Found>) {
     fallbacks(tables, found);
     for table in tables {
+        for field in ["buffer_bytes", "spill_bytes"] {
+            if table.size(field).is_some_and(|bytes| bytes < record_bytes) {
+                let wrong = "is less than one record may have";
+                let mistake = Found::new(table.place(field), table.key(field), wrong);
+                let least = format!("at least log.record_bytes, {record_bytes}");
+                found.push(mistake.expected(least));
+            }
+        }
         for (field, wrong, expected) in alone(table) {
             let mistake = Found::new(table.place(field), table.key(field), wrong);
             found.push(mistake.expected(expected));
