@@ -2,17 +2,19 @@
 //!
 //! A program that logs a number a message, through `panelboard-tracing` with spills, to rsyslog
 //! (Debian) over TCP and UDP, to two OpenTelemetry collectors (rotel, from the Python package
-//! index) over gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed, slowed
-//! to a trickle and restarted under load, and the program itself is killed. Asserted, by what they
-//! wrote down: no number is missing at any of them, and each first came in its order. Numbers that
-//! came twice are told: a receiver that was stopped has taken what it did not answer in time. Over
-//! UDP nobody answers: there none may come twice, and none may be missing but of those that were
-//! said while nobody was there to take them.
+//! index) over gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed and
+//! restarted under load, and the program itself is killed; the way to those over TCP is narrowed to
+//! a trickle. Asserted, by what they wrote down: no number is missing at any of them, and each first
+//! came in its order. Numbers that came twice are told: a receiver that was stopped has taken what
+//! it did not answer in time. Over UDP nobody answers: there none may come twice, and none may be
+//! missing but of those that were said while nobody was there to take them.
 //!
 //! A killed collector may have answered for records that it had not written down: those it loses,
-//! whoever sent them. So rotel and rsyslog are killed when they have written all; the HTTP
-//! collector, which writes before it answers, under load.
+//! whoever sent them. So what rotel and rsyslog may miss when they are killed under load is one run
+//! of numbers, said before the kill was noticed; the HTTP collector, which writes before it answers,
+//! may miss nothing, and neither may they when they are killed after they have written all.
 
+mod narrow;
 mod receivers;
 
 use std::{
@@ -92,23 +94,29 @@ fn tell(
     let mut scene = Scene { program, folder, receivers, talker, heard: 0, next: 0 };
     scene.hears("ready")?;
 
-    let healthy = scene.says(1_500)?;
+    let healthy = scene.says_best()?;
     scene.all_have_it(story, "with all well")?;
 
     story.say("SIGSTOP to all of them");
     scene.signal(Signal::STOP)?;
-    let hanging = scene.says(1_500)?;
+    let hanging = scene.says_best()?;
     scene.signal(Signal::CONT)?;
     story.say("SIGCONT");
     scene.goes_on_over_udp()?;
     scene.all_have_it(story, "after all have hung")?;
-    let (before, then) = (healthy.p99_ns, hanging.p99_ns);
-    // On a busy machine a percentile wanders; a call that waits would take a time-out.
-    let same = then < 3 * before.max(100_000);
-    story.check(same, format!("p99 of one event: {before} ns, and {then} ns while all hang"));
+    // A percentile of so few wanders, at the least by what the machine's clock resolves.
+    for (what, before, then, least, times) in [
+        ("half", healthy.p50_ns, hanging.p50_ns, 5_000, 2),
+        ("99 of 100", healthy.p99_ns, hanging.p99_ns, 20_000, 3),
+    ] {
+        let same = then < times * before.max(least);
+        story.check(same, format!("{what} are said in {before} ns, and {then} ns while all hang"));
+    }
 
-    scene.kill_under_load(story, Kind::Http)?;
-    scene.all_have_it(story, "after the HTTP collector was killed under load")?;
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.answers()) {
+        scene.kill_under_load(story, kind)?;
+        scene.all_have_it(story, &format!("after {} was killed under load", kind.name()))?;
+    }
     let others = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Http);
     for kind in others.clone() {
         scene.receiver(kind)?.kill();
@@ -116,17 +124,19 @@ fn tell(
     }
     scene.says(1_000)?;
     for kind in others {
-        scene.receiver(kind)?.restart(None)?;
+        scene.receiver(kind)?.restart()?;
     }
     scene.goes_on_over_udp()?;
     scene.all_have_it(story, "after the others were away")?;
 
-    scene.receiver(Kind::Http)?.kill();
-    scene.receiver(Kind::Http)?.restart(Some(2_000))?;
-    story.say("the HTTP collector takes 2,000 bytes a second");
+    scene.receivers.iter().for_each(|receiver| receiver.narrow(Some(2_000)));
+    story.say("2,000 bytes a second come to each of them");
     scene.says(800)?;
-    scene.receiver(Kind::Http)?.kill();
-    scene.receiver(Kind::Http)?.restart(None)?;
+    for kind in [Kind::OtlpGrpc, Kind::OtlpHttp, Kind::Http] {
+        let waiting = scene.standing(kind)?.waiting;
+        story.check(waiting > 0, format!("{}: {waiting} wait for so narrow a way", kind.name()));
+    }
+    scene.receivers.iter().for_each(|receiver| receiver.narrow(None));
     scene.all_have_it(story, "after a trickle")?;
 
     scene.killed_itself(story)?;
@@ -143,7 +153,14 @@ fn start_talker(program: &Path, folder: &Path, receivers: &[Receiver]) -> Result
 
 /// How long one event took.
 struct Said {
+    p50_ns: u64,
     p99_ns: u64,
+}
+
+/// What the talker says of a sink.
+struct Standing {
+    closed: bool,
+    waiting: u64,
 }
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -182,25 +199,75 @@ impl Scene<'_> {
     fn says(&mut self, count: u32) -> Result<Said, String> {
         self.begins_to_say(count)?;
         let line = self.hears("said")?;
-        let p99 = line.rsplit(' ').next().and_then(|number| number.parse().ok());
-        Ok(Said { p99_ns: p99.ok_or_else(|| format!("no time: {line}"))? })
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words.get(at)?.parse().ok();
+        let (Some(p50_ns), Some(p99_ns)) = (number(4), number(6)) else {
+            return Err(format!("no times: {line}"));
+        };
+        Ok(Said { p50_ns, p99_ns })
+    }
+
+    /// The best of a few times: nobody else was in the way then.
+    fn says_best(&mut self) -> Result<Said, String> {
+        let mut best = self.says(500)?;
+        for _ in 0..2 {
+            let said = self.says(500)?;
+            best.p50_ns = best.p50_ns.min(said.p50_ns);
+            best.p99_ns = best.p99_ns.min(said.p99_ns);
+        }
+        Ok(best)
+    }
+
+    fn standing(&mut self, of: Kind) -> Result<Standing, String> {
+        self.talker.tell("status")?;
+        let status = self.hears("status")?;
+        let sinks = status.trim_start_matches("status ").split(';').map(str::split_whitespace);
+        let all: Vec<Vec<&str>> = sinks.map(Iterator::collect).collect();
+        let sink = all.iter().find(|words| words.first() == Some(&of.sink()));
+        let standing = sink.and_then(|words| {
+            let closed = *words.get(1)? == "closed";
+            Some(Standing { closed, waiting: words.get(3)?.parse().ok()? })
+        });
+        standing.ok_or_else(|| format!("no {}: {status}", of.sink()))
     }
 
     fn kill_under_load(&mut self, story: &mut Story, kind: Kind) -> Result<(), String> {
+        let first = self.next;
         self.begins_to_say(2_000)?;
-        clock::pause(Duration::from_millis(700));
+        self.hears(&format!("at {}.", first + 500))?;
         self.receiver(kind)?.kill();
         story.say(format!("kill -9 of {} under load", kind.name()));
-        clock::pause(Duration::from_millis(700));
-        self.receiver(kind)?.restart(None)?;
+        self.hears(&format!("at {}.", first + 1_000))?;
+        self.receiver(kind)?.restart()?;
         story.say("restarted");
-        self.hears("said").map(drop)
+        self.hears("said")?;
+        let last = self.next - 1;
+        let receiver = self.receiver(kind)?;
+        // They come in their order: then there is no more to come.
+        clock::wait_until(LIMIT, || receiver.seen().has(last));
+        let missing = receiver.seen().missing(first..last + 1);
+        let (Some(&start), Some(&end)) = (missing.first(), missing.last()) else { return Ok(()) };
+        let run = (end - start) as usize + 1 == missing.len();
+        let fine = !kind.writes_first() && run && end < first + 1_000;
+        story.check(fine, format!("{} lost {start} to {end}, of which it had them", kind.name()));
+        receiver.lost.extend(missing);
+        Ok(())
     }
 
     /// The receiver of datagrams is there again: from here on it must have all.
     fn goes_on_over_udp(&mut self) -> Result<(), String> {
-        // Until the sink has looked again, and what had waited is sent.
-        clock::pause(Duration::from_secs(2));
+        let start = clock::now();
+        loop {
+            // Without anything to write a sink does not look again.
+            self.says(20)?;
+            let Standing { closed, waiting } = self.standing(Kind::SyslogUdp)?;
+            if closed && waiting == 0 {
+                break;
+            }
+            if start.elapsed() > LIMIT {
+                return Err("the sink over UDP does not go on".into());
+            }
+        }
         self.receiver(Kind::SyslogUdp)?.sure_from = self.next;
         self.says(200).map(drop)
     }
@@ -213,7 +280,7 @@ impl Scene<'_> {
         self.hears("flushed")?;
         story.say(format!("kill -9 of {:?} while the HTTP collector is away", self.talker));
         self.talker.kill();
-        self.receiver(Kind::Http)?.restart(None)?;
+        self.receiver(Kind::Http)?.restart()?;
         self.talker = start_talker(self.program, self.folder, &self.receivers)?;
         self.heard = 0;
         self.hears("ready")?;

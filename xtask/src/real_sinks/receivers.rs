@@ -12,7 +12,12 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::{clock, http, install, process::Running, workspace::Workspace};
+use super::narrow::Narrow;
+use crate::{
+    clock, http, install,
+    process::{Lines, Running},
+    workspace::Workspace,
+};
 
 const ROTEL: (&str, &str) = ("rotel", "0.0.1a15");
 
@@ -35,6 +40,22 @@ impl Kind {
         self != Self::SyslogUdp
     }
 
+    /// Whether it has written down what it has answered for.
+    pub(super) fn writes_first(self) -> bool {
+        self == Self::Http
+    }
+
+    /// What the talker calls its sink.
+    pub(super) fn sink(self) -> &'static str {
+        match self {
+            Self::Syslog => "syslog-tcp",
+            Self::SyslogUdp => "syslog-udp",
+            Self::OtlpGrpc => "otlp-grpc",
+            Self::OtlpHttp => "otlp-http",
+            Self::Http => "http",
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Syslog => "rsyslog (TCP)",
@@ -50,20 +71,26 @@ impl Kind {
 pub(super) struct Receiver {
     pub(super) kind: Kind,
     pub(super) port: u16,
+    /// Its way, but for datagrams.
+    way: Option<Narrow>,
     /// rotel listens for both of its protocols.
     other_port: u16,
     program: PathBuf,
     folder: PathBuf,
     running: Option<Running>,
     /// What was on the output of those before: rotel writes down nowhere else.
-    before: Vec<u32>,
+    before: Vec<Lines>,
     /// From this number on it must have all. Datagrams that nobody took are nowhere.
     pub(super) sure_from: u32,
+    /// What it had answered for when it was killed, and had not written down.
+    pub(super) lost: Vec<u32>,
 }
 
 /// The numbers that came.
 pub(super) struct Seen {
     known: BTreeSet<u32>,
+    /// Nobody asks for these.
+    lost: BTreeSet<u32>,
     pub(super) twice: usize,
     /// Each first came after all that are less.
     pub(super) in_order: bool,
@@ -77,7 +104,16 @@ impl Seen {
     /// Whether it has these, and nothing that was never said.
     pub(super) fn has_all(&self, numbers: Range<u32>) -> bool {
         let beyond = self.known.range(numbers.end..).next();
-        beyond.is_none() && self.known.range(numbers.clone()).count() == numbers.len()
+        beyond.is_none() && self.missing(numbers).is_empty()
+    }
+
+    pub(super) fn missing(&self, numbers: Range<u32>) -> Vec<u32> {
+        let there = |number: &u32| self.known.contains(number) || self.lost.contains(number);
+        numbers.filter(|number| !there(number)).collect()
+    }
+
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.known.contains(&number)
     }
 }
 
@@ -101,10 +137,19 @@ impl Receiver {
         let (port, other_port) = (http::free_port()?, http::free_port()?);
         let folder = folder.join(format!("{kind:?}"));
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let (running, before, sure_from) = (None, Vec::new(), 0);
-        let mut receiver =
-            Self { kind, port, other_port, program, folder, running, before, sure_from };
-        receiver.restart(None)?;
+        let mut receiver = Self {
+            kind,
+            port,
+            way: if kind.answers() { Some(Narrow::new(port)?) } else { None },
+            other_port,
+            program,
+            folder,
+            running: None,
+            before: Vec::new(),
+            sure_from: 0,
+            lost: Vec::new(),
+        };
+        receiver.restart()?;
         Ok(receiver)
     }
 
@@ -114,18 +159,24 @@ impl Receiver {
 
     /// The talker's argument for it.
     pub(super) fn sink(&self) -> String {
-        let port = self.port;
-        match self.kind {
-            Kind::Syslog => format!("syslog-tcp=127.0.0.1:{port}"),
-            Kind::SyslogUdp => format!("syslog-udp=127.0.0.1:{port}"),
-            Kind::OtlpGrpc => format!("otlp-grpc=http://127.0.0.1:{port}"),
-            Kind::OtlpHttp => format!("otlp-http=http://127.0.0.1:{port}"),
-            Kind::Http => format!("http=http://127.0.0.1:{port}/logs"),
+        let address = http::local(self.way.as_ref().map_or(self.port, |way| way.port));
+        let place = match self.kind {
+            Kind::Syslog | Kind::SyslogUdp => address.to_string(),
+            Kind::OtlpGrpc | Kind::OtlpHttp => format!("http://{address}"),
+            Kind::Http => format!("http://{address}/logs"),
+        };
+        format!("{}={place}", self.kind.sink())
+    }
+
+    /// Lets so many bytes a second come to it; none: as many as come.
+    pub(super) fn narrow(&self, rate: Option<u32>) {
+        if let Some(way) = &self.way {
+            way.set(rate);
         }
     }
 
-    /// Starts it on its port; with a rate, one that takes so many bytes a second.
-    pub(super) fn restart(&mut self, rate: Option<u32>) -> Result<(), String> {
+    /// Starts it on its port.
+    pub(super) fn restart(&mut self) -> Result<(), String> {
         let command = match self.kind {
             Kind::Syslog | Kind::SyslogUdp => self.rsyslog()?,
             Kind::OtlpGrpc => self.rotel(self.port, self.other_port),
@@ -133,7 +184,6 @@ impl Receiver {
             Kind::Http => {
                 let mut command = Command::new("python3");
                 command.arg(&self.program).arg(self.port.to_string()).arg(self.file());
-                command.args(rate.map(|rate| rate.to_string()));
                 command
             }
         };
@@ -143,7 +193,7 @@ impl Receiver {
             return Err(format!("{running:?} does not listen:\n{}", running.lines.last(9)));
         }
         self.running = Some(running);
-        Ok(())
+        self.way.as_mut().map_or(Ok(()), Narrow::start)
     }
 
     fn file(&self) -> PathBuf {
@@ -188,32 +238,27 @@ impl Receiver {
     /// `kill -9`.
     pub(super) fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
-            running.kill();
-            // The last of its output is still on its way through the pipe.
-            clock::pause(Duration::from_millis(200));
-            self.before.extend(self.printed(&running));
-        }
-    }
-
-    fn printed(&self, running: &Running) -> Vec<u32> {
-        match self.kind {
-            Kind::OtlpGrpc | Kind::OtlpHttp => {
-                running.lines.all().iter().flat_map(|(_, line)| numbers(line)).collect()
+            if let Some(way) = &mut self.way {
+                way.stop();
             }
-            Kind::Syslog | Kind::SyslogUdp | Kind::Http => Vec::new(),
+            running.kill();
+            // The last of them may still be on their way through the pipe.
+            self.before.push(running.lines.clone());
         }
     }
 
     /// All that has come by now.
     pub(super) fn seen(&self) -> Seen {
-        let mut all = self.before.clone();
-        match (self.kind, &self.running) {
-            (Kind::Syslog | Kind::SyslogUdp | Kind::Http, _) => {
-                all.extend(numbers(&fs::read_to_string(self.file()).unwrap_or_default()));
+        let all = match self.kind {
+            Kind::OtlpGrpc | Kind::OtlpHttp => {
+                let now = self.running.iter().map(|running| &running.lines);
+                let lines = self.before.iter().chain(now).flat_map(Lines::all);
+                lines.flat_map(|(_, line)| numbers(&line)).collect()
             }
-            (_, Some(running)) => all.extend(self.printed(running)),
-            (_, None) => {}
-        }
+            Kind::Syslog | Kind::SyslogUdp | Kind::Http => {
+                numbers(&fs::read_to_string(self.file()).unwrap_or_default())
+            }
+        };
         let mut known = BTreeSet::new();
         let mut in_order = true;
         for number in &all {
@@ -223,7 +268,7 @@ impl Receiver {
             }
         }
         let twice = all.len() - known.len();
-        Seen { known, twice, in_order }
+        Seen { known, lost: self.lost.iter().copied().collect(), twice, in_order }
     }
 }
 
@@ -262,10 +307,13 @@ mod tests {
     fn what_is_missing_or_was_never_said_is_seen() {
         let seen = |known: &[u32]| Seen {
             known: known.iter().copied().collect(),
+            lost: BTreeSet::from([9]),
             twice: 0,
             in_order: true,
         };
         assert!(seen(&[0, 1, 2]).has_all(0..3) && seen(&[0, 2, 3]).has_all(2..4));
+        assert!(seen(&[7, 8, 10]).has_all(7..11), "what is lost is not asked for");
+        assert_eq!(seen(&[0, 2, 5]).missing(0..6), [1, 3, 4]);
         for (known, numbers) in [(&[0, 2][..], 0..3), (&[0, 1, 2, 3], 0..3), (&[0, 2], 1..3)] {
             assert!(!seen(known).has_all(numbers), "{known:?}");
         }

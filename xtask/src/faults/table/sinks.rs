@@ -81,12 +81,6 @@ pub(super) const SINKS: &[Fault] = &[
         "models::spill::what_is_read_before_it_is_counted_on_disk_waits_no_more",
     ),
     sink(
-        "read-ahead-forgotten",
-        "L11",
-        Kind::Loom,
-        "models::spill::what_makes_room_on_disk_is_dropped_or_written",
-    ),
-    sink(
         "unsorted-untold",
         "L12",
         Kind::It,
