@@ -3,8 +3,8 @@
 //! Arguments are sinks: `http=URL`, `otlp-grpc=URL`, `otlp-http=URL`, `syslog-tcp=ADDRESS`,
 //! `syslog-udp=ADDRESS`, and `spill=FOLDER`, under which each sink but syslog over UDP has a spill
 //! of its own. Commands are lines of its input: `say FIRST COUNT`, a number a message, a
-//! millisecond apart; `flush`; `status`. Each is answered by a line. The end of the input is its
-//! end.
+//! millisecond apart; `flush`; `status`. Each is answered by a line, the first also by one for each
+//! hundred numbers. The end of the input is its end.
 #![expect(clippy::print_stdout, reason = "its answers are lines")]
 
 use std::{
@@ -82,6 +82,9 @@ fn say(first: u32, count: u32) {
         let start = clock.now();
         tracing::info!(number, trace_id = "4bf92f3577b34da6a3ce929d0e0e4736", "n{number}.");
         times.push((clock.now() - start).as_nanos() as u64);
+        if (number - first).is_multiple_of(100) {
+            println!("at {number}.");
+        }
         thread::park_timeout(Duration::from_millis(1));
     }
     times.sort_unstable();
