@@ -16,7 +16,10 @@
 //! | `note`            | who made a transition, after it (lock)            | snapshots            |
 //! | `counts`          | the paths that are not the closed success         | snapshots            |
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 mod admit;
 mod by_hand;
@@ -42,7 +45,7 @@ use crate::{
     state::{self, Answer, Event, Opening, step},
     sync::{AtomicU64, Mutex, QuietMutex, QuietU64, Swapped},
     transition::{State, Transition},
-    word::{Body, PLAIN_CLOSED_MASK, Word},
+    word::{Body, Override, PLAIN_CLOSED_MASK, Word},
 };
 use meters::Meters;
 
@@ -118,12 +121,17 @@ pub struct Breaker {
 
 /// The breaker's group, as far as it decides: see `panel/groups.rs`.
 ///
-/// A breaker that is open or half-open holds one place in it. The thread that wants to open it
-/// takes the place before its exchange, and gives it back if that fails; the thread whose exchange
-/// closes it gives it back after.
+/// A breaker that is open, half-open or forced open holds one place in it. The thread that wants to
+/// open it takes the place before its exchange, and gives it back if that fails; the thread whose
+/// exchange closes it gives it back after.
 pub(crate) trait Peers: Send + Sync + std::fmt::Debug {
+    /// True if a breaker that its policy says is failing opens only if it does worse than others.
+    fn compares(&self) -> bool;
+    /// True if `own` does worse than its siblings, or has none to compare with. Outside the loop:
+    /// it reads clocks, and may drop what is the user's.
+    fn is_worse(&self, own: &Breaker, now: Duration) -> bool;
     /// Takes a place for a breaker that its policy says is failing. False if it is to be held back.
-    fn enter(&self, own: &Breaker) -> bool;
+    fn enter(&self) -> bool;
     /// Takes a place for one that is opened by hand, or by what its service says of itself.
     fn enter_by_hand(&self);
     /// Gives a place back.
@@ -353,10 +361,13 @@ impl Breaker {
     }
 
     /// The share of bad calls by which a group compares its breakers: that of the window, or the
-    /// failures in a row as a share of those that trip. None if it is not closed, or if its window
-    /// holds no call.
-    pub(crate) fn bad_share(&self) -> Option<f64> {
+    /// failures in a row as a share of those that trip. None if it is not closed, if it is set to
+    /// reject all calls or to record none, or if its window holds no call.
+    pub(crate) fn bad_share(&self, now: Duration) -> Option<f64> {
         let word = Word::unpack(self.load());
+        if matches!(word.over, Override::ForcedOpen | Override::Disabled) {
+            return None;
+        }
         let (Body::Closed { failures, life } | Body::Recovering { failures, life }) = word.body
         else {
             return None;
@@ -364,7 +375,7 @@ impl Breaker {
         let limits = self.hot.limits.load();
         match self.meters(limits.needs) {
             Some(meters) => {
-                let counts = meters.shown(limits.needs, self.clock.now(), life)?;
+                let counts = meters.shown(limits.needs, now, life)?;
                 let bad = counts.failures.max(counts.slow) as f64;
                 (counts.calls > 0).then(|| bad / counts.calls as f64)
             }

@@ -64,6 +64,12 @@ panelboard_seams::faults! {
     BUCKET_BLIND_ADD = "bucket-blind-add";
     /// Window: a cell of a thread's own changes hands in view of its readers.
     OWN_CELL_TORN = "own-cell-torn";
+    /// Settings: a breaker that is made while the plan is replaced keeps what the old one said.
+    MAKES_BY_AN_OLD_PLAN = "makes-by-an-old-plan";
+    /// Groups: siblings are looked at within the exchange loop.
+    COMPARES_IN_LOOP = "compares-in-loop";
+    /// Groups: what is forced open holds no place.
+    FORCED_TAKES_NO_PLACE = "forced-takes-no-place";
     /// Settings: two reconfigurations run beside each other.
     RECONFIGURES_TOGETHER = "reconfigures-together";
     /// Save: a restore leaves the generation as it was.

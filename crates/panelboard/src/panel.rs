@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     events::{Announcer, Hub, Subscription},
+    fault,
     isolate::IsolateGuard,
     permit::{Permit, Rejected},
     snapshot::Snapshot,
@@ -331,7 +332,7 @@ impl<K: Key> Panel<K> {
         self.len() == 0
     }
 
-    /// Resets every breaker.
+    /// Resets every breaker, the shared one of keys that do not fit among them.
     ///
     /// ```
     /// use panelboard::{Panel, State};
@@ -347,6 +348,9 @@ impl<K: Key> Panel<K> {
         self.each(|_, breaker| {
             breaker.reset();
         });
+        if let Some(overflow) = &self.inner.overflow {
+            overflow.reset();
+        }
     }
 
     /// Gives the breaker of `key` another configuration and keeps its state. False if there is
@@ -376,7 +380,9 @@ impl<K: Key> Panel<K> {
     }
 
     /// Replaces the defaults and the function for all keys, those of today and those to come. The
-    /// breakers keep their states.
+    /// breakers keep their states. The shared one of keys that do not fit gets the defaults.
+    ///
+    /// Of two calls at once, the one that was the last to replace holds for every key.
     ///
     /// ```
     /// use panelboard::{Config, Panel};
@@ -398,9 +404,14 @@ impl<K: Key> Panel<K> {
         by_key: impl Fn(&K) -> Option<Config> + Send + Sync + 'static,
     ) {
         let plan = Arc::new(Plan { defaults, by_key: Box::new(by_key) });
-        let old = std::mem::replace(&mut *self.inner.plan.lock(), Arc::clone(&plan));
+        let old = std::mem::replace(&mut *self.inner.plan.lock(), plan);
         drop(old);
-        self.each(|key, breaker| breaker.reconfigure(&plan.config(key)));
+        self.each(|key, breaker| {
+            self.inner.by_plan(None, |plan| breaker.reconfigure(&plan.config(key)));
+        });
+        if let Some(overflow) = &self.inner.overflow {
+            self.inner.by_plan(None, |plan| overflow.reconfigure(&plan.defaults));
+        }
     }
 
     /// Subscribes to the events from here on.
@@ -498,6 +509,19 @@ impl<K: Key> Inner<K> {
         }
     }
 
+    /// Has `apply` go by the plan until that is the plan still when it is done: then whoever has
+    /// replaced it since comes after. `applied` is the one by which it went already.
+    fn by_plan(&self, mut applied: Option<Arc<Plan<K>>>, apply: impl Fn(&Plan<K>)) {
+        loop {
+            let plan = Arc::clone(&self.plan.lock());
+            if applied.as_ref().is_some_and(|applied| Arc::ptr_eq(applied, &plan)) {
+                return;
+            }
+            apply(&plan);
+            applied = Some(plan);
+        }
+    }
+
     /// Makes the breaker of `key`, which this thread alone is making.
     fn make(&self, key: K) -> Result<Handle, PanelError> {
         let plan = Arc::clone(&self.plan.lock());
@@ -517,9 +541,13 @@ impl<K: Key> Inner<K> {
             member.introduce(&breaker);
         }
         let handle = hold(&breaker, self.sweep());
-        if self.map.insert(key, breaker) {
+        if self.map.insert(key.clone(), Arc::clone(&breaker)) {
             // The row of a retired entry, whose own removal will find this one in its place.
             self.rows.fetch_sub(1, Ordering::Relaxed);
+        }
+        // Who has replaced the plan since may have visited all breakers before this one was there.
+        if !fault::MAKES_BY_AN_OLD_PLAN.planted() {
+            self.by_plan(Some(plan), |plan| breaker.reconfigure(&plan.config(&key)));
         }
         handle.ok_or(PanelError::Full { max_breakers: self.max_breakers })
     }

@@ -169,6 +169,14 @@ impl Word {
         (self.generation & ((1 << LIFE_BITS) - 1)) as u16
     }
 
+    /// True if it holds a place in its group: if it is forced open, or open or half-open beneath
+    /// whatever is set.
+    pub(crate) fn is_out(self) -> bool {
+        let forced =
+            self.over == Override::ForcedOpen && !crate::fault::FORCED_TAKES_NO_PLACE.planted();
+        forced || !self.body.is_serving()
+    }
+
     /// How many transitions ago its life began; none if it is not serving.
     pub(crate) fn age(self) -> Option<u64> {
         let (Body::Closed { life, .. } | Body::Recovering { life, .. }) = self.body else {

@@ -223,6 +223,24 @@ const BREAKER: &[Fault] = &[
         "models::windows::time::a_cell_that_its_owner_takes_over_is_seen_of_one_lap_or_the_other",
     ),
     row(
+        "makes-by-an-old-plan",
+        "Settings",
+        Kind::It,
+        "panel::a_breaker_that_is_made_while_the_plan_is_replaced_goes_by_the_new_one",
+    ),
+    row(
+        "forced-takes-no-place",
+        "Groups",
+        Kind::It,
+        "groups::what_is_forced_open_or_isolated_holds_a_place",
+    ),
+    row(
+        "compares-in-loop",
+        "B7",
+        Kind::It,
+        "groups::siblings_are_looked_at_outside_the_exchange_loop",
+    ),
+    row(
         "reconfigures-together",
         "Settings",
         Kind::Loom,

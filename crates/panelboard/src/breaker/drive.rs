@@ -30,6 +30,14 @@ pub(crate) struct Done {
     pub(crate) transition: Option<Transition>,
 }
 
+/// How a round of the loop ended.
+enum Tried {
+    /// None if the event is late.
+    Ended(Option<Done>),
+    /// Its policy opens it, if it does worse than its siblings: look at them, and come again.
+    Compare,
+}
+
 /// Until when an event counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Of {
@@ -188,6 +196,28 @@ impl Breaker {
 
     /// None if it is late.
     fn exchange_until_done(&self, of: Of, event: Event<'_>, now: Duration) -> Option<Done> {
+        let mut is_worse = None;
+        loop {
+            match self.exchange_or_compare(of, event, now, is_worse) {
+                Tried::Ended(done) => return done,
+                // Here, outside the loop: its siblings read their clocks, and whoever drops the
+                // last share of one drops its key.
+                Tried::Compare => is_worse = Some(self.is_worse(now)),
+            }
+        }
+    }
+
+    fn is_worse(&self, now: Duration) -> bool {
+        self.peers.as_ref().is_none_or(|peers| peers.is_worse(self, now))
+    }
+
+    fn exchange_or_compare(
+        &self,
+        of: Of,
+        event: Event<'_>,
+        now: Duration,
+        is_worse: Option<bool>,
+    ) -> Tried {
         let early = fault::CLOSING_READ_EARLY
             .planted()
             .then(|| self.hot.closed_at_ms.load(Ordering::Relaxed));
@@ -196,7 +226,7 @@ impl Breaker {
             let near = self.near();
             let generation = word::full(bits, near);
             if of.is_late(bits, near) {
-                return None;
+                return Tried::Ended(None);
             }
             let word = Word::unpack(bits);
             let given = match event {
@@ -211,10 +241,13 @@ impl Breaker {
             } else {
                 step
             };
-            let (step, entered) = self.enter(word, event, &given, step);
+            let Some((step, entered)) = self.enter(word, event, &given, step, is_worse) else {
+                return Tried::Compare;
+            };
             if step.next == word && step.cause.is_none() {
                 let answer = step.answer;
-                return Some(Done { answer, word, generation, before: word, transition: None });
+                let done = Done { answer, word, generation, before: word, transition: None };
+                return Tried::Ended(Some(done));
             }
             self.raise(&step, generation, now);
             match self.exchange(bits, step.next.pack()) {
@@ -223,35 +256,48 @@ impl Breaker {
                     bits = newer;
                 }
                 Ok(()) => {
-                    let closes = step.next.body.is_serving() && !word.body.is_serving();
+                    let closes = word.is_out() && !step.next.is_out();
                     self.leave_if(closes && !fault::GROUP_KEEPS_PLACE.planted());
                     let transition = transition(word, &step, generation + 1, now);
-                    return Some(Done {
+                    return Tried::Ended(Some(Done {
                         answer: step.answer,
                         before: word,
                         word: step.next,
                         generation: generation + u64::from(transition.is_some()),
                         transition,
-                    });
+                    }));
                 }
             }
         }
     }
 
-    /// Takes a place in the breaker's group, if `step` opens it. Where there is none for it, the
-    /// step is one that is held back.
-    fn enter(&self, word: Word, event: Event<'_>, given: &Given, step: Step) -> (Step, bool) {
-        let opens = word.body.is_serving() && !step.next.body.is_serving();
-        let Some(peers) = self.peers.as_ref().filter(|_| opens) else { return (step, false) };
+    /// Takes a place in the breaker's group, if `step` opens it. Where there is none for it, or it
+    /// does no worse than its siblings, the step is one that is held back. None if that has to be
+    /// known and is not.
+    fn enter(
+        &self,
+        word: Word,
+        event: Event<'_>,
+        given: &Given,
+        step: Step,
+        is_worse: Option<bool>,
+    ) -> Option<(Step, bool)> {
+        let opens = !word.is_out() && step.next.is_out();
+        let Some(peers) = self.peers.as_ref().filter(|_| opens) else { return Some((step, false)) };
         let by_policy =
             matches!(step.cause, Some(Cause::Failures | Cause::FailureRate | Cause::SlowCallRate));
         if !by_policy {
             peers.enter_by_hand();
-            return (step, true);
+            return Some((step, true));
         }
-        match peers.enter(self) {
-            true => (step, true),
-            false => (step_held(word, event, given), false),
+        let is_worse = match is_worse {
+            _ if !peers.compares() => true,
+            None if fault::COMPARES_IN_LOOP.planted() => peers.is_worse(self, self.clock.now()),
+            known => known?,
+        };
+        match is_worse && peers.enter() {
+            true => Some((step, true)),
+            false => Some((step_held(word, event, given), false)),
         }
     }
 

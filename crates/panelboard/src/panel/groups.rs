@@ -1,10 +1,10 @@
 //! Which breakers stand for each other, and how many of them may be open at once? So that a fault
 //! of the network can't take out the last provider.
 //!
-//! A breaker that is open or half-open holds one place in its group. Places are counted, not
-//! marked: of two threads that race to open one breaker each takes a place, and the one that loses
-//! gives its own back; for that moment the group may seem fuller than it is, and another trip is
-//! held back that the next bad outcome makes.
+//! A breaker that is open, half-open or forced open holds one place in its group. Places are
+//! counted, not marked: of two threads that race to open one breaker each takes a place, and the
+//! one that loses gives its own back; for that moment the group may seem fuller than it is, and
+//! another trip is held back that the next bad outcome makes.
 //!
 //! After the outlier detection of Envoy (`max_ejection_percent`, success-rate deviation).
 
@@ -12,6 +12,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use crate::{
@@ -23,8 +24,9 @@ use crate::{
 
 /// What holds for the groups of a panel: see [`PanelBuilder::group`](crate::PanelBuilder::group).
 ///
-/// It limits the trips of policies. A breaker that is opened by hand or by
-/// [`open_for`](crate::Breaker::open_for) takes its place in the group whatever the limit.
+/// It limits the trips of policies. A breaker that is opened or forced open by hand, isolated, or
+/// opened by [`open_for`](crate::Breaker::open_for) takes its place in the group whatever the
+/// limit, as it is no alternative then. What is open beneath another override keeps its place.
 ///
 /// ```
 /// use panelboard::{Group, Panel};
@@ -43,8 +45,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// At most `share` (above 0, to 1) of a group's breakers, rounded down, are open or half-open
-    /// by their policies. A trip beyond that is held back: its outcome is
+    /// A policy opens a breaker only if at most `share` (above 0, to 1) of its group, rounded down,
+    /// are then open, half-open or forced open. A trip beyond that is held back: its outcome is
     /// [`Recorded::Held`](crate::Recorded::Held), the panel tells it once in a generation, and the
     /// next bad outcome tries again.
     ///
@@ -71,7 +73,9 @@ impl Group {
     /// So one that fails trips, and all of them do not when the network is down.
     ///
     /// The share of bad calls is that of the window; where the policy has none, the failures in a
-    /// row as a share of those that trip. A breaker without calls is not compared with.
+    /// row as a share of those that trip. Not compared with are breakers whose window holds no
+    /// call, and those that are forced open or disabled. A run does not say how many calls there
+    /// were: by it, one that has no calls does as well as one that answers them all.
     ///
     /// ```
     /// use panelboard::{Config, Group, Panel, Recorded, State};
@@ -222,27 +226,32 @@ impl Member {
     }
 
     /// True if `own` does worse than its siblings by `margin`, or has none to compare with.
-    fn is_worse(&self, own: &Breaker, margin: f64) -> bool {
+    fn is_worse_by(&self, margin: f64, own: &Breaker, now: Duration) -> bool {
         let list = self.members.list.lock().clone();
         let siblings = list.iter().filter_map(Weak::upgrade);
         let shares: Vec<f64> = siblings
             .filter(|sibling| !std::ptr::eq(&raw const **sibling, own))
-            .filter_map(|sibling| sibling.bad_share())
+            .filter_map(|sibling| sibling.bad_share(now))
             .collect();
         // By a run, its last failure is not in the word yet: it is failing, which is all there is.
-        let own = if own.has_window() { own.bad_share().unwrap_or(1.0) } else { 1.0 };
+        let own = if own.has_window() { own.bad_share(now).unwrap_or(1.0) } else { 1.0 };
         shares.is_empty() || own - shares.iter().sum::<f64>() / shares.len() as f64 >= margin
     }
 }
 
 impl Peers for Member {
-    fn enter(&self, own: &Breaker) -> bool {
+    fn compares(&self) -> bool {
+        self.rules.margin.is_some() && self.own.load(Ordering::Relaxed) != GONE
+    }
+
+    fn is_worse(&self, own: &Breaker, now: Duration) -> bool {
+        self.rules.margin.is_none_or(|margin| self.is_worse_by(margin, own, now))
+    }
+
+    fn enter(&self) -> bool {
         // Relaxed throughout: numbers of members and of places carry only themselves.
         if self.own.load(Ordering::Relaxed) == GONE {
             return true;
-        }
-        if self.rules.margin.is_some_and(|margin| !self.is_worse(own, margin)) {
-            return false;
         }
         let Members { count, taken, .. } = &*self.members;
         let places = self.rules.places(count.load(Ordering::Relaxed));

@@ -1,10 +1,17 @@
 //! May a group of breakers open all at once? No: a trip beyond its share is held back, told, and
 //! tried again; and one that does no worse than the others does not trip.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use panelboard::{
-    Cause, Clock, Config, ConfigBuilder, Event, Group, Handle, ManualClock, Panel, Recorded, State,
+    Cause, Clock, Config, ConfigBuilder, Event, Group, Handle, ManualClock, Panel, Policy,
+    Recorded, State, TimeSource,
 };
 
 use crate::support::{SECOND, in_time};
@@ -163,8 +170,8 @@ fn a_listener_that_hears_of_a_held_trip_may_call_anything() {
     let config = trips_at(1).build().expect("in range");
     let told = in_time(move || {
         let (tell, hear) = std::sync::mpsc::sync_channel(1);
-        let own = std::sync::Arc::new(std::sync::OnceLock::<Panel>::new());
-        let inside = std::sync::Arc::clone(&own);
+        let own = Arc::new(OnceLock::<Panel>::new());
+        let inside = Arc::clone(&own);
         let panel: Panel = Panel::builder()
             .defaults(config)
             .clock(clock)
@@ -279,4 +286,101 @@ fn each_rule_out_of_range_is_refused_with_its_range() {
         let error = half().compare_to_siblings(share).expect_err("out of range").to_string();
         assert_eq!(error, format!("compare_to_siblings is {share:?}, expected above 0, to 1"));
     }
+}
+
+#[test]
+fn what_is_forced_open_or_isolated_holds_a_place() {
+    let (panel, _) = panel(trips_at(1), half());
+    let [a, b] = breakers(&panel, ["p/a", "p/b"]);
+    a.force_open();
+    assert_eq!(fail(&b), Recorded::Held, "the other one lets nobody through");
+    a.automatic();
+    let (first, second) = (a.isolate(), a.isolate());
+    drop(first);
+    assert_eq!(fail(&b), Recorded::Held, "isolated by the second guard");
+    drop(second);
+    assert!(opens(&fail(&b)));
+    a.force_open();
+    b.reset();
+    assert_eq!(fail(&b), Recorded::Held, "by hand it takes its place whatever the limit");
+}
+
+#[test]
+fn what_is_open_and_forced_open_holds_one_place() {
+    let (panel, hand) = panel(trips_at(1), half());
+    let [a, b, c, d] = breakers(&panel, ["p/a", "p/b", "p/c", "p/d"]);
+    assert!(opens(&fail(&a)));
+    a.force_open();
+    assert!(opens(&fail(&b)), "two of four");
+    a.automatic();
+    assert_eq!(fail(&c), Recorded::Held, "it is open beneath");
+    a.disable();
+    assert_eq!(fail(&c), Recorded::Held, "and open beneath what lets all through");
+    a.automatic();
+    hand.advance(30 * SECOND);
+    a.acquire().expect("the deadline has passed").success();
+    assert!(opens(&fail(&c)), "the one place is free");
+    assert_eq!(fail(&d), Recorded::Held);
+}
+
+#[test]
+fn a_sibling_that_is_set_aside_is_not_compared_with() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let (panel, _) = panel(trips_at(4), rules);
+    let [a, b, c] = breakers(&panel, ["p/a", "p/b", "p/c"]);
+    for breaker in [&a, &b] {
+        (0..3).for_each(|_| _ = fail(breaker));
+    }
+    c.force_open();
+    assert_eq!(fail(&a), Recorded::Held, "the other one is at three of four");
+    c.disable();
+    assert_eq!(fail(&a), Recorded::Held, "it says nothing of its calls");
+    c.automatic();
+    assert!(opens(&fail(&a)), "one of the others does well");
+}
+
+/// A clock of the user's that makes a call whenever it is read, as far as it may.
+#[derive(Debug, Default)]
+struct Meddler {
+    subject: OnceLock<Handle>,
+    meddling: AtomicBool,
+    calls: AtomicU64,
+}
+
+impl TimeSource for Meddler {
+    fn now(&self) -> Duration {
+        let Some(subject) = self.subject.get() else { return SECOND };
+        let enough = self.calls.load(Ordering::Relaxed) >= 100;
+        if !enough && !self.meddling.swap(true, Ordering::Relaxed) {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            fail(subject);
+            self.meddling.store(false, Ordering::Relaxed);
+        }
+        SECOND
+    }
+}
+
+/// Each of its calls changes the word: read within the loop, the clock would keep it turning.
+#[test]
+fn siblings_are_looked_at_outside_the_exchange_loop() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let share = Policy::failure_rate(1.0, 10 * SECOND, 1_000);
+    let policy = Policy::any_of([Policy::consecutive(2), share]);
+    let config = Config::builder().policy(policy).build().expect("in range");
+    let meddler = Arc::new(Meddler::default());
+    let source: Arc<dyn TimeSource> = meddler.clone();
+    let panel: Panel = Panel::builder()
+        .defaults(config)
+        .clock(Clock::custom(source))
+        .group(rules, |_| Some("all".to_owned()))
+        .build();
+    let [a, b] = breakers(&panel, ["a", "b"]);
+    // The other one fails as much, so nobody trips.
+    fail(&a);
+    fail(&b);
+    let permit = a.acquire().expect("closed");
+    meddler.subject.set(a.clone()).expect("once");
+    assert_eq!(permit.failure(), Recorded::Held);
+    let calls = meddler.calls.load(Ordering::Relaxed);
+    assert!((1..5).contains(&calls), "{calls} readings of a clock for one outcome");
 }

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use panelboard::{Config, Handle, Panel, PanelError, Recorded, State};
+use panelboard::{Config, Handle, Overflow, Panel, PanelError, Recorded, State};
 
 use crate::support::{Gate, Meetings, SECOND, built, in_time, panel, quiet, race, trips_at};
 
@@ -319,4 +319,68 @@ fn a_key_may_be_looked_up_in_its_borrowed_form() {
     let made = panel.breaker(&key).unwrap();
     assert!(panel.get("key").is_some_and(|found| found.same_as(&made)));
     assert!(panel.reconfigure("key", &Config::default()) && panel.remove("key"));
+}
+
+/// The function that gives a key its configuration stands until the plan has been replaced, and
+/// every breaker that there is visited.
+#[test]
+fn a_breaker_that_is_made_while_the_plan_is_replaced_goes_by_the_new_one() {
+    in_time(|| {
+        let (asked, is_asked) = std::sync::mpsc::sync_channel(1);
+        let (go_on, may_go_on) = std::sync::mpsc::sync_channel::<()>(1);
+        let may_go_on = Mutex::new(may_go_on);
+        let panel: Panel = Panel::builder()
+            .config_for(move |_| {
+                asked.send(()).expect("the test listens");
+                may_go_on.lock().expect("no panic").recv().expect("the test lets it go");
+                Some(built(trips_at(9)))
+            })
+            .build();
+        let maker = panel.clone();
+        let made = thread::spawn(move || maker.breaker("key").expect("there is room"));
+        is_asked.recv().expect("it is made");
+        panel.reconfigure_all(built(trips_at(3)), |_| None);
+        go_on.send(()).expect("it waits");
+        let handle = made.join().expect("no panic");
+        assert_eq!(handle.snapshot().failure_threshold, 3);
+    });
+}
+
+/// Two at once: each breaker ends with what was the plan in the end.
+#[test]
+fn of_two_plans_at_once_one_holds_for_every_key() {
+    let panel: Panel<u32> = Panel::builder().build();
+    let handles: Vec<_> = (0..20).map(|key| panel.breaker(&key).expect("there is room")).collect();
+    for _ in 0..200 {
+        thread::scope(|scope| {
+            for n in [3, 4] {
+                let panel = &panel;
+                scope.spawn(move || panel.reconfigure_all(built(trips_at(n)), |_| None));
+            }
+        });
+        let new = panel.breaker(&99).expect("there is room").snapshot().failure_threshold;
+        panel.remove(&99);
+        let own = handles.iter().map(|handle| handle.snapshot().failure_threshold);
+        let others: Vec<_> = own.filter(|own| *own != new).collect();
+        assert!(others.is_empty(), "{} go by {}, and new ones by {new}", others.len(), others[0]);
+    }
+}
+
+#[test]
+fn the_shared_breaker_is_reset_and_reconfigured_with_all() {
+    let panel: Panel<u32> = Panel::builder()
+        .defaults(built(trips_at(1)))
+        .max_breakers(1)
+        .overflow(Overflow::Shared)
+        .build();
+    let own = panel.breaker(&1).expect("there is room");
+    own.trip();
+    let shared = panel.breaker(&2).expect("the shared one");
+    assert!(!shared.same_as(&own));
+    shared.trip();
+    panel.reset_all();
+    assert_eq!((own.state(), shared.state()), (State::Closed, State::Closed));
+    panel.reconfigure_all(built(trips_at(7)), |_| Some(built(trips_at(2))));
+    assert_eq!(own.snapshot().failure_threshold, 2);
+    assert_eq!(shared.snapshot().failure_threshold, 7, "the defaults");
 }
