@@ -143,10 +143,12 @@ fn variable_name(name: &str) -> bool {
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let shown = path.display();
-    let text = whole(path).map_err(|e| format!("the secret file {shown} cannot be read: {e}"))?;
-    if text.len() > MAX_SECRET_BYTES {
+    let wrong = |e: io::Error| format!("the secret file {shown} cannot be read: {e}");
+    let bytes = whole(path).map_err(wrong)?;
+    if bytes.len() > MAX_SECRET_BYTES {
         return Err(format!("the secret file {shown} is longer than {MAX_SECRET_BYTES} bytes"));
     }
+    let text = std::str::from_utf8(&bytes).map_err(|e| wrong(io::Error::other(e)))?;
     match text.trim() {
         "" => Err(format!("the secret file {shown} is empty")),
         secret => Ok(Zeroizing::new(secret.to_owned())),
@@ -155,9 +157,40 @@ fn read(path: &Path) -> Result<Zeroizing<String>, String> {
 
 /// Up to a byte more than it may hold, in memory that is wiped and has room for all of it: what
 /// grows leaves copies behind.
-fn whole(path: &Path) -> io::Result<Zeroizing<String>> {
+fn whole(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let most = MAX_SECRET_BYTES + 1;
-    let mut text = Zeroizing::new(String::with_capacity(most));
-    File::open(path)?.take(most as u64).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most));
+    File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_file_is_read_up_to_its_bound_and_what_is_wrong_with_it_is_told_without_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        let said = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("written");
+            let read =
+                Reference::File("secret".into()).follow(&Environment::empty(), folder.path());
+            read.map(|secret| secret.to_string())
+        };
+        assert_eq!(said(b" canary\n").as_deref(), Ok("canary"));
+        let longest = "a".repeat(MAX_SECRET_BYTES);
+        assert_eq!(said(longest.as_bytes()), Ok(longest.clone()));
+        let mut halved = longest.into_bytes();
+        halved.extend("ü".bytes());
+        let rows: [(&[u8], &str); 3] = [
+            (&halved, "is longer than 65536 bytes"),
+            (b" \n", "is empty"),
+            (b"canary \xff", "cannot be read: invalid utf-8"),
+        ];
+        for (bytes, wrong) in rows {
+            let message = said(bytes).expect_err(wrong);
+            assert!(message.contains(wrong) && !message.contains("canary"), "{message}");
+        }
+    }
 }
