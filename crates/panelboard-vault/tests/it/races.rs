@@ -27,14 +27,18 @@ async fn c1_twenty_mixed_outcomes_at_once_are_each_counted_once() {
     assert_eq!(rig.vault.health().queue.running, 20, "all are out at once");
     let ended =
         |count| move |reads: &[Read]| reads.iter().filter(|r| r.is_finished()).count() == count;
-    // All failures first: in a row they are exactly as many. One success ends the row.
-    bad.add_permits(10);
+    // Both at once: each is counted, and a row of failures is as long as it came out.
+    bad.add_permits(5);
+    good.add_permits(5);
     until(|| ended(10)(&reads)).await;
-    assert_eq!(rig.failures(), 10);
-    good.add_permits(1);
-    until(|| ended(11)(&reads)).await;
-    assert_eq!(rig.failures(), 0);
-    good.add_permits(9);
+    assert_eq!(rig.vault.health().breakers[0].1.counts.failures, 5);
+    assert!(rig.failures() <= 5);
+    // Apart, the row is exact: one success ends it, and failures alone make another.
+    for (gate, count, in_all, row) in [(&good, 1, 11, 0), (&bad, 5, 16, 5), (&good, 4, 20, 0)] {
+        gate.add_permits(count);
+        until(|| ended(in_all)(&reads)).await;
+        assert_eq!(rig.failures(), row);
+    }
     let results = all(reads).await;
     let answered = results.iter().filter(|result| result.is_ok()).count();
     let failed = results.iter().filter(|r| r.as_ref().is_err_and(|e| e.attempts == 1)).count();
