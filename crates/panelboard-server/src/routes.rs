@@ -28,8 +28,8 @@ use crate::guard::guard;
 use sessions::{memory, runs};
 
 pub(crate) use sessions::HowToClear;
-pub(crate) use sessions::not_understood;
 pub(crate) use sessions::runs::{HowToCancel, Input, WhenAlone};
+pub(crate) use sessions::{not_understood, segment};
 
 /// All routes. The test `the_description_and_the_routes_agree` holds this to the OpenAPI document.
 pub(crate) fn router(app: Arc<App>) -> Router {

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-pub(super) use named::{Named, NamedRun, number as run_number, segment};
+pub(crate) use named::segment;
+pub(super) use named::{Named, NamedRun, number as run_number};
 pub(super) use runs::wait;
 
 use crate::app::App;

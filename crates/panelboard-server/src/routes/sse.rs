@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::sessions::shown;
 
 /// A comment goes out this often, so that nobody between takes the connection for dead.
 const PING: Duration = Duration::from_secs(15);
@@ -22,6 +24,13 @@ pub(super) fn goaway() -> Event {
     let data = json!({ "type": "goaway", "reason": "the server stops",
         "reconnect_after_ms": fastrand::u64(500..3_000) });
     Event::default().event("goaway").data(data.to_string())
+}
+
+/// The last thing that is sent of what has come to its end: `of` says of what. Who follows it need
+/// not come again.
+pub(super) fn end(mut of: Value) -> Event {
+    of["type"] = "end".into();
+    Event::default().event("end").data(shown::typed(&of))
 }
 
 /// The events as an answer.

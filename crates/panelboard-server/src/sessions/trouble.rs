@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::book::End;
 use super::reading::NoSession;
+use crate::routes::segment;
 
 /// Why it is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +73,13 @@ impl Trouble {
         match self {
             Self::NoSuchSession { session }
             | Self::ExistsDifferently { session }
-            | Self::Unreadable { session }
-            | Self::EpochGone { session } => drop(more.insert("session".into(), json!(session))),
+            | Self::Unreadable { session } => drop(more.insert("session".into(), json!(session))),
+            Self::EpochGone { session } => {
+                let path = format!("/v1/sessions/{}", segment(session));
+                let memory = format!("{path}/memory");
+                more.insert("session".into(), json!(session));
+                more.insert("snapshot".into(), json!({ "session": path, "memory": memory }));
+            }
             Self::NoSuchRun { session, run } => {
                 more.insert("session".into(), json!(session));
                 more.insert("run".into(), json!(run));
@@ -206,8 +212,8 @@ impl Trouble {
                 S::GONE,
                 "epoch-gone",
                 "position gone",
-                "this position is of another log, or before what is kept: read the memory, then \
-                 follow from the session's head",
+                "this position is of another log, or before what is kept: read the session, which \
+                 has its epoch and head, then its memory, and follow from that head",
             ),
             Self::EraGone { era, current, .. } => {
                 let detail = format!(

@@ -253,6 +253,10 @@ fn a_reader_sees_each_change_in_order_and_the_end() {
         last["snapshot"]["state"].as_str().or(last["data"]["state"].as_str()),
         Some("completed")
     );
+    // A browser comes again until it is told that there is no more.
+    let last = seqs.last().unwrap();
+    assert_eq!(follow(addr, &format!("{path}?after={epoch}-{last}")).status, 204);
+    assert_eq!(follow(addr, &format!("{path}?after={epoch}-{}", last - 1)).status, 200);
     assert_eq!(get(addr, "/v1/jobs/1-99/events").status, 404);
     assert_eq!(get(addr, &format!("{path}?after=nonsense")).status, 400);
 }

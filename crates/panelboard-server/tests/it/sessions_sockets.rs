@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::http::{get, stream, until};
+use crate::http::{get, send, stream, until};
 use crate::program::{InProcess, Program, pretend};
 use crate::sessions::{Chat, Socket, all_keys, check, check_seen, is_event};
 
@@ -115,8 +115,8 @@ fn pages_of_strangers_and_names_of_strangers_get_no_socket() {
     assert_eq!(open(&[key, ("sec-websocket-protocol", "panelboard.v1")]), None);
     assert_eq!(open(&[key, ("sec-websocket-protocol", "mqtt")]), Some(400));
     assert_eq!(open(&[key, ("sec-websocket-version", "8")]), Some(400));
-    assert_eq!(crate::http::send(server.addr, "GET", "/v1/ws", &[key], "").status, 400);
-    assert_eq!(crate::http::send(server.addr, "GET", "/v1/sessions", &[], "").status, 401);
+    assert_eq!(send(server.addr, "GET", "/v1/ws", &[key], "").status, 400);
+    assert_eq!(send(server.addr, "GET", "/v1/sessions", &[], "").status, 401);
 }
 
 #[test]
@@ -275,6 +275,12 @@ fn h_07_h_08_h_11_each_place_is_taken_up_for_what_it_is() {
     }
     let stale = get(server.addr, &chat.path("/events?after=0000000000000000-3"));
     assert_eq!((stale.status, &stale.json()["code"]), (410, &json!("epoch-gone")));
+    // What to read instead, and then to go on from.
+    let snapshot = stale.json()["snapshot"].take();
+    let read = |what: &str| get(server.addr, snapshot[what].as_str().unwrap()).json();
+    let session = read("session");
+    assert_eq!((&session["head"], &session["epoch"]), (&json!(10), &epoch));
+    assert_eq!(read("memory")["items"].as_array().unwrap().len(), 10);
     chat.post("/clear", &json!({}));
     let (mode, _) = at_after_clear(&mut Socket::open(server.addr), &epoch);
     assert_eq!(mode, "resync", "what was before the clear is gone");
@@ -502,6 +508,30 @@ fn the_events_are_the_same_as_a_stream_and_in_pieces() {
     let path = chat.path("/events?after=0000000000000000-1");
     let mut sse = stream(server.addr, "GET", &path, &accept, "");
     until("a resync", || (sse.line()?.as_str() == "event: resync").then_some(()));
+}
+
+#[test]
+fn a_stream_says_that_what_it_follows_has_ended() {
+    let server = serve("");
+    let chat = Chat::new(server.addr, "chat");
+    let end = |lines: &[String]| {
+        let at = lines.iter().position(|line| line == "event: end");
+        let at = at.unwrap_or_else(|| panic!("no end: {lines:?}"));
+        assert_eq!(lines.len(), at + 2, "it is the last: {lines:?}");
+        serde_json::from_str::<Value>(lines[at + 1].strip_prefix("data: ").unwrap()).unwrap()
+    };
+    let mut run = chat.stream(&json!({ "input": "hello" }));
+    let lines = run.rest();
+    assert!(lines.contains(&"event: run.finished".to_owned()), "{lines:?}");
+    assert_eq!(end(&lines), json!({ "type": "end", "session": "chat", "run": "1" }));
+    let accept = [("accept", "text/event-stream")];
+    let mut events = stream(server.addr, "GET", &chat.path("/events"), &accept, "");
+    assert!(events.line().unwrap().starts_with("retry: "));
+    assert_eq!(send(server.addr, "DELETE", &chat.path(""), &[], "").status, 204);
+    let deleted = json!({ "type": "end", "session": "chat", "reason": "session-deleted" });
+    assert_eq!(end(&events.rest()), deleted);
+    // Whoever comes again all the same, as a browser does, finds nobody, and stays away.
+    assert_eq!(stream(server.addr, "GET", &chat.path("/events"), &accept, "").status, 404);
 }
 
 #[test]

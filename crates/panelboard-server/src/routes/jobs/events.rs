@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,8 +33,9 @@ const MAX_EVENTS: usize = 500;
             description = "EPOCH-SEQ of the last event that is known"),
         ("wait" = Option<u64>, Query, description = "seconds to wait for an event, up to 30"),
         ("last-event-id" = Option<String>, Header, description = "as `after`, which it overrules")),
-    responses((status = 200, body = Object), (status = 404, body = Problem),
-        (status = 429, body = Problem)))]
+    responses((status = 200, body = Object),
+        (status = 204, description = "it has ended, and all of it is known"),
+        (status = 404, body = Problem), (status = 429, body = Problem)))]
 pub(in crate::routes) async fn events(
     State(app): State<Arc<App>>,
     Path(job): Path<String>,
@@ -53,6 +54,10 @@ pub(in crate::routes) async fn events(
     let place = app.service.place()?;
     let (follow, _) = Follow::begin(&app, job, from).await?;
     if wants_events(&headers) {
+        // A browser comes again to whatever has ended, unless it is told like this.
+        if follow.has_nothing_left() {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         return Ok(Stream::new(follow, place, app.stop.begun.clone()).answer());
     }
     let page = page(follow, Duration::from_secs(wait), &app.stop.begun).await;
@@ -125,7 +130,7 @@ impl Stream {
             Next::Over => {
                 self.ended = true;
                 // So that a client need not come again to learn that there is no more.
-                return Some(Event::default().event("end").data("{\"type\":\"end\"}"));
+                return Some(sse::end(json!({ "job": self.follow.job().to_string() })));
             }
             // It comes again, and is told what is missing.
             Next::Broken(_) => return None,

@@ -42,6 +42,8 @@ pub(in crate::routes) struct Follow {
     job: JobId,
     cursor: Cursor,
     over: bool,
+    /// It was taken up at the end of a job that has ended.
+    at_the_end: bool,
     broken: Option<Error>,
     ready: VecDeque<Told>,
 }
@@ -53,13 +55,17 @@ impl Follow {
         job: JobId,
         from: Option<Position>,
     ) -> Result<(Self, Welcome), Error> {
+        let from_seq = from.as_ref().map(|from| from.seq);
         // Before the job is looked at: what comes after that look is heard.
         let attached = app.work.hub.attach(&Jobs::topic(job), from).await;
         let (welcome, cursor) = attached.map_err(refused)?;
         let now = view(&app.work, &job.to_string()).await?;
         let (app, ready) = (Arc::clone(app), VecDeque::new());
-        let mut follow = Self { app, job, cursor, over: false, broken: None, ready };
-        if welcome.mode != Mode::Resumed || now.row.state.is_terminal() {
+        let ended = now.row.state.is_terminal();
+        let at_the_end = ended && welcome.mode == Mode::Resumed && from_seq >= Some(now.row.seq);
+        let (over, broken) = (false, None);
+        let mut follow = Self { app, job, cursor, over, at_the_end, broken, ready };
+        if welcome.mode != Mode::Resumed || ended {
             follow.begin_with(&now);
         }
         Ok((follow, welcome))
@@ -87,6 +93,15 @@ impl Follow {
 
     pub(in crate::routes) fn epoch(&self) -> String {
         self.position().epoch.as_str().to_owned()
+    }
+
+    pub(in crate::routes) fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// Whether who follows it knows all of it, and nothing will come.
+    pub(in crate::routes) fn has_nothing_left(&self) -> bool {
+        self.at_the_end
     }
 
     pub(in crate::routes) fn is_over(&self) -> bool {

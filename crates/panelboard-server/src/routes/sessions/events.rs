@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::routes::sse;
 use crate::sessions::agui::Agui;
+use crate::sessions::book::End;
 use crate::sessions::feed::{self, Feed, Piece};
 use crate::sessions::service::Counts;
 use crate::sessions::trouble::Trouble;
@@ -201,7 +202,10 @@ struct Stream {
     /// It ends with this run.
     run: Option<RunId>,
     begun: bool,
+    /// What it follows has ended, which is to be said.
     ended: bool,
+    /// Nothing more is said.
+    over: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -219,6 +223,7 @@ impl Stream {
             run,
             begun: false,
             ended: false,
+            over: false,
             _place: place,
         }
     }
@@ -253,8 +258,12 @@ impl Stream {
 
     async fn next_native(&mut self) -> Option<Event> {
         loop {
-            if self.ended {
+            if self.over {
                 return None;
+            }
+            if self.ended {
+                self.over = true;
+                return Some(self.end());
             }
             if let Some(event) = self.ready.pop_front() {
                 return Some(self.event(&event));
@@ -263,7 +272,7 @@ impl Stream {
                 biased;
                 piece = self.feed.next() => piece,
                 () = self.stop.cancelled() => {
-                    self.ended = true;
+                    self.over = true;
                     return Some(sse::goaway());
                 }
             };
@@ -279,6 +288,7 @@ impl Stream {
                     self.ended = self.run.is_some();
                     return Some(Event::default().id(self.id(seq)).event("resync").data(json));
                 }
+                Piece::Ended(End::Deleted) => self.ended = true,
                 Piece::Ended(_) | Piece::TooSlow => return None,
             }
         }
@@ -288,6 +298,15 @@ impl Stream {
         self.ended = self.run.is_some() && &*event.name == "run.finished";
         let told = Event::default().id(self.id(event.seq)).event(&*event.name);
         told.data(told::json(&event.frame))
+    }
+
+    fn end(&self) -> Event {
+        let mut of = json!({ "session": self.feed.book.id.as_str() });
+        match self.run {
+            Some(run) => of["run"] = run.to_string().into(),
+            None => of["reason"] = "session-deleted".into(),
+        }
+        sse::end(of)
     }
 
     /// The position after an event.
