@@ -204,7 +204,10 @@ export class Session {
     if (seq <= this.seq) return;
     this.seq = seq;
     if (event === 'session.cleared') { this.cleared(data.era); return; }
-    if (event === 'queue.changed') { this.dequeued(String(run)); return; }
+    if (event === 'queue.changed') {
+      if (data.queue) this.placed(data.queue); else this.dequeued(String(run));
+      return;
+    }
     if (event === 'memory.changed') { this.needs.memory = true; return; }
     if (run !== undefined) this.runEvent(this.run(run), event, at, data);
   }
@@ -264,12 +267,13 @@ export class Session {
   }
 
   /** What the answer that has ended did not read waits among the others: in the order in which it
-   * was said, after what goes first. */
+   * was said, after what goes first and what somebody has put in another order. */
   unsteer() {
     if (!this.queue.some((q) => q.steer)) return;
     const all = this.queue.map((q) => ({ ...q, steer: false }));
     const byNumber = (a, b) => Number(a.run) - Number(b.run);
-    this.placed([...all.filter((q) => q.front), ...all.filter((q) => !q.front).sort(byNumber)]);
+    const rest = all.filter((q) => !q.front && !q.arranged).sort(byNumber);
+    this.placed([...all.filter((q) => q.front), ...all.filter((q) => q.arranged), ...rest]);
   }
 
   placed(queue) {

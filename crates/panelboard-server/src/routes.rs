@@ -25,7 +25,7 @@ use axum::routing::{delete, get, post};
 use crate::app::App;
 use crate::error::Error;
 use crate::guard::guard;
-use sessions::{memory, runs};
+use sessions::{memory, queue, runs};
 
 pub(crate) use sessions::HowToClear;
 pub(crate) use sessions::runs::{HowToCancel, Input, WhenAlone};
@@ -68,8 +68,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{session}/runs/{run}/input", post(runs::answer))
         .route("/v1/sessions/{session}/cancel", post(runs::cancel_current))
         .route("/v1/sessions/{session}/clear", post(sessions::clear))
-        .route("/v1/sessions/{session}/queue", get(sessions::queue))
-        .route("/v1/sessions/{session}/queue/{run}", delete(runs::unqueue))
+        .route("/v1/sessions/{session}/queue", get(queue::list))
+        .route("/v1/sessions/{session}/queue/{run}", delete(queue::remove).patch(queue::arrange))
         .route(
             "/v1/sessions/{session}/memory",
             get(memory::read_all).post(memory::add).put(memory::replace),

@@ -10,7 +10,7 @@
 //! | who keeps the records, and from when on are they told | `keeper`, `stored` |
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
 //! | when is a snapshot made, and when does a session go | `compact`, `expiry`, `upkeep` |
-//! | how is a command with a key done once, and which are there | `once`, `commands` |
+//! | how is a command with a key done once, and which are there | `once`, `commands`, `arrange` |
 //! | what is a run told that was accepted before | `replay` |
 //! | how are many shown at once, and the others taken up after a start | `listing`, `recovery` |
 //! | how does an event stand on the wire | `told` |
@@ -26,6 +26,7 @@
 //! | how is all that told in the words of AG-UI | `agui` |
 
 pub(crate) mod agui;
+mod arrange;
 pub(crate) mod book;
 mod chunks;
 pub(crate) mod commands;

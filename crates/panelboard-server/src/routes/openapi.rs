@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::sessions::{self, memory, runs};
+use super::sessions::{self, memory, queue, runs};
 use super::{breakers, calls, events, faults, gateway, jobs, process, sinks, socket, vault};
 
 #[derive(OpenApi)]
@@ -44,14 +44,15 @@ use super::{breakers, calls, events, faults, gateway, jobs, process, sinks, sock
         sessions::one,
         sessions::delete,
         sessions::clear,
-        sessions::queue,
+        queue::list,
         runs::submit,
         runs::list,
         runs::one,
         runs::cancel,
         runs::cancel_current,
         runs::answer,
-        runs::unqueue,
+        queue::remove,
+        queue::arrange,
         memory::read_all,
         memory::add,
         memory::replace,

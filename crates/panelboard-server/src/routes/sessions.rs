@@ -3,6 +3,7 @@
 pub(super) mod events;
 pub(super) mod memory;
 mod named;
+pub(super) mod queue;
 pub(super) mod runs;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use panelboard_tasks::ClearMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 pub(crate) use named::segment;
@@ -29,7 +30,6 @@ use crate::body;
 use crate::error::{Error, Problem};
 use crate::pointer;
 use crate::sessions::own::{Limits, Own};
-use crate::sessions::shown;
 use crate::sessions::trouble::Trouble;
 
 /// The most items of one page.
@@ -265,17 +265,4 @@ pub(super) async fn clear(
     let key = idempotency_key(&headers)?;
     let (status, told) = app.service.clear_once(&id, mode.into(), key.as_deref()).await?;
     Ok((status, Json(told)).into_response())
-}
-
-/// Who waits for the slot.
-#[utoipa::path(get, path = "/v1/sessions/{session}/queue", tag = "sessions",
-    params(("session" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub(super) async fn queue(
-    State(app): State<Arc<App>>,
-    Named(id): Named,
-) -> Result<Json<Value>, Error> {
-    let book = app.service.book(&id, false).await?;
-    let items = app.service.seen(&book, shown::queue).await?;
-    Ok(Json(json!({ "items": items })))
 }

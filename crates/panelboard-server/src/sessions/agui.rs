@@ -196,6 +196,12 @@ impl Agui {
                 self.refresh(*seq, fold, &mut told);
             }
             ("session.cleared", _) => self.stale = true,
+            // Those who wait were put in another order.
+            ("queue.changed", None) => {
+                if self.run.is_some() {
+                    told.push(self.state(fold));
+                }
+            }
             (_, Some(run)) if self.only.is_some_and(|only| only != *run) => {}
             ("run.created", Some(_)) if data["status"] == "queued" => {
                 if self.run.is_some() {

@@ -58,6 +58,7 @@ impl DoneBy {
         let (op, told) = match by.kind {
             Kind::Noted { .. } => ("note", (StatusCode::CREATED, written())),
             Kind::Replaced { .. } => ("replace", (StatusCode::OK, written())),
+            Kind::Reordered { .. } => ("arrange", (StatusCode::OK, shown::reordered(by)?)),
             Kind::Cleared => ("clear", (StatusCode::OK, shown::cleared(era, seq))),
             Kind::Stopping { run, .. } | Kind::Finished { run, .. } => {
                 let stopped = Stopped { changed: true, status: Some(status_after(records, run)) };

@@ -154,6 +154,8 @@ pub(crate) struct Waiting {
     pub(crate) steer: bool,
     /// It goes before those who merely wait.
     pub(crate) front: bool,
+    /// Somebody has put it where it is.
+    arranged: bool,
 }
 
 /// What a record is told as.
@@ -177,6 +179,9 @@ pub(crate) struct Fold {
     pub(crate) runs: BTreeMap<u64, Run>,
     /// The run that has the slot and has not ended.
     pub(crate) active: Option<RunId>,
+    /// Those who waited when somebody last put them in order, in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    arranged: Vec<RunId>,
 }
 
 impl Fold {
@@ -294,8 +299,10 @@ impl Fold {
                 self.weigh();
                 Value::Null
             }
+            Kind::Reordered { moved, queue, steers } => self.reordered(*moved, queue, steers),
             Kind::Cleared => {
                 (self.items, self.bytes) = (Vec::new(), 0);
+                self.arranged.clear();
                 // Of the runs before it stays what the store keeps: when, and how they ended.
                 self.runs.values_mut().for_each(Run::forget_what_was_said);
                 json!({ "era": record.era })
@@ -536,11 +543,12 @@ impl Fold {
         let waits = self.runs.values().filter(|one| one.status == RunStatus::Queued);
         let mut waiting: Vec<&Run> = waits.collect();
         // By the run's number within each, since the sort is stable.
-        waiting.sort_by_key(|one| (one.steers.is_some(), !one.goes_first()));
+        waiting.sort_by_key(|one| (one.steers.is_some(), self.rank(one)));
         let place = |one: &&Run| Waiting {
             run: one.run,
             steer: one.steers.is_some(),
             front: one.goes_first(),
+            arranged: self.arranged.contains(&one.run),
         };
         waiting.iter().map(place).collect()
     }
@@ -548,19 +556,36 @@ impl Fold {
     /// How many go before this one; none if it does not wait among the others.
     fn position(&self, run: RunId) -> Option<usize> {
         let this = self.runs.get(&run.0).filter(|one| one.steers.is_none())?;
-        let place = |one: &Run| (!one.goes_first(), one.run);
+        let place = |one: &Run| (self.rank(one), one.run);
         let waits = |one: &&Run| one.status == RunStatus::Queued && one.steers.is_none();
         Some(self.runs.values().filter(waits).filter(|one| place(one) < place(this)).count())
+    }
+
+    /// As the session's own step has it: what goes first, those that were put in order, the others.
+    fn rank(&self, one: &Run) -> (bool, usize) {
+        let named = self.arranged.iter().position(|run| *run == one.run);
+        (!one.goes_first(), named.unwrap_or(usize::MAX))
+    }
+
+    fn reordered(&mut self, moved: RunId, queue: &[RunId], steers: &[RunId]) -> Value {
+        queue.clone_into(&mut self.arranged);
+        for one in self.runs.values_mut().filter(|one| one.status == RunStatus::Queued) {
+            one.steers = self.active.filter(|_| steers.contains(&one.run));
+        }
+        json!({ "moved": moved.to_string(), "queue": self.queue_json() })
     }
 
     pub(crate) fn queue_json(&self) -> Value {
         let places = self.queue().into_iter().enumerate();
         places
-            .map(|(position, Waiting { run, steer, front })| {
+            .map(|(position, Waiting { run, steer, front, arranged })| {
                 let run = run.to_string();
                 let mut place = json!({ "run": run, "position": position, "steer": steer });
                 if front {
                     place["front"] = true.into();
+                }
+                if arranged {
+                    place["arranged"] = true.into();
                 }
                 place
             })
@@ -571,7 +596,7 @@ impl Fold {
 /// The name of a record's event.
 fn name(kind: &Kind) -> &str {
     match kind {
-        Kind::Starting { .. } => "queue.changed",
+        Kind::Starting { .. } | Kind::Reordered { .. } => "queue.changed",
         Kind::Appended { name, .. } => name,
         Kind::Noted { .. } | Kind::Replaced { .. } | Kind::RolledBack { .. } => "memory.changed",
         other => other.name(),

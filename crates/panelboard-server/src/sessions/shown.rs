@@ -1,7 +1,9 @@
 //! What do sessions, runs and memories look like in JSON?
 
 use panelboard_store::Tag;
-use panelboard_tasks::{RunView, SessionId, SessionView, Stopped, Submitted, Written};
+use panelboard_tasks::{
+    Arranged, Kind, Record, RunId, RunView, SessionId, SessionView, Stopped, Submitted, Written,
+};
 use serde_json::{Map, Value, json};
 
 use super::book::Book;
@@ -157,7 +159,7 @@ pub(crate) fn submitted(session: &str, submitted: &Submitted) -> Value {
 }
 
 /// What a cancel came to.
-pub(crate) fn stopped(run: Option<panelboard_tasks::RunId>, stopped: &Stopped) -> Value {
+pub(crate) fn stopped(run: Option<RunId>, stopped: &Stopped) -> Value {
     let mut shown = json!({ "changed": stopped.changed });
     if let Some(run) = run {
         shown["run"] = run.to_string().into();
@@ -167,6 +169,25 @@ pub(crate) fn stopped(run: Option<panelboard_tasks::RunId>, stopped: &Stopped) -
         None => "idle".into(),
     };
     shown
+}
+
+/// What came of putting one that waits elsewhere.
+pub(crate) fn arranged(run: RunId, arranged: &Arranged) -> Value {
+    let names = |runs: &[RunId]| runs.iter().map(RunId::to_string).collect::<Vec<_>>();
+    json!({
+        "run": run.to_string(),
+        "changed": arranged.changed,
+        "queue": names(&arranged.queue),
+        "steers": names(&arranged.steers),
+    })
+}
+
+/// The same, as the record tells it.
+pub(crate) fn reordered(record: &Record) -> Option<Value> {
+    let Kind::Reordered { moved, queue, steers } = &record.kind else { return None };
+    let mut told = Arranged::default();
+    (told.changed, told.queue, told.steers) = (true, queue.clone(), steers.clone());
+    Some(arranged(*moved, &told))
 }
 
 /// What a write to the memory came to.

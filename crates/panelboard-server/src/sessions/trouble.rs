@@ -31,6 +31,8 @@ pub(crate) enum Trouble {
     NotAwaiting,
     AlreadyAnswered,
     AlreadyStarted { run: String },
+    GoesFirst { run: String },
+    NobodyReads { run: String },
     StaleTag { current: Tag },
     TagRequired,
     EpochGone { session: String },
@@ -197,6 +199,14 @@ impl Trouble {
             Self::AlreadyStarted { run } => {
                 let detail = format!("run {run} does not wait any more");
                 (S::CONFLICT, "already-started", "already started", detail)
+            }
+            Self::GoesFirst { run } => {
+                let detail = format!("run {run} goes before all that merely wait, and stays there");
+                (S::CONFLICT, "goes-first", "it goes first", detail)
+            }
+            Self::NobodyReads { run } => {
+                let detail = format!("no run has the slot that could read run {run}");
+                (S::CONFLICT, "nobody-reads", "nobody reads it", detail)
             }
             Self::StaleTag { current } => {
                 let detail = format!("the memory is another by now, its tag is \"{current}\"");

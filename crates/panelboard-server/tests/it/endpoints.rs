@@ -281,7 +281,7 @@ fn the_pages_are_compiled_in_with_all_that_they_load_and_take_nothing_from_elsew
 }
 
 /// Every route of the server, as in `routes.rs`, that is no part of the dashboard.
-const ROUTES: [(&str, &str); 52] = [
+const ROUTES: [(&str, &str); 53] = [
     ("post", "/v1/chat/completions"),
     ("post", "/v1/completions"),
     ("post", "/v1/embeddings"),
@@ -324,6 +324,7 @@ const ROUTES: [(&str, &str); 52] = [
     ("post", "/v1/sessions/{session}/clear"),
     ("get", "/v1/sessions/{session}/queue"),
     ("delete", "/v1/sessions/{session}/queue/{run}"),
+    ("patch", "/v1/sessions/{session}/queue/{run}"),
     ("get", "/v1/sessions/{session}/memory"),
     ("post", "/v1/sessions/{session}/memory"),
     ("put", "/v1/sessions/{session}/memory"),

@@ -29,6 +29,7 @@ mod sessions_exclusive;
 mod sessions_histories;
 mod sessions_lists;
 mod sessions_own;
+mod sessions_queue;
 mod sessions_runs;
 mod sessions_slow;
 mod sessions_snapshots;

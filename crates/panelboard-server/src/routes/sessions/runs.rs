@@ -381,31 +381,3 @@ pub(crate) fn request_number(id: &Value) -> Result<RequestId, Trouble> {
     let number = id.as_u64().or_else(|| id.as_str().and_then(named::number));
     number.map(RequestId).ok_or(Trouble::NotAwaiting)
 }
-
-/// Takes a run out of the queue.
-#[utoipa::path(delete, path = "/v1/sessions/{session}/queue/{run}", tag = "sessions",
-    params(("session" = String, Path), ("run" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(in crate::routes) async fn unqueue(
-    State(app): State<Arc<App>>,
-    NamedRun(id, run): NamedRun,
-) -> Result<StatusCode, Error> {
-    let book = app.service.book(&id, false).await?;
-    let status = |fold: &crate::sessions::fold::Fold| fold.runs.get(&run.0).map(|one| one.status);
-    match app.service.seen(&book, status).await? {
-        Some(RunStatus::Queued) => {}
-        Some(RunStatus::Cancelled) => return Ok(StatusCode::NO_CONTENT),
-        Some(_) => return Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
-        None => {
-            let (session, run) = (id.to_string(), run.to_string());
-            return Err(Trouble::NoSuchRun { session, run }.into());
-        }
-    }
-    // It may have started since.
-    let (_, stopped) =
-        app.service.cancel(&id, Some(run), (CancelMode::IfQueued, false), None).await?;
-    match stopped.status {
-        Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
-    }
-}

@@ -164,6 +164,13 @@ impl Rig {
             1 if self.asked.is_none() => vec![self.create(true, Policy::Steer)],
             2 => vec![self.add(Kind::Noted { name: "note".into() }, &note())],
             3 => vec![self.add(Kind::Replaced { name: "items".into() }, &json!([note()]))],
+            23 => match self.fold.queue().last() {
+                Some(last) => {
+                    let (moved, queue, steers) = (last.run, vec![last.run], Vec::new());
+                    vec![self.add(Kind::Reordered { moved, queue, steers }, &Value::Null)]
+                }
+                None => vec![],
+            },
             4 => vec![self.add(Kind::Abandoned { run: RunId(1) }, &Value::Null)],
             5 => {
                 let (reason, rollback) = (StopReason::User, false);

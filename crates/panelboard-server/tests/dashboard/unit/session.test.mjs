@@ -280,6 +280,21 @@ test('each who waits has its place, and a steer that was not read comes among th
   assert.deepEqual(waiting(), [['3', false], ['4', false]]);
 });
 
+test('who waits, waits where somebody has put it, and an unread steer behind those', () => {
+  const s = begun();
+  const place = (run, more = {}) => ({ run, steer: false, ...more });
+  s.apply(event(4, 'run.created', '2', { input: 'b', status: 'queued', position: 0 }));
+  s.apply(event(5, 'run.created', '3', { input: 'c', status: 'queued', on_conflict: 'steer' }));
+  s.apply(event(6, 'run.created', '4', { input: 'd', status: 'queued', position: 1 }));
+  s.apply(event(7, 'queue.changed', undefined, { moved: '4', queue: [
+    place('4', { arranged: true }), place('2', { arranged: true }), place('3', { steer: true })] }));
+  assert.deepEqual(s.waiting().map((q) => q.run), ['4', '2', '3']);
+  s.apply(event(8, 'run.created', '5', { input: 'e', status: 'queued', position: 2 }));
+  s.apply(event(9, 'run.finished', '1', { status: 'succeeded' }));
+  assert.deepEqual(s.waiting().map((q) => [q.run, q.input]),
+    [['4', 'd'], ['2', 'b'], ['3', 'c'], ['5', 'e']]);
+});
+
 test('what left the queue is not in it, also before the queue is told anew', () => {
   const s = begun();
   s.apply(event(4, 'run.created', '2', { input: 'b', status: 'queued', position: 1 }));
