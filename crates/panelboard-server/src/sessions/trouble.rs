@@ -134,7 +134,9 @@ impl Trouble {
                 (S::NOT_FOUND, "no-such-run", "no such run", detail)
             }
             Self::ExistsDifferently { session } => {
-                let detail = format!("the session {session:?} is there, made with other words");
+                let detail = format!(
+                    "the session {session:?} is there with other metadata, policy or limits"
+                );
                 (S::CONFLICT, "session-exists-differently", "session exists", detail)
             }
             Self::Unreadable { session } => {
