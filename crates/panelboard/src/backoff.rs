@@ -31,6 +31,20 @@ pub(crate) struct OpenTimes {
     pub(crate) panics: u32,
 }
 
+/// What a back-off function has answered that no table is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    OutOfRange {
+        step: u32,
+        time: Duration,
+    },
+    /// One step is shorter than the one before it, by the function or where a default stands in.
+    Shrinks {
+        before: Duration,
+        after: Duration,
+    },
+}
+
 impl OpenTimes {
     /// `first · factor^step`, never above `cap`.
     pub(crate) fn exponential(first: Duration, factor: f64, cap: Duration) -> Self {
@@ -47,26 +61,28 @@ impl OpenTimes {
         Self { steps, jitter: 0, reset_ms: 0, panics: 0 }
     }
 
-    /// What `function` answers for each step; where it panics, what `self` says, counted. Also the
-    /// first answer that is shorter than the one before it, after that one.
-    pub(crate) fn overlaid(
-        mut self,
-        function: &dyn Fn(u32) -> Duration,
-    ) -> (Self, Option<[Duration; 2]>) {
-        let (mut before, mut shrinks) = (Duration::ZERO, None);
-        for (step, time) in (0_u32..).zip(&mut self.steps) {
-            match catch_unwind(AssertUnwindSafe(|| function(step))) {
-                Ok(answer) => {
-                    if answer < before {
-                        shrinks.get_or_insert([before, answer]);
-                    }
-                    before = answer;
-                    *time = ceil_ms(answer).clamp(1, LONGEST_MS);
+    /// What `function` answers for each step; where it panics, what `self` says, counted.
+    pub(crate) fn overlaid(mut self, function: &dyn Fn(u32) -> Duration) -> Result<Self, Refused> {
+        let longest = Duration::from_millis(LONGEST_MS);
+        let mut before = Duration::ZERO;
+        for (step, own) in (0_u32..).zip(&mut self.steps) {
+            let time = match catch_unwind(AssertUnwindSafe(|| function(step))) {
+                Ok(time) if time < Duration::from_millis(1) || time > longest => {
+                    return Err(Refused::OutOfRange { step, time });
                 }
-                Err(_) => self.panics += 1,
+                Ok(time) => time,
+                Err(_) => {
+                    self.panics += 1;
+                    Duration::from_millis(*own)
+                }
+            };
+            if time < before {
+                return Err(Refused::Shrinks { before, after: time });
             }
+            before = time;
+            *own = ceil_ms(time);
         }
-        (self, shrinks)
+        Ok(self)
     }
 
     pub(crate) fn with_jitter(mut self, share: f64) -> Self {
@@ -153,24 +169,38 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_shrink_are_told() {
+    fn answers_that_shrink_or_are_out_of_range_are_refused() {
         let ms = Duration::from_millis;
         let times = || OpenTimes::exponential(ms(1), 2.0, ms(100));
-        let shrinks = |answers: fn(u32) -> u64| times().overlaid(&|step| ms(answers(step))).1;
-        assert_eq!(shrinks(|step| if step == 3 { 9 } else { 8 }), Some([ms(9), ms(8)]));
-        assert_eq!(shrinks(|step| 8 + u64::from(step / 4)), None);
+        let refused = |answers: fn(u32) -> Duration| times().overlaid(&answers).err();
+        let shrinks = |before, after| Some(Refused::Shrinks { before, after });
+        assert_eq!(refused(|step| ms(if step == 3 { 9 } else { 8 })), shrinks(ms(9), ms(8)));
+        assert_eq!(refused(|step| ms(8 + u64::from(step / 4))), None);
+        for time in [Duration::ZERO, Duration::from_micros(999), ms(LONGEST_MS + 1), Duration::MAX]
+        {
+            let refused = times().overlaid(&|step| if step == 2 { time } else { ms(1) });
+            assert_eq!(refused, Err(Refused::OutOfRange { step: 2, time }));
+        }
+        assert!(times().overlaid(&|_| ms(LONGEST_MS)).is_ok());
     }
 
     #[test]
     fn a_back_off_function_that_panics_leaves_the_default_for_that_step() {
-        let (times, shrinks) =
-            OpenTimes::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60)).overlaid(
-                &|step| match step {
-                    1 => panic!("no answer for step 1"),
-                    _ => Duration::from_secs(7),
-                },
-            );
-        assert_eq!((times.panics, shrinks), (1, None));
-        assert_eq!([0, 1, 2].map(|step| times.open_ms(step, 0)), [7_000, 2_000, 7_000]);
+        let seconds = Duration::from_secs;
+        let panics_at_1 = |step| match step {
+            0 => seconds(1),
+            1 => panic!("no answer for step 1"),
+            _ => seconds(7),
+        };
+        let times = || OpenTimes::exponential(seconds(1), 2.0, seconds(60));
+        let told = times().overlaid(&panics_at_1).expect("it grows");
+        assert_eq!(told.panics, 1);
+        assert_eq!([0, 1, 2].map(|step| told.open_ms(step, 0)), [1_000, 2_000, 7_000]);
+        let shrinks = times().overlaid(&|step| match step {
+            1 => panic!("no answer for step 1"),
+            _ => seconds(7),
+        });
+        let (before, after) = (seconds(7), seconds(2));
+        assert_eq!(shrinks, Err(Refused::Shrinks { before, after }), "by the default of step 1");
     }
 }

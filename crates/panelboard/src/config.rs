@@ -5,7 +5,7 @@ use std::{error, fmt, sync::Arc, time::Duration};
 mod presets;
 
 use crate::{
-    backoff::{LONGEST_MS, OpenTimes},
+    backoff::{LONGEST_MS, OpenTimes, Refused},
     clock::ceil_ms,
     limits::{Limits, MAX_PROBES, MAX_TIME_MS, Needs},
     policy::{Plan, Policy, Window},
@@ -127,7 +127,7 @@ pub struct ConfigBuilder {
     policy: Policy,
     count_slow_in_flight: bool,
     recovery_timeout: Duration,
-    max_recovery_timeout: Duration,
+    max_recovery_timeout: Option<Duration>,
     backoff_factor: f64,
     backoff: Option<Arc<dyn Fn(u32) -> Duration + Send + Sync>>,
     backoff_reset: Duration,
@@ -139,6 +139,8 @@ pub struct ConfigBuilder {
     panic_is_failure: bool,
     seed: Option<u64>,
 }
+
+const DEFAULT_MAX_RECOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What decides while half-open.
 #[derive(Clone, Copy)]
@@ -155,7 +157,7 @@ impl Default for ConfigBuilder {
             policy: Policy::consecutive(5),
             count_slow_in_flight: false,
             recovery_timeout: Duration::from_secs(30),
-            max_recovery_timeout: Duration::from_secs(300),
+            max_recovery_timeout: None,
             backoff_factor: 2.0,
             backoff: None,
             backoff_reset: Duration::from_secs(60),
@@ -302,8 +304,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The longest open time that the back-off reaches. At least `recovery_timeout`, which it is
-    /// raised to where it was left at its default.
+    /// The longest open time that the back-off reaches: from `recovery_timeout` to 4.3 years.
+    /// Default: 5 min, or `recovery_timeout` if that is longer.
     ///
     /// ```
     /// use panelboard::{Breaker, Clock, Config};
@@ -320,7 +322,7 @@ impl ConfigBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_recovery_timeout(mut self, time: Duration) -> Self {
-        self.max_recovery_timeout = time;
+        self.max_recovery_timeout = Some(time);
         self
     }
 
@@ -346,8 +348,9 @@ impl ConfigBuilder {
 
     /// The open time of each step (0 is the first trip) by a function of yours. It runs in
     /// [`build`](Self::build) for steps 0 to 31, and never again; the last one serves all later
-    /// steps. Times that shrink from one step to the next are refused. Where it panics, the
-    /// exponential default stands, and the panic is counted in [`Config::backoff_panics`].
+    /// steps. Where it panics, the exponential default stands, and the panic is counted in
+    /// [`Config::backoff_panics`]. 1 ms to 4.3 years, and no shorter than at the step before, which
+    /// holds for a default that stands in, too.
     ///
     /// ```
     /// use panelboard::{Breaker, Clock, Config};
@@ -633,12 +636,7 @@ impl ConfigBuilder {
 
     fn times(&self) -> Result<OpenTimes, ConfigError> {
         let Self { recovery_timeout: first, backoff_factor: factor, jitter, .. } = *self;
-        let left_alone = self.max_recovery_timeout == Self::default().max_recovery_timeout;
-        let cap = if left_alone {
-            self.max_recovery_timeout.max(first)
-        } else {
-            self.max_recovery_timeout
-        };
+        let cap = self.max_recovery_timeout.unwrap_or(DEFAULT_MAX_RECOVERY_TIMEOUT.max(first));
         let longest = Duration::from_millis(LONGEST_MS);
         let fits = first >= Duration::from_millis(1) && first <= longest;
         check("recovery_timeout", first, fits, "1 ms to 4.3 years")?;
@@ -650,14 +648,18 @@ impl ConfigBuilder {
             .with_jitter(jitter)
             .with_reset(self.backoff_reset);
         let Some(function) = &self.backoff else { return Ok(times) };
-        match times.overlaid(function.as_ref()) {
-            (times, None) => Ok(times),
-            (_, Some([before, after])) => Err(ConfigError {
+        times.overlaid(function.as_ref()).map_err(|refused| match refused {
+            Refused::OutOfRange { step, time } => ConfigError {
+                field: "backoff",
+                value: format!("{time:?} at step {step}"),
+                expected: "1 ms to 4.3 years at each step",
+            },
+            Refused::Shrinks { before, after } => ConfigError {
                 field: "backoff",
                 value: format!("{after:?} after {before:?}"),
                 expected: "times that do not shrink from step to step",
-            }),
-        }
+            },
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use self::held::Held;
 use crate::{
     breaker::Breaker,
     clock::{ceil_ms, floor_ms},
+    config::{ConfigError, check},
     counts::Outcome,
     permit::{Permit, Recorded, Rejected},
     sync::{AtomicU64, Mutex, Ordering, QuietU64, thread},
@@ -220,39 +221,47 @@ impl<B: Deref<Target = Breaker> + Clone> TwoStep<B> {
     ///
     /// let (clock, hand) = Clock::manual();
     /// let breaker = Breaker::with_clock(Config::default(), clock);
-    /// let two_step = TwoStep::new(&breaker).lease(Duration::from_secs(5));
+    /// let two_step = TwoStep::new(&breaker).lease(Duration::from_secs(5))?;
     /// assert!(two_step.should_allow_in("lost"));
     /// hand.advance(Duration::from_secs(5));
     /// two_step.record_success_in("lost"); // too late to be its own
     /// let counts = two_step.counts();
     /// assert_eq!((counts.expired, counts.unattributed_recorded), (1, 1));
+    /// # Ok::<(), panelboard::ConfigError>(())
     /// ```
-    #[must_use]
-    pub fn lease(mut self, lease: Duration) -> Self {
+    ///
+    /// # Errors
+    /// A lease of less than 1 ms, in which no call can end.
+    pub fn lease(mut self, lease: Duration) -> Result<Self, ConfigError> {
+        check("lease", lease, lease >= Duration::from_millis(1), "at least 1 ms")?;
         self.lease = Some(lease);
-        self
+        Ok(self)
     }
 
-    /// How many calls may be out at once; beyond them the oldest is cancelled. The newest is always
-    /// held. More than 1,000 are dealt, by their contexts, into eight parts with an eighth of the
-    /// bound each; then it is the oldest of its part that goes. Calls that are out are cancelled.
+    /// How many calls may be out at once; beyond them the oldest is cancelled. More than 1,000 are
+    /// dealt, by their contexts, into eight parts with an eighth of the bound each; then it is the
+    /// oldest of its part that goes. Calls that are out are cancelled.
     ///
     /// ```
     /// use panelboard::{Breaker, Config, TwoStep};
     ///
     /// let breaker = Breaker::new(Config::default());
-    /// let two_step = TwoStep::new(&breaker).max_held(2);
+    /// let two_step = TwoStep::new(&breaker).max_held(2)?;
     /// for request in 0..3 {
     ///     assert!(two_step.should_allow_in(&request));
     /// }
     /// assert_eq!((two_step.held(), two_step.counts().displaced), (2, 1));
+    /// # Ok::<(), panelboard::ConfigError>(())
     /// ```
-    #[must_use]
-    pub fn max_held(mut self, calls: usize) -> Self {
+    ///
+    /// # Errors
+    /// A bound of 0.
+    pub fn max_held(mut self, calls: usize) -> Result<Self, ConfigError> {
+        check("max_held", calls, calls > 0, "at least 1")?;
         self.cancel_all();
         self.max_held = calls;
         self.parts = parts(calls);
-        self
+        Ok(self)
     }
 
     /// Asks for leave to make one call in the calling thread's context.

@@ -186,7 +186,7 @@ fn b9_what_is_set_on_a_visit_outlives_an_eviction() {
 
 #[test]
 fn b11_two_keys_race_for_the_last_place() {
-    explore_long(
+    explore_bounded(
         || Board::new(1),
         &[|b: &Board| b.keep(b.panel.breaker(&1)), |b: &Board| b.keep(b.panel.breaker(&2))],
         |b: &Board| b.panel.len().to_string(),

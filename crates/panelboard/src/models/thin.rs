@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(10);
 
 impl Layer {
     fn over(world: World) -> Self {
-        let thin = TwoStep::new(Arc::clone(&world.breaker)).lease(LEASE);
+        let thin = TwoStep::new(Arc::clone(&world.breaker)).lease(LEASE).expect("in range");
         Self { world, thin }
     }
 
@@ -131,7 +131,8 @@ fn a_call_is_ended_or_displaced() {
     explore(
         || {
             let mut layer = Layer::over(World::closed(9, 0));
-            layer.thin = TwoStep::new(Arc::clone(&layer.world.breaker)).max_held(1);
+            layer.thin =
+                TwoStep::new(Arc::clone(&layer.world.breaker)).max_held(1).expect("in range");
             assert!(layer.thin.should_allow_in(&0));
             layer
         },

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     breaker::Breaker,
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError, check},
     events::{Event, Hub, Listener},
     sync::{AtomicU64, QuietMutex, QuietU64},
 };
@@ -172,7 +172,7 @@ impl<K: Key> PanelBuilder<K> {
     /// # Ok::<(), panelboard::PanelError>(())
     /// ```
     pub fn max_breakers(mut self, n: usize) -> Self {
-        self.max_breakers = n.max(1);
+        self.max_breakers = n;
         self
     }
 
@@ -204,7 +204,7 @@ impl<K: Key> PanelBuilder<K> {
     /// # Ok::<(), panelboard::PanelError>(())
     /// ```
     pub fn events_capacity(mut self, n: usize) -> Self {
-        self.events_capacity = n.max(1);
+        self.events_capacity = n;
         self
     }
 
@@ -247,13 +247,38 @@ impl<K: Key> PanelBuilder<K> {
     /// assert!(panel.breaker(&7)?.would_admit());
     /// # Ok::<(), panelboard::PanelError>(())
     /// ```
+    ///
+    /// # Panics
+    /// Where [`try_build`](Self::try_build) has an error: if `max_breakers` or `events_capacity` is
+    /// 0. Take that one for numbers that come from outside the program.
     #[must_use]
     pub fn build(self) -> Panel<K> {
+        match self.try_build() {
+            Ok(panel) => panel,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`build`](Self::build), for numbers that come from a file or from people.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    ///
+    /// let error = Panel::<String>::builder().max_breakers(0).try_build().unwrap_err();
+    /// assert_eq!(error.to_string(), "max_breakers is 0, expected at least 1");
+    /// ```
+    ///
+    /// # Errors
+    /// The first number that is out of its range.
+    pub fn try_build(self) -> Result<Panel<K>, ConfigError> {
+        let at_least_1 = "at least 1";
+        check("max_breakers", self.max_breakers, self.max_breakers > 0, at_least_1)?;
+        check("events_capacity", self.events_capacity, self.events_capacity > 0, at_least_1)?;
         let overflow = (self.overflow == Overflow::Shared)
             .then(|| Arc::new(Breaker::with_clock(self.defaults.clone(), self.clock.clone())));
         let hasher = Hasher::default();
         let plan = Plan { defaults: self.defaults, by_key: self.by_key };
-        Panel {
+        Ok(Panel {
             inner: Arc::new(Inner {
                 map: Map::new(hasher.clone()),
                 hasher,
@@ -269,7 +294,7 @@ impl<K: Key> PanelBuilder<K> {
                 sweep: AtomicU64::new(1),
                 evicted: QuietU64::new(0),
             }),
-        }
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use panelboard::{Config, ConfigBuilder, Policy, Window};
+use panelboard::{Config, ConfigBuilder, Panel, Policy, Window};
 
 use crate::support::{SECOND, ms};
 
@@ -219,8 +219,9 @@ fn a_back_off_that_shrinks_is_refused() {
     );
     assert!(error.value.contains("7ms") && error.value.contains("9ms"), "{}", error.value);
     taken(Config::builder().backoff(|step| ms(8 + u64::from(step / 4))));
-    // What panics has no answer that could be shorter: the default stands in.
-    taken(Config::builder().backoff(|step| if step == 1 { panic!("none") } else { SECOND }));
+    // Where it panics, the default stands in: the minute of step 1, here.
+    let panics_at_1 = |step| if step == 1 { panic!("none") } else { 60 * SECOND };
+    taken(Config::builder().backoff(panics_at_1));
 }
 
 #[test]
@@ -241,4 +242,58 @@ fn a_config_says_what_it_was_built_with() {
     let steps = [1, 5, 20].map(Duration::from_secs);
     let short = Config::builder().backoff(move |step| steps[step as usize]).build().unwrap();
     assert_eq!(short.backoff_panics(), 29, "steps 3 to 31 are out of bounds");
+}
+
+#[test]
+fn a_longest_open_time_below_the_first_is_refused_also_if_it_is_the_default() {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let base = || Config::builder().recovery_timeout(minutes(10));
+    let range = "recovery_timeout to 4.3 years";
+    for max in [minutes(5), minutes(5) - SECOND, minutes(10) - ms(1)] {
+        refused(base().max_recovery_timeout(max), "max_recovery_timeout", max, range);
+    }
+    taken(base());
+    taken(base().max_recovery_timeout(minutes(10)));
+}
+
+#[test]
+fn a_back_off_that_shrinks_or_has_no_time_is_refused() {
+    let told = |function: fn(u32) -> Duration| {
+        let error = Config::builder().backoff(function).build().expect_err("refused");
+        (error.field, error.value, error.expected)
+    };
+    let (each, grows) =
+        ("1 ms to 4.3 years at each step", "times that do not shrink from step to step");
+    assert_eq!(told(|_| Duration::ZERO), ("backoff", "0ns at step 0".into(), each));
+    assert_eq!(told(|_| Duration::from_micros(999)), ("backoff", "999µs at step 0".into(), each));
+    let (field, value, expected) = told(|step| if step < 4 { SECOND } else { Duration::MAX });
+    assert!(value.ends_with(" at step 4"), "{value}");
+    assert_eq!((field, expected), ("backoff", each));
+    let value = "1s after 2s".to_owned();
+    assert_eq!(told(|step| SECOND * (2 - step.min(1))), ("backoff", value, grows));
+    // The default stands in at step 1, with 60 s.
+    let panics = |step| match step {
+        1 => panic!("no answer for step 1"),
+        step => (90 + step) * SECOND,
+    };
+    assert_eq!(told(panics), ("backoff", "60s after 90s".into(), grows));
+    taken(Config::builder().backoff(|_| ms(1)));
+    taken(Config::builder().backoff(|_| ms((1 << 37) - 1)));
+}
+
+#[test]
+fn a_panel_of_no_breakers_or_events_is_refused() {
+    let range = "at least 1";
+    let error = Panel::<String>::builder().max_breakers(0).try_build().expect_err("no room");
+    assert_eq!((error.field, &*error.value, error.expected), ("max_breakers", "0", range));
+    let error = Panel::<String>::builder().events_capacity(0).try_build().expect_err("no event");
+    assert_eq!((error.field, &*error.value, error.expected), ("events_capacity", "0", range));
+    let least = Panel::<String>::builder().max_breakers(1).events_capacity(1).try_build();
+    assert!(least.is_ok_and(|panel| panel.breaker("key").is_ok()));
+}
+
+#[test]
+#[should_panic(expected = "max_breakers is 0, expected at least 1")]
+fn a_panel_of_no_breakers_is_no_panel() {
+    drop(Panel::<String>::builder().max_breakers(0).build());
 }

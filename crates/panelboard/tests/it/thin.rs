@@ -25,7 +25,7 @@ fn thin(config: panelboard::ConfigBuilder) -> (Thin, ManualClock) {
 /// As [`thin`], with few enough calls that all of them are in one part.
 fn in_one_part(config: panelboard::ConfigBuilder) -> (Thin, ManualClock) {
     let (thin, hand) = thin(config);
-    (thin.max_held(1_000), hand)
+    (thin.max_held(1_000).expect("in range"), hand)
 }
 
 /// Ready to probe, `probes` at once, which as many successes close.
@@ -226,7 +226,7 @@ fn an_outcome_without_a_call_is_ignored_while_recovering() {
 #[test]
 fn a_lost_probe_frees_its_place_after_the_lease() {
     let (thin, hand) = ready(1);
-    let thin = thin.lease(10 * SECOND);
+    let thin = thin.lease(10 * SECOND).expect("in range");
     assert!(thin.should_allow_in("lost"));
     hand.advance(10 * SECOND - ms(1));
     assert!(!thin.should_allow_in("next"));
@@ -308,7 +308,7 @@ fn a_thousand_lost_calls_are_forgotten() {
 #[test]
 fn lost_probes_of_all_contexts_free_their_places() {
     let (thin, hand) = ready(127);
-    let thin = thin.lease(10 * SECOND);
+    let thin = thin.lease(10 * SECOND).expect("in range");
     for call in 0..127 {
         assert!(thin.should_allow_in(&call));
     }
@@ -344,7 +344,7 @@ fn a_ninth_call_of_a_context_displaces_its_oldest() {
 #[test]
 fn beyond_its_bound_the_oldest_of_all_goes() {
     let (thin, _hand) = thin(trips_at(9));
-    let thin = thin.max_held(3);
+    let thin = thin.max_held(3).expect("in range");
     for call in 0..100 {
         assert!(thin.should_allow_in(&call), "traffic goes on");
         assert!(thin.held() <= 3);
@@ -356,14 +356,14 @@ fn beyond_its_bound_the_oldest_of_all_goes() {
     }
     assert_eq!((thin.held(), lost(&thin)), (0, [0, 0, 0, 97]), "the newest are those held");
     for bound in [999, 1_000, 1_001, 10_000] {
-        let thin = TwoStep::new(Arc::clone(thin.breaker())).max_held(bound);
+        let thin = TwoStep::new(Arc::clone(thin.breaker())).max_held(bound).expect("in range");
         for call in 0..2 * bound {
             assert!(thin.should_allow_in(&call));
         }
         let most = if bound > 1_000 { 8 * bound.div_ceil(8) } else { bound };
         assert_eq!((thin.held(), lost(&thin)[3] as usize), (most, 2 * bound - most));
     }
-    let least = TwoStep::new(Arc::clone(thin.breaker())).max_held(0);
+    let least = TwoStep::new(Arc::clone(thin.breaker())).max_held(1).expect("in range");
     assert!(least.should_allow_in("a") && least.should_allow_in("b"));
     assert_eq!(least.held(), 1, "the newest is always held");
 }
@@ -389,7 +389,7 @@ fn what_is_out_when_the_layer_is_dropped_is_cancelled() {
 fn what_is_out_when_the_bound_is_set_is_cancelled() {
     let (thin, _hand) = ready(2);
     assert!(thin.should_allow_in("a") && thin.should_allow_in("b"));
-    let thin = thin.max_held(5);
+    let thin = thin.max_held(5).expect("in range");
     assert_eq!((thin.held(), thin.breaker().snapshot().probes_in_flight), (0, 0));
 }
 
@@ -492,4 +492,18 @@ fn two_outcomes_of_one_call_end_it_once() {
         assert_eq!((attributed, lost(&thin)), (1, [0, 1, 0, 0]));
         assert_eq!(thin.breaker().snapshot().probes_in_flight, 0);
     });
+}
+
+#[test]
+fn a_lease_or_a_bound_of_nothing_is_refused() {
+    let two_step = || thin(trips_at(1)).0;
+    for lease in [std::time::Duration::ZERO, ms(1) - std::time::Duration::from_nanos(1)] {
+        let error = two_step().lease(lease).expect_err("no call ends in it");
+        assert_eq!((error.field, error.expected), ("lease", "at least 1 ms"));
+        assert_eq!(error.value, format!("{lease:?}"));
+    }
+    assert!(two_step().lease(ms(1)).is_ok());
+    let error = two_step().max_held(0).expect_err("nobody can be held");
+    assert_eq!(error.to_string(), "max_held is 0, expected at least 1");
+    assert!(two_step().max_held(1).is_ok());
 }
