@@ -40,29 +40,47 @@ pub(crate) fn thread_number() -> usize {
     NUMBER.with(deal)
 }
 
-/// Whether this thread is inside a guarded closure; `None` for a thread that is ending.
+/// Whether this thread is inside a guarded closure; not so a thread that is ending.
 pub(crate) fn is_inside() -> bool {
-    INSIDE.try_with(std::cell::Cell::get).unwrap_or(false)
+    MARK.try_with(|mark| mark.get() & INSIDE != 0).unwrap_or(false)
 }
 
-pub(crate) fn set_inside(inside: bool) {
+/// Marks that this thread is inside a guarded closure; answers how many it has entered before. The
+/// two share a place, so that the count costs no look of its own.
+#[inline]
+pub(crate) fn enter() -> Option<u32> {
+    let enter = |mark: &std::cell::Cell<u32>| {
+        let before = mark.get();
+        mark.set(before.wrapping_add(ENTRY) | INSIDE);
+        before / ENTRY
+    };
     // A thread that is ending has no mark any more, and no closure either.
-    INSIDE.try_with(|mark| mark.set(inside)).ok();
+    MARK.try_with(enter).ok()
 }
+
+/// Takes the mark back.
+#[inline]
+pub(crate) fn leave() {
+    MARK.try_with(|mark| mark.set(mark.get() & !INSIDE)).ok();
+}
+
+/// The lowest bit of the mark; the others count.
+const INSIDE: u32 = 1;
+const ENTRY: u32 = 2;
 
 #[cfg(not(any(panelboard_loom, panelboard_shuttle)))]
 std::thread_local! {
-    static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static MARK: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(panelboard_loom)]
 loom::thread_local! {
-    static INSIDE: std::cell::Cell<bool> = std::cell::Cell::new(false);
+    static MARK: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
 #[cfg(panelboard_shuttle)]
 shuttle::thread_local! {
-    static INSIDE: std::cell::Cell<bool> = std::cell::Cell::new(false);
+    static MARK: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
 /// How many parts a map of sessions is cut into, so that threads seldom meet in one.

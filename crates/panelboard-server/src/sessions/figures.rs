@@ -50,7 +50,7 @@ pub(crate) struct Figures {
     pub(crate) recovery: RecoveryFigures,
 }
 
-/// The locks of all sessions in memory together.
+/// The locks of all sessions together, also of those that have left the memory.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct Lock {
     pub(crate) entries: u64,
@@ -143,7 +143,7 @@ impl Service {
             ),
             (
                 "panelboard_session_lock_hold",
-                "Time that a session's lock was held: one entry in 64",
+                "Time that a session's lock was held: one in 61 entries of a thread",
                 Buckets::of(&hold),
             ),
         ]

@@ -37,7 +37,7 @@ impl Shared {
                 return Err(Later::Ask(command.expect("a command that was not done is there")));
             };
             match self.apply_if_live(&cell, &mut command, key) {
-                Ok(None) => drop(self.registry.remove(id, &cell)),
+                Ok(None) => self.take_out(&cell),
                 Ok(Some((reply, at))) => {
                     return if self.journal.is_durable(at) {
                         Ok(Ok(reply))
@@ -84,7 +84,7 @@ impl Shared {
         loop {
             let cell = self.ready(id).await?;
             match cell.look(&look)? {
-                None => drop(self.registry.remove(id, &cell)),
+                None => self.take_out(&cell),
                 Some(seen) => return Ok(seen),
             }
         }

@@ -10,7 +10,7 @@ use super::{
     cell::{Act, Cell, Live},
     context::{Body, Failure, RunContext},
     registry::Registry,
-    stats::Counters,
+    stats::{Counters, Tally},
     task::{Signal, TaskShare},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         Command, DrainMode, Fence, Given, IdempotencyKey, Life, Reply, SessionId, SessionLimits,
         State, Step, Timer, step,
     },
-    sync::{QUIET, QuietU64},
+    sync::{Mutex, QUIET, QuietU64},
 };
 
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     /// 0 serving; 1 and 2 draining, as [`DrainMode`].
     pub(super) draining: QuietU64,
     pub(super) counters: Counters,
+    /// What locks were fought for. Taken before the map's own locks and before a session's.
+    pub(super) tally: Mutex<Tally>,
 }
 
 impl Shared {
@@ -76,6 +78,7 @@ impl Shared {
             live_tasks: watch::Sender::new(0),
             draining: QuietU64::new(0),
             counters: Counters::default(),
+            tally: Mutex::new(Tally::default()),
         }
     }
 
@@ -101,7 +104,7 @@ impl Shared {
     fn give_up_unloaded(&self, cell: &Arc<Cell>) {
         let dead = Live::new(State::dead(cell.id.clone()), Lsn(0));
         if cell.live.set(Guarded::new(dead)).is_ok() {
-            self.registry.remove(&cell.id, cell);
+            self.take_out(cell);
         }
     }
 
@@ -305,12 +308,12 @@ impl Shared {
     pub(super) fn passivate(self: &Arc<Self>, cell: &Arc<Cell>) -> Result<bool, Unavailable> {
         match self.apply(cell, Command::Passivate { durable: 0 })? {
             (Reply::Passivated(true), _) => {
-                self.registry.remove(&cell.id, cell);
+                self.take_out(cell);
                 Ok(true)
             }
             // Somebody else gave it up, and it may stand in the map for a moment more.
             (Reply::Dead, _) if !cell.is_loading() => {
-                self.registry.remove(&cell.id, cell);
+                self.take_out(cell);
                 Ok(false)
             }
             _ => Ok(false),

@@ -1,7 +1,10 @@
 //! What is counted over all sessions?
 
-use super::drive::Shared;
+use std::sync::Arc;
+
+use super::{cell::Cell, drive::Shared};
 use crate::{
+    guarded::Contention,
     session::{Command, Fenced, Policy, Refused, Reply},
     striped::Striped,
     sync::QUIET,
@@ -86,7 +89,42 @@ fn policy(policy: Policy) -> usize {
     }
 }
 
+/// What the locks of all sessions were fought for.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Of sessions that are not in memory any more.
+    ended: Contention,
+    /// What was told last.
+    told: Contention,
+}
+
 impl Shared {
+    /// Takes a session that was given up out of the map; what is known of its lock stays.
+    pub(super) fn take_out(&self, cell: &Arc<Cell>) {
+        // Both in one, so that whoever sums up finds it here or there.
+        let mut tally = self.tally.lock();
+        let taken = self.registry.remove(&cell.id, cell);
+        if taken && let Some(contention) = cell.contention() {
+            tally.ended.add(&contention);
+        }
+    }
+
+    /// Never less than it was before.
+    pub(super) fn contention(&self) -> Contention {
+        let mut tally = self.tally.lock();
+        let mut sum = tally.ended.clone();
+        for cell in self.registry.all() {
+            match cell.contention() {
+                Some(contention) => sum.add(&contention),
+                None if cell.is_loading() => {}
+                // It can't be read now, and is not to be left out.
+                None => return tally.told.clone(),
+            }
+        }
+        tally.told.clone_from(&sum);
+        sum
+    }
+
     pub(super) fn stats(&self) -> SessionsStats {
         let counts = self.counters.0.sums();
         let conflicts = &counts[CONFLICTS..STALE_EFFECTS];

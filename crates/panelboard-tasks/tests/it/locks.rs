@@ -126,3 +126,25 @@ async fn s22_threads_and_tasks_share_one_lock_and_totals_are_exact() {
     }
     assert_eq!(count.with(|count| *count), Ok((8_000, 8_000)));
 }
+
+#[tokio::test]
+async fn what_is_told_of_the_locks_never_goes_back_when_sessions_leave() {
+    let rig = Rig::new();
+    let mut before = rig.sessions.contention();
+    for number in 0..100 {
+        let chat = id(&format!("chat-{number}"));
+        rig.sessions.note(&chat, "note", "x").await.expect("written");
+        if number % 3 > 0 {
+            assert_eq!(rig.sessions.passivate(&chat).await, Ok(true));
+        }
+        let now = rig.sessions.contention();
+        assert!(now.entries >= before.entries + 2, "{} after {}", now.entries, before.entries);
+        assert!(now.hold.count() >= before.hold.count());
+        before = now;
+    }
+    assert_eq!(rig.sessions.stats().sessions, 34);
+    // Two or three entries each: a load's first step, the note, and the leaving.
+    assert_eq!(before.entries, 100 * 2 + 66);
+    let timed = before.hold.count();
+    assert!((1..20).contains(&timed), "{timed}: a sample, and not the first of each session");
+}
