@@ -11,7 +11,7 @@
 //! | what is read of them, and what stands in for those that are gone | `reading`, `snapshot` |
 //! | when is a snapshot made, and when does a session go | `compact`, `expiry`, `upkeep` |
 //! | how is a command with a key done once, and which are there | `once`, `commands`, `arrange` |
-//! | what is a run told that was accepted before | `replay` |
+//! | what is a run told that was accepted before, however long ago | `replay`, `keys` |
 //! | how are many shown at once, and the others taken up after a start | `listing`, `recovery` |
 //! | how does an event stand on the wire | `told` |
 //! | up to which record is it decided what became of them | `decided` |
@@ -40,6 +40,7 @@ pub(crate) mod follow;
 pub(crate) mod frame;
 mod instant;
 pub(crate) mod keeper;
+mod keys;
 mod listing;
 mod notice;
 mod once;

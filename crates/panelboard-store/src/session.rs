@@ -67,8 +67,8 @@ pub(crate) struct SessionRow {
     pub(crate) unfinished: bool,
 }
 
-const COLUMNS: &str = "id, epoch, term, fence, era, start, floor, head, low, bytes, created, touched, deleted, \
-     unfinished";
+const COLUMNS: &str = "id, epoch, term, fence, era, start, floor, head, low, bytes, created, \
+                       touched, deleted, unfinished";
 
 impl SessionRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {

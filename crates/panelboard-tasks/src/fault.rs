@@ -22,6 +22,8 @@ panelboard_seams::faults! {
     STALE_ACCEPTED = "stale-accepted";
     /// An order that somebody gave to those who wait ends with the process.
     ORDER_FORGOTTEN = "order-forgotten";
+    /// S11: what was looked up elsewhere holds, whatever has come since.
+    LOOK_UP_TRUSTED = "look-up-trusted";
     /// S12: a steer that nobody has read ends with the run.
     STEER_LOST = "steer-lost";
     /// M8: records reach the journal after the lock is given back.

@@ -385,6 +385,12 @@ const SESSIONS: &[Fault] = &[
         "session::tests::arrange::one_that_waits_goes_where_it_is_put_and_the_others_stay",
     ),
     task(
+        "look-up-trusted",
+        "S11",
+        Kind::Unit,
+        "session::tests::table::a_key_is_looked_up_again_if_it_may_have_been_forgotten_since",
+    ),
+    task(
         "steer-lost",
         "S12",
         Kind::It,

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compact::Growth;
 use super::fold::{Fold, Told};
+use super::keys::{Forgotten, Keys};
 use super::own::Own;
 use super::service::Once;
 use super::snapshot::REMEMBERED;
@@ -64,6 +65,8 @@ struct State {
     end: Option<End>,
     /// What must not be forgotten of this era's runs when it is cleared.
     kept: Vec<Again>,
+    /// The keys of runs and answers that the session itself knows; the oldest first.
+    keys: Keys,
 }
 
 /// Why a book is of no use any more.
@@ -108,6 +111,8 @@ pub(super) struct Taken {
     pub(super) ends: Option<Arc<str>>,
     /// Whether a run is left that has not ended; None: as before.
     pub(super) unfinished: Option<bool>,
+    /// A key that the session forgets with it.
+    pub(super) forgotten: Option<Forgotten>,
 }
 
 /// What is known of a session before it is taken up.
@@ -159,6 +164,19 @@ impl Book {
     /// Ends when it has been given up.
     pub(crate) fn gone(&self) -> CancellationToken {
         self.gone.clone()
+    }
+
+    /// The keys of the records that it was read from.
+    pub(super) fn with_keys(self, keys: Keys) -> Self {
+        locked(&self.state).keys = keys;
+        self
+    }
+
+    /// Whether older keys are known than it remembers, its last record and where the journal was
+    /// after that.
+    pub(super) fn forgets_keys(&self) -> (bool, u64, Lsn) {
+        let state = locked(&self.state);
+        (state.keys.forgets(), state.fold.head, state.written)
     }
 
     /// Takes in a record that is kept already; its event is read from what is kept.
@@ -234,11 +252,12 @@ impl Writing<'_> {
             _ => None,
         };
         state.keep(record, at);
+        let forgotten = state.keys.take(&record.kind).map(|known| known.forgotten(&state.fold));
         let Told { event, run, data } = told;
         let data = to_raw_value(&data).expect("a JSON value is JSON");
         let event = told::Told { name: &event, run, at, data: data.get() };
         let event = event.encode(&book.id, &book.epoch, record.seq);
-        Taken { data, event, ends, unfinished }
+        Taken { data, event, ends, unfinished, forgotten }
     }
 
     /// What the records have left so far.

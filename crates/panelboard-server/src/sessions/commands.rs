@@ -157,6 +157,30 @@ impl Service {
         self.once(Some(id), key, work).await
     }
 
+    /// Takes a run out of the queue: a cancel that leaves alone what has started.
+    pub(crate) async fn unqueue_once(
+        self: &Arc<Self>,
+        id: &SessionId,
+        run: RunId,
+        key: Option<&str>,
+    ) -> Result<(), Trouble> {
+        let (which, mode) = (run.to_string(), CancelMode::IfQueued);
+        let command = ["cancel", &which, &format!("{mode:?} false")];
+        let key = key.map(|key| CommandKey::new(key, &command)).transpose()?;
+        let (service, on) = (Arc::clone(self), id.clone());
+        let work = async move |key| {
+            let (_, stopped) = service.cancel(&on, Some(run), (mode, false), key).await?;
+            match stopped.status {
+                Some(RunStatus::Cancelled) => {
+                    let told = (StatusCode::ACCEPTED, shown::stopped(Some(run), &stopped));
+                    Ok(Came { told, kept: stopped.changed })
+                }
+                _ => Err(Trouble::AlreadyStarted { run: run.to_string() }),
+            }
+        };
+        self.once(Some(id), key, work).await.map(drop)
+    }
+
     /// Empties a session.
     pub(crate) async fn clear_once(
         self: &Arc<Self>,

@@ -257,6 +257,11 @@ impl Keeper {
         last.saturating_sub(self.decided.upto()) as usize
     }
 
+    /// Waits until it is decided what became of the records up to there.
+    pub(super) async fn decided(&self, at: Lsn) {
+        self.decided.reached(at.0).await;
+    }
+
     /// How long runs waited for the slot.
     pub(crate) fn queue_waits(&self) -> Histogram {
         locked(&self.queue_waits).clone()
@@ -499,6 +504,8 @@ impl Keeper {
             line.last += 1;
             last = line.last;
             let key = key.take_if(|(by, _)| *by == record.seq).map(|(_, key)| key);
+            // No record has both: what it forgets, it forgets for a key of its own.
+            let key = key.or_else(|| taken.forgotten.as_ref()?.kept(&book));
             let receipts = self.submit(&book, (record, key), &at, &taken, &left);
             let Taken { event, ends, .. } = taken;
             let of = Some(Of { book: Arc::clone(&book), fence: record.fence, event, ends });

@@ -191,7 +191,8 @@ pub(super) fn beside(
     Some((seq, kept))
 }
 
-fn scope(op: &str, id: &SessionId, epoch: &Epoch) -> String {
+/// Whose keys they are: those of one kind of command, in one life of a session.
+pub(super) fn scope(op: &str, id: &SessionId, epoch: &Epoch) -> String {
     format!("{op} {} {:032x}", epoch.as_str(), digest(&[id.as_str()]))
 }
 

@@ -4,17 +4,17 @@
 //! A clear removes the log before it, but for what must not be forgotten of its runs: that stands
 //! in a second log, which is shortened as the first is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use panelboard_store::{Owner, ReadError, Snapshot, Store, Tail};
 use panelboard_tasks::{
-    BoxFuture, Epoch, Event, Fence, History, HistoryError, Kind, Record, SessionId,
+    BoxFuture, Epoch, Event, Fence, History, HistoryError, Kind, Record, SessionId, thin,
 };
 use serde_json::Value;
 
 use super::book::{Book, End, Title};
 use super::keeper::Books;
+use super::keys::Keys;
 use super::own::Own;
 use super::snapshot::{Folded, REMEMBERED};
 use super::stored::{self, Again, Beside};
@@ -76,6 +76,7 @@ impl Reading {
         }
         let newest = &tail.records[tail.records.len().saturating_sub(self.ring)..];
         let events = newest.iter().map(|record| event(&book, record)).collect::<Result<_, _>>()?;
+        let book = book.with_keys(Keys::of(records.iter().map(|again| &again.record)));
         let bytes = tail.records.iter().map(|record| record.body.len() as u64).sum();
         let tail = (tail.records.len() as u64, bytes);
         let records = records.into_iter().map(|again| again.record).collect();
@@ -127,10 +128,8 @@ impl Reading {
             Err(why) => return Err(why),
         };
         let mut all = all_left(id, &tail)?;
-        let runs: BTreeSet<_> = all.iter().filter_map(|again| again.record.kind.run()).collect();
-        if let Some(oldest) = runs.iter().rev().nth(REMEMBERED - 1) {
-            all.retain(|again| again.record.kind.run() >= Some(*oldest));
-        }
+        // The keys that are remembered may be of older runs than the ends.
+        thin(&mut all, REMEMBERED, |again| &mut again.record);
         let pieces: Value = all.iter().map(stored::left).collect();
         tail.snapshot(pieces.to_string()).map_err(|_| NoSession::Failed(End::Full))
     }

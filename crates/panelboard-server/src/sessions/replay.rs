@@ -5,12 +5,40 @@
 //! that a memory is full, a model is gone, the store takes no more. So who is refused for such a
 //! reason is looked up by his key first.
 
-use panelboard_tasks::{IdempotencyKey, Recalled, Refused, RequestId, SessionId, Submitted};
+use panelboard_tasks::{
+    IdempotencyKey, Recalled, Refused, RequestId, SessionId, Submission, Submitted,
+};
 
+use super::book::Book;
 use super::service::{Service, in_time};
 use super::trouble::Trouble;
 
+/// How often a key is looked up again for one submission, because so much came meanwhile.
+const LOOKS: usize = 8;
+
 impl Service {
+    /// Submits what has a key, if that is not one that the session has used and forgotten.
+    pub(super) async fn submit_keyed(
+        &self,
+        book: &Book,
+        submission: Submission,
+        key: &IdempotencyKey,
+    ) -> Result<Result<Submitted, Refused>, Trouble> {
+        for _ in 0..LOOKS {
+            let head = match self.forgotten(book, key).await? {
+                (head, None) => head,
+                (_, Some(Recalled::Submitted(first))) => return Ok(Ok(first)),
+                (_, Some(Recalled::Answered(_))) => return Err(Trouble::KeyMismatch),
+            };
+            let submission = submission.clone().looked_up(head);
+            let done = in_time(self.sessions.submit(&book.id, submission)).await?;
+            if done != Err(Refused::LookAgain) {
+                return Ok(done);
+            }
+        }
+        Err(Trouble::InFlight)
+    }
+
     /// What was accepted under this key, or else the reason why it is refused.
     pub(super) async fn replay_of_run(
         &self,
@@ -46,10 +74,11 @@ impl Service {
         key: Option<IdempotencyKey>,
         refused: &Trouble,
     ) -> Result<Option<Recalled>, Trouble> {
-        let Some(key) = key.filter(|_| is_before_the_step(refused)) else { return Ok(None) };
+        let Some(key) = key.filter(|_| is_before_the_key(refused)) else { return Ok(None) };
         // Without a session to look at there is nothing to recall.
         let Ok(book) = self.book(id, false).await else { return Ok(None) };
         match in_time(self.sessions.recall(id, &key)).await? {
+            Ok(None) => Ok(self.forgotten(&book, &key).await?.1),
             Ok(recalled) => Ok(recalled),
             Err(Refused::KeyMismatch) => Err(Trouble::KeyMismatch),
             Err(Refused::Unavailable(why)) => Err(self.unavailable(why, &book)),
@@ -58,13 +87,16 @@ impl Service {
     }
 }
 
-/// Whether it may be refused for this before its key was looked at.
-fn is_before_the_step(refused: &Trouble) -> bool {
+/// Whether it may be refused for this before its key was looked at; of an answer, because its key
+/// has been forgotten.
+fn is_before_the_key(refused: &Trouble) -> bool {
     matches!(
         refused,
         Trouble::TooLarge { .. }
             | Trouble::UnknownModel { .. }
             | Trouble::MemoryFull { .. }
             | Trouble::StoreFull
+            | Trouble::NotAwaiting
+            | Trouble::AlreadyAnswered
     )
 }

@@ -158,7 +158,7 @@ impl Service {
                 };
                 let gone = self.give_up(&book);
                 if waited {
-                    return Err(Trouble::ended(end));
+                    return Err(self.not_gone_yet(id, end, make).await);
                 }
                 waited = true;
                 // In both cases: look again.
@@ -174,6 +174,19 @@ impl Service {
             }
             let taken_up = self.sessions.view(id).await;
             taken_up.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+        }
+    }
+
+    /// Why there is no session to be had while what had its name is still there.
+    async fn not_gone_yet(&self, id: &SessionId, end: End, make: bool) -> Trouble {
+        match end {
+            End::Deleted => match self.keeper.find(id).await {
+                Err(NoSession::Absent) if !make => {
+                    Trouble::NoSuchSession { session: id.to_string() }
+                }
+                _ => Trouble::Leaving,
+            },
+            end => Trouble::ended(end),
         }
     }
 
@@ -296,8 +309,11 @@ impl Service {
         let book = self.book(id, true).await?;
         self.is_short_enough(input, &book.own.limits)?;
         Self::has_room(&book, ask.text.len())?;
-        let submission = self.submission(ask, key, &book.own)?;
-        let done = in_time(self.sessions.submit(id, submission)).await?;
+        let submission = self.submission(ask, key.clone(), &book.own)?;
+        let done = match key {
+            Some(key) => self.submit_keyed(&book, submission, &key).await?,
+            None => in_time(self.sessions.submit(id, submission)).await?,
+        };
         done.map_err(|why| {
             if why == Refused::Unavailable(Unavailable::NotKept) {
                 return self.not_kept(&book);
@@ -348,7 +364,9 @@ impl Service {
             .map_err(|_| Trouble::Bad { what: "the input is no text".to_owned() })?;
         let submission = Submission::new(input).policy(policy).timeout(timeout);
         let mut submission = submission.on_disconnect(ask.on_disconnect);
-        submission = submission.queue_limit(own.limits.max_queue(&self.settings));
+        if let Some(limit) = own.limits.max_queue {
+            submission = submission.queue_limit(limit);
+        }
         if let Some(tag) = ask.only_on {
             submission = submission.only_on(tag);
         }

@@ -2,8 +2,10 @@
 
 mod again;
 mod instant;
+mod keys;
 mod recovery;
 mod replays;
+mod troubles;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,6 +106,12 @@ fn unpumped(path: &Path, config: &str, settings: StoreConfig) -> Arc<Service> {
     let config = config.expect("a good configuration");
     let gateway = Gateway::builder(config.llm.clone()).build().expect("good settings");
     assemble(store, &config.sessions, &gateway)
+}
+
+/// Ends its store in good order.
+async fn shut(service: &Service) {
+    let store = service.keeper.store.clone();
+    tokio::task::spawn_blocking(move || store.shut()).await.expect("it ends");
 }
 
 impl Rig {

@@ -46,6 +46,8 @@ pub(crate) enum Trouble {
     TooManySessions,
     TooManyConnections { limit: usize },
     TooManySubscriptions { limit: usize },
+    Deleted,
+    Leaving,
     StoreFull,
     StoreFailed,
     StoreSlow,
@@ -275,6 +277,15 @@ impl Trouble {
                 let detail = format!("a socket may follow {limit} sessions");
                 (S::TOO_MANY_REQUESTS, "too-many-subscriptions", "too many subscriptions", detail)
             }
+            Self::Deleted => {
+                simple(S::GONE, "session-deleted", "session deleted", "the session was deleted")
+            }
+            Self::Leaving => simple(
+                S::SERVICE_UNAVAILABLE,
+                "session-leaving",
+                "session leaving",
+                "the session of this name was deleted, and has a run that has not stopped yet",
+            ),
             Self::StoreFull => simple(
                 S::SERVICE_UNAVAILABLE,
                 "store-full",
@@ -370,7 +381,8 @@ impl Trouble {
     pub(crate) fn ended(end: End) -> Self {
         match end {
             End::Full => Self::StoreFull,
-            End::NotKept | End::Deleted => Self::StoreFailed,
+            End::Deleted => Self::Deleted,
+            End::NotKept => Self::StoreFailed,
         }
     }
 }

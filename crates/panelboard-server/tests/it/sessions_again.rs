@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use panelboard_server::config::Environment;
 use serde_json::{Value, json};
 
-use crate::http::{send, until};
+use crate::http::{get, send, until};
 use crate::program::{InProcess, pretend};
 use crate::sessions::{Chat, Socket, all_keys, check};
 
@@ -168,4 +168,58 @@ fn who_stops_a_run_may_wait_for_its_end() {
     let waited = cancel("wait=1");
     assert_eq!((waited.status, waited.json()), (200, told));
     assert_eq!(cancel("wait=soon").status, 400);
+}
+
+#[test]
+fn s_24_a_run_is_taken_out_of_the_queue_under_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path());
+    all_keys(server.addr, "slow");
+    let chat = Chat::new(server.addr, "chat");
+    let first = chat.start("take your time", "reject");
+    let second = chat.start("and then", "enqueue");
+    let headers = [("content-type", "application/json"), ("idempotency-key", "q-1")];
+    let unqueue = |run: &str| {
+        let path = chat.path(&format!("/queue/{run}"));
+        send(server.addr, "DELETE", &path, &headers, "")
+    };
+    assert_eq!(unqueue(&second).status, 204);
+    assert_eq!(unqueue(&second).status, 204);
+    let other = unqueue(&first);
+    assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency-mismatch")));
+    let path = chat.path(&format!("/runs/{second}/cancel"));
+    let cancel = send(server.addr, "POST", &path, &headers, "{}");
+    assert_eq!(cancel.json()["code"], "idempotency-mismatch", "they share their keys");
+    chat.is(&second, "cancelled");
+    let late = send(server.addr, "DELETE", &chat.path(&format!("/queue/{first}")), &[], "");
+    assert_eq!(late.json()["code"], "already-started");
+    chat.post("/cancel", &json!({}));
+    chat.is(&first, "cancelled");
+}
+
+#[test]
+fn who_waits_for_events_of_a_session_that_is_deleted_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path());
+    for round in 0..8 {
+        let chat = Chat::new(server.addr, &format!("chat-{round}"));
+        assert_eq!(chat.post("/memory", &json!({ "text": "hello" })).status, 201);
+        std::thread::scope(|scope| {
+            // What comes before the end is told first: that it was cleared.
+            let waits = scope.spawn(|| {
+                let mut after = String::new();
+                loop {
+                    let reply = get(server.addr, &chat.path(&format!("/events?wait=30{after}")));
+                    if reply.status != 200 {
+                        return reply;
+                    }
+                    after = format!("&after={}", reply.json()["next"].as_str().unwrap());
+                }
+            });
+            until("it waits", || (chat.view()["connections"] == 1).then_some(()));
+            assert_eq!(send(server.addr, "DELETE", &chat.path(""), &[], "").status, 204);
+            let (told, gone) = (waits.join().unwrap(), [404, 410]);
+            assert!(gone.contains(&told.status), "{} {}", told.status, told.body);
+        });
+    }
 }

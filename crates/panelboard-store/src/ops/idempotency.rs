@@ -39,6 +39,8 @@ pub struct Idempotency {
     pub(crate) answer: Box<[u8]>,
     /// Not kept by a write that changes nothing.
     pub(crate) only_new: bool,
+    /// Kept beside the write, which is made whatever was kept before.
+    pub(crate) aside: bool,
 }
 
 impl Idempotency {
@@ -77,6 +79,7 @@ impl Idempotency {
             fingerprint: fingerprint.into(),
             answer: answer.into(),
             only_new: false,
+            aside: false,
         })
     }
 
@@ -102,6 +105,30 @@ impl Idempotency {
     #[must_use]
     pub fn only_new(mut self) -> Self {
         self.only_new = true;
+        self
+    }
+
+    /// Kept with a write that it is not the key of, and that is made in any case; whatever was kept
+    /// under it before makes way. For who knows keys himself and hands the older ones on.
+    ///
+    /// ```
+    /// use panelboard_store::{Append, Config, Create, Idempotency, Outcome, SessionId, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::open(folder.path().join("s.db"), Config::new())?;
+    /// # let wait = std::time::Duration::from_secs(10);
+    /// let id = SessionId::new("a")?;
+    /// store.create(Create::new(&id, "{}")?)?;
+    /// for answer in ["run 1", "run 2"] {
+    ///     let older = Idempotency::new("runs", "k1", "f", answer)?.aside();
+    ///     let append = Append::new(&id, "run", "{}")?.key(older);
+    ///     assert_eq!(store.append(append)?.wait(wait).unwrap()?.outcome, Outcome::New);
+    /// }
+    /// assert_eq!(store.answered("runs", "k1")?.map(|it| it.answer), Some(b"run 2".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn aside(mut self) -> Self {
+        self.aside = true;
         self
     }
 

@@ -16,7 +16,7 @@ const CHUNK: u64 = 500;
 impl Writer {
     /// The answer that is kept for this key; None if the write is to be made.
     pub(super) fn replay(&self, key: Option<&Idempotency>) -> Result<Option<Written>, Stop> {
-        let Some(key) = key else { return Ok(None) };
+        let Some(key) = key.filter(|key| !key.aside) else { return Ok(None) };
         let sql = "SELECT fingerprint = ?3, answer, lsn, epoch, era, seq FROM idempotency \
                    WHERE scope = ?1 AND key = ?2 AND made >= ?4";
         let mut find = self.db.reading().prepare_cached(sql)?;
@@ -42,7 +42,7 @@ impl Writer {
         written: &Written,
     ) -> Result<(), Stop> {
         let Some(key) = key else { return Ok(()) };
-        let Idempotency { scope, key, fingerprint, answer, only_new } = key;
+        let Idempotency { scope, key, fingerprint, answer, only_new, .. } = key;
         if *only_new && written.outcome == Outcome::Same {
             return Ok(());
         }

@@ -77,9 +77,19 @@ pub struct Submission {
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) timeout: Option<Duration>,
-    /// Narrow, as the next one is on the heap: commands are handed on by value.
-    pub(crate) queue_limit: u32,
-    pub(crate) only_on: Option<Box<Tag>>,
+    /// What few submissions have is on the heap: commands are handed on by value.
+    pub(crate) conditions: Option<Box<Conditions>>,
+}
+
+/// Under which a submission is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Conditions {
+    /// That fewer wait.
+    pub(crate) queue_limit: Option<usize>,
+    /// That the memory is this one.
+    pub(crate) only_on: Option<Tag>,
+    /// That its key, if it has come after this record, is still known.
+    pub(crate) looked_up: Option<u64>,
 }
 
 impl Submission {
@@ -95,8 +105,7 @@ impl Submission {
             key: None,
             on_disconnect: OnDisconnect::Continue,
             timeout: None,
-            queue_limit: u32::MAX,
-            only_on: None,
+            conditions: None,
         }
     }
 
@@ -121,6 +130,21 @@ impl Submission {
     #[must_use]
     pub fn key(self, key: IdempotencyKey) -> Self {
         Self { key: Some(key), ..self }
+    }
+
+    /// The key is known nowhere else, as of when the session's last record was `seq`: for who keeps
+    /// the keys that a session has forgotten, of which it knows only as many as its limits say. If
+    /// it may have had this one since, and forgotten it, that is
+    /// [`Refused::LookAgain`](crate::Refused::LookAgain), and nothing is done.
+    ///
+    /// ```
+    /// use panelboard_tasks::{Fingerprint, IdempotencyKey, Submission};
+    /// let key = IdempotencyKey::new("message-7", Fingerprint(0xfeed));
+    /// let submission = Submission::new("once").key(key).looked_up(4_711);
+    /// ```
+    #[must_use]
+    pub fn looked_up(self, seq: u64) -> Self {
+        self.on_condition(|conditions| conditions.looked_up = Some(seq))
     }
 
     /// What to do when nobody is connected any more.
@@ -156,7 +180,7 @@ impl Submission {
     /// ```
     #[must_use]
     pub fn queue_limit(self, queue_limit: usize) -> Self {
-        Self { queue_limit: u32::try_from(queue_limit).unwrap_or(u32::MAX), ..self }
+        self.on_condition(|conditions| conditions.queue_limit = Some(queue_limit))
     }
 
     /// Refused if the memory is another than its sender has seen. Of one that waits, when it is
@@ -168,7 +192,12 @@ impl Submission {
     /// ```
     #[must_use]
     pub fn only_on(self, memory: Tag) -> Self {
-        Self { only_on: Some(Box::new(memory)), ..self }
+        self.on_condition(|conditions| conditions.only_on = Some(memory))
+    }
+
+    fn on_condition(mut self, set: impl FnOnce(&mut Conditions)) -> Self {
+        set(self.conditions.get_or_insert_default());
+        self
     }
 }
 

@@ -154,6 +154,9 @@ pub enum Refused {
     KeyMismatch,
     /// It was made for another memory; this is the tag of the one that there is.
     Stale(Tag),
+    /// So much has come since the key was [looked up](crate::Submission::looked_up) elsewhere that
+    /// it is to be looked up again.
+    LookAgain,
     /// The session can't take it now.
     Unavailable(Unavailable),
 }
@@ -166,6 +169,7 @@ impl fmt::Display for Refused {
             Self::TooLarge => f.write_str("the input or the idempotency key is too large"),
             Self::KeyMismatch => f.write_str("the idempotency key was used for something else"),
             Self::Stale(tag) => write!(f, "the memory is another by now: {tag}"),
+            Self::LookAgain => f.write_str("the idempotency key is to be looked up again"),
             Self::Unavailable(why) => why.fmt(f),
         }
     }

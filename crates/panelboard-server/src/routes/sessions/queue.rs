@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use panelboard_tasks::{CancelMode, Place, RunStatus};
+use panelboard_tasks::Place;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -15,9 +15,7 @@ use utoipa::ToSchema;
 use super::{Named, NamedRun, bad, idempotency_key, read};
 use crate::app::App;
 use crate::error::{Error, Problem};
-use crate::sessions::fold::Fold;
 use crate::sessions::shown;
-use crate::sessions::trouble::Trouble;
 
 /// Who waits for the slot.
 #[utoipa::path(get, path = "/v1/sessions/{session}/queue", tag = "sessions",
@@ -34,30 +32,17 @@ pub(in crate::routes) async fn list(
 
 /// Takes a run out of the queue.
 #[utoipa::path(delete, path = "/v1/sessions/{session}/queue/{run}", tag = "sessions",
-    params(("session" = String, Path), ("run" = String, Path)),
+    params(("session" = String, Path), ("run" = String, Path),
+        ("idempotency-key" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::routes) async fn remove(
     State(app): State<Arc<App>>,
     NamedRun(id, run): NamedRun,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
-    let book = app.service.book(&id, false).await?;
-    let status = |fold: &Fold| fold.runs.get(&run.0).map(|one| one.status);
-    match app.service.seen(&book, status).await? {
-        Some(RunStatus::Queued) => {}
-        Some(RunStatus::Cancelled) => return Ok(StatusCode::NO_CONTENT),
-        Some(_) => return Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
-        None => {
-            let (session, run) = (id.to_string(), run.to_string());
-            return Err(Trouble::NoSuchRun { session, run }.into());
-        }
-    }
-    // It may have started since.
-    let (_, stopped) =
-        app.service.cancel(&id, Some(run), (CancelMode::IfQueued, false), None).await?;
-    match stopped.status {
-        Some(RunStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(Trouble::AlreadyStarted { run: run.to_string() }.into()),
-    }
+    let key = idempotency_key(&headers)?;
+    app.service.unqueue_once(&id, run, key.as_deref()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Where a run is to wait.

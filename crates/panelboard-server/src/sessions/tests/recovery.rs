@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::fold::{Fold, NewItem};
 use super::super::service::{Ask, Service};
 use super::again::{hangs, image};
-use super::{quiet, serve};
+use super::{quiet, serve, shut};
 
 fn id(name: &str) -> SessionId {
     SessionId::new(name).expect("a name")
@@ -143,8 +143,7 @@ async fn what_nothing_is_left_of_is_looked_at_by_one_process_and_not_by_the_next
         service.recover().await;
         assert_eq!(service.recovery.figures().taken_up, taken_up);
         assert!(service.keeper.books().is_empty());
-        let store = service.keeper.store.clone();
-        tokio::task::spawn_blocking(move || store.shut()).await.expect("it ends");
+        shut(&service).await;
     }
 }
 

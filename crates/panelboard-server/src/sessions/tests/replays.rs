@@ -8,7 +8,7 @@ use panelboard_tasks::{RunId, SessionId};
 use super::super::fold::NewItem;
 use super::super::service::{Ask, Service};
 use super::super::trouble::Trouble;
-use super::{CONFIG, quiet, serve};
+use super::{CONFIG, quiet, serve, shut};
 
 fn chat() -> SessionId {
     SessionId::new("chat").expect("a name")
@@ -19,18 +19,13 @@ fn ask() -> Ask {
     Ask { text: "hello ".repeat(200), model, key, ..Ask::default() }
 }
 
-async fn shut(service: Arc<Service>) {
-    let store = service.keeper.store.clone();
-    tokio::task::spawn_blocking(move || store.shut()).await.expect("it ends");
-}
-
 /// A process that has accepted it, and ended.
 async fn accepted(path: &Path) {
     let service = serve(path, CONFIG, quiet());
     let first = service.submit(&chat(), ask()).await.expect("taken");
     assert_eq!((first.run, first.replayed), (RunId(1), false));
     service.finished(&chat(), RunId(1)).await.expect("available");
-    shut(service).await;
+    shut(&service).await;
 }
 
 async fn is_replayed(service: &Arc<Service>) {
@@ -48,7 +43,7 @@ async fn s_24_a_replay_is_one_under_other_settings() {
     for lines in ["on_conflict = \"enqueue\"", "run_timeout = \"7s\"", "max_input_bytes = 1024"] {
         let service = serve(&path, &format!("{CONFIG}\n[sessions]\n{lines}\n"), quiet());
         is_replayed(&service).await;
-        shut(service).await;
+        shut(&service).await;
     }
 }
 

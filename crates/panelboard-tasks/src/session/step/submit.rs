@@ -19,6 +19,9 @@ impl Steps<'_> {
             Ok(Some(Used::Answer(_))) => return Reply::Refused(Refused::KeyMismatch),
             Ok(_) => {}
         }
+        if self.may_be_forgotten(&submission) {
+            return Reply::Refused(Refused::LookAgain);
+        }
         let limits = self.given.limits;
         let key_bytes = submission.key.as_ref().map_or(0, |key| key.name().len());
         if submission.input.len() > limits.input_bytes || key_bytes > limits.key_bytes {
@@ -28,9 +31,9 @@ impl Steps<'_> {
             return Self::unavailable(Unavailable::ShuttingDown);
         }
         let current = self.state.tag();
-        if submission.only_on.as_ref().is_some_and(|seen| **seen != current)
-            && !fault::STALE_ACCEPTED.planted()
-        {
+        let conditions = submission.conditions.as_deref();
+        let seen = conditions.and_then(|conditions| conditions.only_on);
+        if seen.is_some_and(|seen| seen != current) && !fault::STALE_ACCEPTED.planted() {
             return Reply::Refused(Refused::Stale(current));
         }
         // A run that is to start is not refused for one that was told to stop.
@@ -47,6 +50,17 @@ impl Steps<'_> {
             | (Slot::Draining(_), Policy::Steer) => self.enqueue(submission),
             (Slot::Active(_), Policy::Steer) => self.steer(submission),
         }
+    }
+
+    /// Whether the key, which is not remembered, may have come after it was looked for elsewhere:
+    /// it takes as many records as keys are remembered until one is forgotten.
+    fn may_be_forgotten(&self, submission: &Submission) -> bool {
+        let looked_up = submission.conditions.as_ref().and_then(|conditions| conditions.looked_up);
+        let looked_up = looked_up.filter(|_| !fault::LOOK_UP_TRUSTED.planted());
+        let Some(seq) = looked_up else { return false };
+        let keys = self.given.limits.keys;
+        let since = self.state.head.saturating_sub(seq);
+        self.state.keys.len() >= keys && since >= keys as u64
     }
 
     pub(in crate::session) fn remember_key(&mut self, key: Option<IdempotencyKey>, used: Used) {
@@ -74,8 +88,9 @@ impl Steps<'_> {
 
     /// S13: whatever a submission itself would bear.
     fn is_full(&self, submission: &Submission) -> bool {
-        let own = usize::try_from(submission.queue_limit).unwrap_or(usize::MAX);
-        self.state.waiting() >= own.min(self.given.limits.queue)
+        let own = submission.conditions.as_ref().and_then(|conditions| conditions.queue_limit);
+        let limit = self.given.limits.queue;
+        self.state.waiting() >= own.map_or(limit, |own| own.min(limit))
     }
 
     fn enqueue(&mut self, submission: Submission) -> Reply {

@@ -167,6 +167,31 @@ fn a_replay_is_not_too_large_though_a_new_one_would_be() {
 }
 
 #[test]
+fn a_key_is_looked_up_again_if_it_may_have_been_forgotten_since() {
+    let mut rig = Rig::new();
+    let submit = |name, seen| {
+        Command::Submit(
+            Submission::new("in").key(key(name, 1)).policy(Policy::Interrupt).looked_up(seen),
+        )
+    };
+    let taken = |reply| matches!(reply, Reply::Submitted(Submitted { replayed: false, .. }));
+    for name in ["a", "b", "c"] {
+        let head = rig.state.head;
+        assert!(taken(rig.command(submit(name, head))));
+    }
+    // All keys that came are remembered yet: none can have been forgotten.
+    rig.limits.keys += 1;
+    assert!(taken(rig.command(submit("d", 0))));
+    let head = rig.state.head;
+    assert_eq!(rig.command(submit("e", 0)), Reply::Refused(Refused::LookAgain));
+    assert_eq!(rig.command(submit("e", head - 4)), Reply::Refused(Refused::LookAgain));
+    assert_eq!(rig.state.head, head, "nothing was done");
+    // One that is remembered needs no look.
+    assert!(matches!(rig.command(submit("d", 0)), Reply::Submitted(it) if it.replayed));
+    assert!(taken(rig.command(submit("e", head - 3))));
+}
+
+#[test]
 fn the_end_of_a_run_is_known_for_as_long_as_its_key() {
     let mut rig = Rig::new();
     let keyed = || Command::Submit(Submission::new("in").key(key("k", 1)));
