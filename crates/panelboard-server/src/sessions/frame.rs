@@ -227,6 +227,25 @@ pub(crate) fn session(name: &str) -> Result<SessionId, Trouble> {
 mod tests {
     use super::*;
 
+    const GOOD: [&str; 13] = [
+        "{\"type\":\"hello\"}",
+        "{\"type\":\"hello\",\"resume\":[{\"session\":\"a\",\"epoch\":\"e\",\"seq\":3}]}",
+        "{\"type\":\"hello\",\"resume\":[{\"job\":\"1-1\",\"epoch\":\"e\",\"seq\":3}]}",
+        "{\"type\":\"subscribe\",\"job\":\"1-1\"}",
+        "{\"type\":\"unsubscribe\",\"job\":\"1-1\"}",
+        "{\"type\":\"subscribe\",\"session\":\"a\"}",
+        "{\"session\":\"a\",\"type\":\"unsubscribe\"}",
+        "{\"type\":\"submit\",\"client_msg_id\":\"m\",\"session\":\"a\",\"input\":\"x\"}",
+        "{\"type\":\"submit\",\"client_msg_id\":\"m\",\"session\":\"a\",\
+         \"input\":{\"text\":\"x\"},\
+         \"on_conflict\":\"steer\",\"on_disconnect\":{\"cancel_after_ms\":5},\"timeout_ms\":9}",
+        "{\"type\":\"cancel\",\"session\":\"a\",\"mode\":\"force\"}",
+        "{\"type\":\"clear\",\"session\":\"a\",\"mode\":\"if_idle\"}",
+        "{\"type\":\"answer\",\"client_msg_id\":\"m\",\"session\":\"a\",\"run\":\"1\",\
+         \"request_id\":\"4\",\"input\":true}",
+        "{\"type\":\"ping\",\"n\":7}",
+    ];
+
     fn code(text: &str) -> &'static str {
         read(text).expect_err(text).code
     }
@@ -272,26 +291,65 @@ mod tests {
 
     #[test]
     fn each_type_is_read() {
-        let good = [
-            "{\"type\":\"hello\"}",
-            "{\"type\":\"hello\",\"resume\":[{\"session\":\"a\",\"epoch\":\"e\",\"seq\":3}]}",
-            "{\"type\":\"hello\",\"resume\":[{\"job\":\"1-1\",\"epoch\":\"e\",\"seq\":3}]}",
-            "{\"type\":\"subscribe\",\"job\":\"1-1\"}",
-            "{\"type\":\"unsubscribe\",\"job\":\"1-1\"}",
-            "{\"type\":\"subscribe\",\"session\":\"a\"}",
-            "{\"session\":\"a\",\"type\":\"unsubscribe\"}",
-            "{\"type\":\"submit\",\"client_msg_id\":\"m\",\"session\":\"a\",\"input\":\"x\"}",
-            "{\"type\":\"submit\",\"client_msg_id\":\"m\",\"session\":\"a\",\
-             \"input\":{\"text\":\"x\"},\
-             \"on_conflict\":\"steer\",\"on_disconnect\":{\"cancel_after_ms\":5},\"timeout_ms\":9}",
-            "{\"type\":\"cancel\",\"session\":\"a\",\"mode\":\"force\"}",
-            "{\"type\":\"clear\",\"session\":\"a\",\"mode\":\"if_idle\"}",
-            "{\"type\":\"answer\",\"client_msg_id\":\"m\",\"session\":\"a\",\"run\":\"1\",\
-             \"request_id\":\"4\",\"input\":true}",
-            "{\"type\":\"ping\",\"n\":7}",
-        ];
-        for text in good {
+        for text in GOOD {
             assert!(read(text).is_ok(), "{text}: {:?}", read(text));
         }
+    }
+
+    /// What may stand somewhere in a frame, but not everywhere.
+    const PIECES: [&str; 14] = [
+        "null",
+        "-1",
+        "1e999",
+        "\"\"",
+        "\"type\":",
+        "\"session\":[",
+        "{}",
+        "[[[[",
+        "]",
+        "}",
+        ",",
+        "\\u0000",
+        "\\ud800",
+        "\u{1f600}",
+    ];
+
+    /// A frame with some of it gone, doubled or put elsewhere.
+    fn spoiled(random: &mut fastrand::Rng) -> String {
+        let mut text: Vec<char> = GOOD[random.usize(..GOOD.len())].chars().collect();
+        for _ in 0..random.usize(1..5) {
+            let at = random.usize(..=text.len());
+            let upto = (at + random.usize(..12)).min(text.len());
+            let put: Vec<char> = match random.u8(..4) {
+                0 => Vec::new(),
+                1 => PIECES[random.usize(..PIECES.len())].chars().collect(),
+                2 => vec![random.char(..)],
+                _ => [&text[at..upto], &text[at..upto]].concat(),
+            };
+            text.splice(at..upto, put);
+        }
+        text.into_iter().collect()
+    }
+
+    #[test]
+    fn whatever_comes_is_a_frame_or_is_told_why_it_is_none() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let (mut read_well, mut codes) = (0, std::collections::BTreeMap::new());
+        for _ in 0..20_000 {
+            let text = spoiled(&mut random);
+            let Err(wrong) = read(&text) else {
+                read_well += 1;
+                continue;
+            };
+            *codes.entry(wrong.code).or_insert(0) += 1;
+            let told = wrong.frame();
+            let frame: Value = serde_json::from_str(&told).expect("an answer is JSON");
+            assert!(frame["type"] == "error" && frame["detail"].is_string(), "{text:?}: {told}");
+            assert!(told.len() < 4_096, "an answer is short, whatever it answers: {told}");
+        }
+        // It has come to each answer.
+        let codes: Vec<_> = codes.into_keys().collect();
+        assert_eq!(codes, ["bad-frame", "unknown-field", "unknown-type"]);
+        assert!(read_well > 100, "{read_well}");
     }
 }

@@ -370,6 +370,32 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_come_to_the_same_however_they_are_cut() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let (mut whole, mut broken) = (0, 0);
+        for _ in 0..2_000 {
+            let mut bytes = Vec::new();
+            for _ in 0..random.usize(1..5) {
+                let length = [0, 3, 125, 126, 300][random.usize(..5)];
+                let payload: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+                let first = [0x81, 0x01, 0x80, 0x82, 0x88, 0x89, 0x8a, 0xc1][random.usize(..8)];
+                bytes.extend(masked(first, &payload));
+            }
+            for _ in 0..random.usize(..3) {
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+            let expected = read(&bytes, usize::MAX, 200);
+            for size in [1, 2, random.usize(3..100)] {
+                assert_eq!(read(&bytes, size, 200), expected, "{bytes:?} in pieces of {size}");
+            }
+            whole += expected.0.len();
+            broken += usize::from(expected.1.is_some());
+        }
+        assert!(whole > 500 && broken > 500, "{whole} messages, {broken} broken");
+    }
+
+    #[test]
     fn what_breaks_the_protocol_ends_the_connection() {
         let unmasked = encode("hello").to_vec();
         let mut endless = masked(0x81, b"");

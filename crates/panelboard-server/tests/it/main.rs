@@ -26,6 +26,7 @@ mod sessions;
 mod sessions_again;
 mod sessions_agui;
 mod sessions_exclusive;
+mod sessions_frames;
 mod sessions_histories;
 mod sessions_lists;
 mod sessions_own;
