@@ -29,7 +29,8 @@ pub enum Place {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Arranged {
-    /// Whether it is another order than before.
+    /// Whether it is another order than before, or the same for another reason: that somebody has
+    /// given it.
     pub changed: bool,
     /// Those in the queue, in their order. What interrupts goes before them, and is none of them.
     pub queue: Vec<RunId>,

@@ -29,6 +29,11 @@ impl Steps<'_> {
             }
             _ => None,
         };
+        let queue = &self.state.queue;
+        // One that stands there by its number stands there for another reason than one that was
+        // put there: a steer that is not read would go before it.
+        let is_named =
+            queue.iter().map(|waiting| waiting.run).eq(self.state.arranged.iter().copied());
         let changed = match (in_queue, in_inbox, to) {
             (None, None, _) => {
                 let status = self.state.status(run);
@@ -38,7 +43,7 @@ impl Steps<'_> {
             (Some(_), None, Place::Steer) if reader.is_none() => {
                 return Reply::ArrangeRefused(ArrangeRefused::NobodyReads);
             }
-            (Some(from), _, Place::At(at)) if from == at.min(self.state.queue.len() - 1) => false,
+            (Some(from), _, Place::At(at)) if from == at.min(queue.len() - 1) => !is_named,
             (..) => true,
         };
         if changed {

@@ -105,6 +105,18 @@ fn a_steer_that_is_not_read_waits_behind_those_that_were_put_in_order() {
 }
 
 #[test]
+fn one_that_is_put_where_it_stands_stays_there_when_a_steer_is_not_read() {
+    let mut rig = Rig::new();
+    rig.running();
+    rig.submit(Policy::Steer);
+    rig.submit(Policy::Enqueue);
+    assert_eq!(rig.arrange(3, Place::At(0)), arranged(true, &[3], &[2]));
+    assert_eq!(rig.arrange(3, Place::At(0)), arranged(false, &[3], &[2]));
+    assert_eq!(taken_up(&rig), runs(&[3, 2]));
+    assert_eq!(rig.order(), [1, 3, 2]);
+}
+
+#[test]
 fn what_goes_first_or_waits_no_more_is_not_moved() {
     let mut rig = three_wait();
     let running = ArrangeRefused::NotWaiting(Some(RunStatus::Running));
