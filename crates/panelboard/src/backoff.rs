@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn answers_that_shrink_or_are_out_of_range_are_refused() {
-        let ms = Duration::from_millis;
+        fn ms(ms: u64) -> Duration {
+            Duration::from_millis(ms)
+        }
         let times = || OpenTimes::exponential(ms(1), 2.0, ms(100));
         let refused = |answers: fn(u32) -> Duration| times().overlaid(&answers).err();
         let shrinks = |before, after| Some(Refused::Shrinks { before, after });
