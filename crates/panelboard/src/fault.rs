@@ -74,6 +74,18 @@ panelboard_seams::faults! {
     RECONFIGURES_TOGETHER = "reconfigures-together";
     /// Save: a restore leaves the generation as it was.
     RESTORE_KEEPS_GENERATION = "restore-keeps-generation";
+    /// Policy: a share is judged of fewer calls than its minimum.
+    MINIMUM_IGNORED = "minimum-ignored";
+    /// Policy: of several that must all say failing, one is enough.
+    ALL_IS_ANY = "all-is-any";
+    /// Window of the last n: a call is stored, not exchanged against what was seen.
+    LAST_BLIND_APPEND = "last-blind-append";
+    /// Window of the last n: a reader that the ring has overtaken takes what it has read.
+    OVERTAKEN_IS_READ = "overtaken-is-read";
+    /// Window: a bad call reads what it is judged by before it is counted.
+    SEEN_BEFORE_COUNTED = "seen-before-counted";
+    /// In flight: what is still out of a cell that is needed again is not handed on.
+    REST_LOST = "rest-lost";
     /// Window: a call that is counted is judged in its generation only, and not in its life.
     JUDGES_BY_GENERATION = "judges-by-generation";
     /// In flight: whether a call is taken from those that are out is asked of the limits.

@@ -253,6 +253,42 @@ const BREAKER: &[Fault] = &[
         "models::settings::of_two_windows_at_once_one_holds_with_its_own_length",
     ),
     row(
+        "minimum-ignored",
+        "Policies",
+        Kind::It,
+        "slow_calls::d32_fewer_than_the_minimum_decide_nothing",
+    ),
+    row(
+        "all-is-any",
+        "Policies",
+        Kind::It,
+        "policies::with_all_of_each_must_say_so_and_the_first_gives_the_cause",
+    ),
+    row(
+        "last-blind-append",
+        "Window",
+        Kind::Loom,
+        "models::windows::last::two_calls_at_a_blocks_end_are_both_held",
+    ),
+    row(
+        "overtaken-is-read",
+        "Window",
+        Kind::Loom,
+        "models::windows::last::a_reader_sees_one_instant_though_the_ring_comes_round",
+    ),
+    row(
+        "seen-before-counted",
+        "Window",
+        Kind::Loom,
+        "models::windows::the_failure_that_completes_the_window_trips_once",
+    ),
+    row(
+        "rest-lost",
+        "In flight",
+        Kind::Loom,
+        "models::windows::in_flight::two_that_take_over_a_cell_hand_its_rest_on_once",
+    ),
+    row(
         "judges-by-generation",
         "B4",
         Kind::Loom,

@@ -29,6 +29,8 @@ const MORE_ASKS: u64 = 1;
 const SCHEDULES: u64 = 100_000_000;
 /// What each model draws in the first run, of random and of PCT schedules each.
 const FIRST_SCHEDULES: u64 = 20_000;
+/// Distinct keys that come to one panel.
+const KEYS: u64 = 1_000_000;
 /// Seconds for one search without a bound.
 const LOOM_LIMIT: u64 = 60;
 const FUZZ_SECONDS: u64 = 60;
@@ -37,7 +39,9 @@ pub(crate) const FUZZ_TARGETS: [&str; 2] = ["config", "script"];
 
 pub(super) fn seeds(context: &Context) -> Result<End, String> {
     let repeats = context.goal(REPEATS);
-    let job = Job::new(Kind::Tests, &["seeds::"]).with("PANELBOARD_REPEATS", repeats);
+    let job = Job::new(Kind::Tests, &["seeds::", "g47_many_distinct"])
+        .with("PANELBOARD_REPEATS", repeats)
+        .with("PANELBOARD_KEYS", context.goal(KEYS));
     job.run(&context.workspace, HOUR, true).map(End::Ran)
 }
 

@@ -190,8 +190,11 @@ impl Breaker {
         }
         let life = word::life(bits);
         if failed || slow {
+            // In this order: of two at once, the one whose cell is written last sees the other's.
+            let early = fault::SEEN_BEFORE_COUNTED.planted();
+            let seen = early.then(|| meters.seen(needs, now, life));
             meters.bad(needs, now, life, failed, slow);
-            Some(meters.seen(needs, now, life))
+            Some(seen.unwrap_or_else(|| meters.seen(needs, now, life)))
         } else {
             meters.good(needs, floor_ms(now), life);
             Some(Seen::default())

@@ -43,6 +43,9 @@ impl Rule {
             }
             Self::Rate(rate) => rate.failing(seen),
             Self::Any(parts) => parts.iter().find_map(|part| part.failing(seen)),
+            Self::All(parts) if fault::ALL_IS_ANY.planted() => {
+                parts.iter().find_map(|part| part.failing(seen))
+            }
             Self::All(parts) => {
                 let mut causes = parts.iter().map(|part| part.failing(seen));
                 let first = causes.next()??;
@@ -94,7 +97,8 @@ impl Rate {
             }
         };
         let reached = u128::from(bad) << 31 >= u128::from(self.share) * u128::from(calls);
-        let enough = calls >= u64::from(self.minimum_calls);
+        let minimum = if fault::MINIMUM_IGNORED.planted() { 1 } else { self.minimum_calls };
+        let enough = calls >= u64::from(minimum);
         (bad > 0 && enough && reached).then_some(cause)
     }
 }

@@ -49,7 +49,10 @@ use std::array;
 
 use self::block::{BLOCK, FAILED, GROUP, Head, MODEL, SLOW, Sum};
 use super::WindowCounts;
-use crate::sync::{AtomicU64, Ordering, SetOnce};
+use crate::{
+    fault,
+    sync::{AtomicU64, Ordering, SetOnce},
+};
 
 /// Blocks that may come while one who reads is underway, before he has to begin again.
 const SLACK: u64 = if MODEL { 1 } else { 8 };
@@ -129,6 +132,9 @@ impl LastWindow {
         let next = head.append(outcome).0;
         // Relaxed: see "Who must see whom".
         let (relaxed, exchanged) = (Ordering::Relaxed, &self.head.0);
+        if fault::LAST_BLIND_APPEND.planted() {
+            return exchanged.store(next, relaxed);
+        }
         if let Err(newer) = exchanged.compare_exchange(seen, next, relaxed, relaxed) {
             self.record_from(newer, life, outcome);
         }
@@ -183,7 +189,7 @@ impl LastWindow {
         loop {
             let length = self.length.load(Ordering::Acquire);
             let (counts, overtaken) = self.counts_from(head, life, length);
-            if !overtaken {
+            if !overtaken || fault::OVERTAKEN_IS_READ.planted() {
                 return counts;
             }
             let now = Head(self.head.0.load(Ordering::Acquire));

@@ -3,12 +3,13 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use panelboard::{Config, Event, Handle, Outcome, Panel, State};
+use panelboard::{Clock, Config, Event, Group, Handle, Outcome, Panel, State, TimeSource};
 
 use crate::support::{SECOND, breaker, built, in_time, ms, quiet, trips_at};
 
@@ -43,6 +44,9 @@ fn everything(panel: &Panel, handle: &Handle) {
     let mut events = panel.subscribe_from(1);
     while events.next().is_some() {}
     quiet(panel.listener_panics());
+    handle.restore(&handle.save(), SECOND);
+    quiet(panel.restore(panel.save(), SECOND));
+    drop(panel.subscribe());
     assert!(!panel.is_empty());
 }
 
@@ -80,9 +84,62 @@ fn f38_a_listener_may_call_everything() {
     assert!(calls > 50, "its own transitions came back to it: {calls} calls");
 }
 
+/// A clock that calls everything whenever it is read, but for what that itself reads.
+#[derive(Debug, Default)]
+struct Calls {
+    slot: OnceLock<(Panel, Handle)>,
+    inside: AtomicBool,
+    times: AtomicUsize,
+}
+
+impl TimeSource for Calls {
+    fn now(&self) -> Duration {
+        let Some((panel, handle)) = self.slot.get() else { return SECOND };
+        if !self.inside.swap(true, Ordering::Relaxed) {
+            everything(panel, handle);
+            self.times.fetch_add(1, Ordering::Relaxed);
+            self.inside.store(false, Ordering::Relaxed);
+        }
+        SECOND
+    }
+}
+
+#[test]
+fn f38_a_clock_and_the_name_of_a_group_may_call_everything() {
+    let times = in_time(|| {
+        let (clock, named) = (Arc::new(Calls::default()), Arc::new(AtomicUsize::new(0)));
+        let source: Arc<dyn TimeSource> = clock.clone();
+        let (of_name, count) = (Arc::clone(&clock), Arc::clone(&named));
+        let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5));
+        let panel: Panel = Panel::builder()
+            .defaults(built(trips_at(1).failure_rate(0.5, SECOND, 1)))
+            .clock(Clock::custom(source))
+            .group(rules.expect("in range"), move |key| {
+                if let (true, Some((panel, handle))) = (key == "new", of_name.slot.get()) {
+                    everything(panel, handle);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                Some("all".to_owned())
+            })
+            .build();
+        let handle = panel.breaker("key").expect("there is room");
+        let sibling = panel.breaker("sibling").expect("there is room");
+        clock.slot.set((panel.clone(), handle.clone())).expect("it is empty");
+        drop(panel.breaker("new").expect("there is room"));
+        for breaker in [&handle, &sibling] {
+            quiet(breaker.acquire().map(|permit| permit.failure()));
+            quiet(breaker.snapshot());
+            breaker.trip();
+            breaker.reset();
+        }
+        (clock.times.load(Ordering::Relaxed), named.load(Ordering::Relaxed))
+    });
+    assert!(times.0 > 5 && times.1 == 1, "{times:?}");
+}
+
 /// The same from the other places where user code runs.
 #[test]
-fn f38_classifier_work_key_config_and_clock_may_call_everything() {
+fn f38_classifier_work_and_key_config_may_call_everything() {
     in_time(|| {
         let slot: Arc<OnceLock<(Panel, Handle)>> = Arc::default();
         let own = Arc::clone(&slot);
@@ -185,7 +242,7 @@ fn f41_a_back_off_function_that_panics_leaves_the_default_time() {
         _ => 40 * SECOND,
     }));
     assert_eq!(config.backoff_panics(), 1);
-    let (clock, hand) = panelboard::Clock::manual();
+    let (clock, hand) = Clock::manual();
     let breaker = panelboard::Breaker::with_clock(config, clock);
     breaker.acquire().unwrap().failure();
     assert_eq!(breaker.snapshot().retry_after, Some(30 * SECOND), "the fall-back");

@@ -17,10 +17,10 @@ use crate::support::{built, trips_at};
 
 /// A key that counts how many of it there are.
 #[derive(Debug)]
-struct Counted(u64, Arc<AtomicUsize>);
+pub(crate) struct Counted(u64, Arc<AtomicUsize>);
 
 impl Counted {
-    fn new(key: u64, alive: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(key: u64, alive: &Arc<AtomicUsize>) -> Self {
         alive.fetch_add(1, Ordering::Relaxed);
         Self(key, Arc::clone(alive))
     }

@@ -200,7 +200,7 @@ fn b13_a_future_that_is_dropped_gives_its_place_back() {
     }
 }
 
-/// The answer is ready, and the future is dropped before the classifier has said what it means.
+/// All probes are out: the work is never begun, and dropping it ends nothing.
 #[test]
 fn b13_a_future_that_is_dropped_while_it_is_rejected_is_not_polled() {
     for (form, call) in FORMS {

@@ -96,7 +96,7 @@ fn in_turn(w: &LastWindow, calls: u32) {
 }
 
 #[test]
-fn a_reader_sees_the_window_of_one_instant_though_the_ring_comes_round() {
+fn a_reader_sees_one_instant_though_the_ring_comes_round() {
     explore_long(
         || {
             let window = LastWindow::new(2);
