@@ -4,15 +4,16 @@
 //! (Debian) over TCP and UDP, to two OpenTelemetry collectors (rotel, from the Python package
 //! index) over gRPC and HTTP, and to an HTTP collector. Each is stopped (SIGSTOP), killed and
 //! restarted under load, and the program itself is killed; the way to those over TCP is narrowed to
-//! a trickle. Asserted, by what they wrote down: no number is missing at any of them, and each first
-//! came in its order. Numbers that came twice are told: a receiver that was stopped has taken what
-//! it did not answer in time. Over UDP nobody answers: there none may come twice, and none may be
-//! missing but of those that were said while nobody was there to take them.
+//! a trickle. Asserted, by what they wrote down: no number is missing at any of them, and each
+//! first came in its order. Numbers that came twice are told: a receiver that was stopped has taken
+//! what it did not answer in time. Over UDP nobody answers: there none may come twice, and none may
+//! be missing but of those that were said while nobody was there to take them.
 //!
 //! A killed collector may have answered for records that it had not written down: those it loses,
 //! whoever sent them. So what rotel and rsyslog may miss when they are killed under load is one run
-//! of numbers, said before the kill was noticed; the HTTP collector, which writes before it answers,
-//! may miss nothing, and neither may they when they are killed after they have written all.
+//! of numbers, said before the kill was noticed; the HTTP collector, which writes before it
+//! answers, may miss nothing, and neither may they when they are killed after they have written
+//! all.
 
 mod narrow;
 mod receivers;

@@ -313,9 +313,12 @@ impl<P> Book<P> {
     /// A panic of ours came between a write and its answer: its batch is to be written again.
     pub(crate) fn put_back(&self) {
         let mut state = self.state.lock();
-        let batch = state.out.take().map(|out| out.batch).unwrap_or_default();
-        state.retry.put_back(batch);
         state.failures += 1;
+        if let Some(out) = state.out.take() {
+            let why = WriteError::failed("panicked", "the pipeline's own thread");
+            state.last_error = Some((out.since, why));
+            state.retry.put_back(out.batch);
+        }
     }
 
     /// Whether a write did not come back and the sink has given its batch away.

@@ -132,3 +132,15 @@ fn one_line(text: &str) -> String {
     let short: String = text.chars().take(200).collect();
     short.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_said_once_is_not_said_again() {
+        let (mut said, now) = (Said::default(), Duration::from_secs(7));
+        let mut news = |failures| said.news(failures, 0, now, Duration::MAX);
+        assert!(news(1).is_some() && news(2).is_none());
+    }
+}

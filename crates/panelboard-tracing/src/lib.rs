@@ -41,7 +41,8 @@
 //! - A sink that fails, hangs or panics holds up no other: each has its own thread, buffer and
 //!   breaker. In [`FanOut::Sequence`] one that hangs holds the others up for its time-out.
 //! - With a [spill](SinkConfig::spill) nothing that came to it is lost when the sink is away, or
-//!   when this process ends or is killed. After a kill, one batch may be written twice.
+//!   when this process ends or is killed. After a kill, one batch may be written twice. What its
+//!   disk has damaged is counted.
 //! - Nothing leaves before it is [redacted](Redaction).
 //! - The pipeline logs nothing about itself through itself: it counts, and says it on standard
 //!   error at a bounded rate.
@@ -56,7 +57,7 @@
 //! | a spill | what it was given | the newest, or the oldest file |
 //! | sinks | 64 | can't be built |
 //! | complaints | a line a sink in 10 s | counted |
-//! | the end | [`drain`](PipelineBuilder::drain), 5 s | dropped and counted; the spill stays |
+//! | the end | [`drain`](PipelineBuilder::drain), 5 s + 1.5 s | dropped, counted; the spill stays |
 //!
 //! # Features
 //!

@@ -132,13 +132,14 @@ enum Put {
 
 /// Puts what is in hand on disk, or else the next batch.
 fn put(shared: &Shared, cell: &Cell, spill: &Spill, batch: &mut Vec<Arc<Event>>) -> Put {
-    let now = shared.now();
     if batch.is_empty() {
         if !cell.book.plan_spill() {
             return Put::Nothing;
         }
         *batch = cell.book.take_for_spill();
     }
+    // Before anything is on disk: whatever happens, it is there once, and counted.
+    let now = shared.now();
     let put = spill.append(batch);
     let rest = batch.split_off(put.decided());
     let kept = std::mem::replace(batch, rest);

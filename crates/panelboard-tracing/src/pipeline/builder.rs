@@ -139,7 +139,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// How long the guard waits for the sinks when it is dropped; 5 s if it is not said.
+    /// How long the guard waits for the sinks when it is dropped; 5 s if it is not said. Threads
+    /// that do not come back, and disks, may take it a second and a half longer.
     #[must_use]
     pub fn drain(mut self, limit: Duration) -> Self {
         self.drain = limit;

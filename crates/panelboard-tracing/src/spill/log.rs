@@ -375,8 +375,7 @@ impl Log {
         let _ = self.lock.unlock();
     }
 
-    /// What is not decided yet. The files are larger, by a segment at most, and never than they
-    /// may.
+    /// What is not decided yet. The files hold a segment more than that at most.
     pub(super) fn bytes(&self) -> u64 {
         let undecided = self.segments.iter().map(|segment| {
             let decided = if segment.number == self.decided.0 { self.decided.1 } else { START };

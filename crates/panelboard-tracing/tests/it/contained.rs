@@ -13,7 +13,7 @@ use std::{
 use panelboard::{Clock, TimeSource};
 use panelboard_tracing::{Batch, Reason, SinkConfig, WriteError};
 
-use crate::rig::{Fake, LONG, Mode, Rig, builder, numbers, opens_after};
+use crate::rig::{Fake, LONG, Rig, builder, numbers};
 
 /// Panics once, or stands still, on the thread that is called so.
 #[derive(Debug, Default)]
@@ -117,20 +117,4 @@ fn a_sink_that_asks_for_all_eternity_is_asked_again_after_an_hour() {
     rig.turn(Duration::from_secs(60 * 60));
     rig.settles();
     assert_eq!(main.seen(), ["a"]);
-}
-
-/// Complaints that are never to come again, and a clock that is at its end.
-#[test]
-fn times_without_end_hold_nobody_up() {
-    let (main, other) = (Fake::new(Mode::Fail), Fake::fine());
-    let sinks = [main.sink("main").breaker(opens_after(99)).attempts(1), other.sink("other")];
-    let paper = crate::rig::Paper::default();
-    let rig = Rig::of(builder(sinks).complaints(paper.clone(), Duration::MAX));
-    for round in 0..3u32 {
-        rig.info([round]);
-        rig.settles();
-        rig.until("said", |_| paper.text().lines().count() == 1);
-        rig.turn(Duration::from_secs(3_600));
-    }
-    assert_eq!(other.seen(), numbers(0..3));
 }

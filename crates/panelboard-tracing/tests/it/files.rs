@@ -137,6 +137,21 @@ fn a_file_that_is_taken_away_is_made_again() {
     assert_eq!(text(&path).lines().count(), 1);
 }
 
+/// What a process left that ended before it had looked at them.
+#[test]
+fn full_files_that_were_left_are_looked_at_when_the_file_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    for second in 0..4 {
+        let name = format!("app-20260101T00000{second}Z.log");
+        fs::write(folder.path().join(name), "1 2 left\n").unwrap();
+    }
+    // It ends when it has looked.
+    drop(FileSink::builder(&path).max_bytes(1_000).keep(2).gzip(true).open().expect("a file"));
+    let left = ["app-20260101T000002Z.log.gz", "app-20260101T000003Z.log.gz", "app.log"];
+    assert_eq!(all(folder.path()), left.map(|name| folder.path().join(name)));
+}
+
 /// As logrotate's `copytruncate` does.
 #[test]
 fn a_file_that_is_cut_in_its_place_is_as_long_as_it_is() {
