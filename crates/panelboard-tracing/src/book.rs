@@ -86,6 +86,8 @@ pub(crate) struct State<P> {
     since: Option<Duration>,
     /// Not before this.
     hold: Option<Duration>,
+    /// How often that was to be forgotten.
+    forgotten: u64,
     attempts: u32,
     writes: u64,
     hurry: bool,
@@ -133,6 +135,7 @@ impl<P> Book<P> {
             ledger: Ledger::default(),
             since: None,
             hold: None,
+            forgotten: 0,
             attempts: 0,
             writes: 0,
             hurry: false,
@@ -272,14 +275,23 @@ impl<P> Book<P> {
         let mut state = self.state.lock();
         if forget_hold {
             state.hold = None;
+            state.forgotten += 1;
         }
         drop(state);
         self.changed.notify_all();
     }
 
-    /// Not before this, unless it is nudged.
-    pub(crate) fn hold_until(&self, time: Duration) {
-        self.state.lock().hold = Some(time);
+    /// To be asked before the breaker is, for [`hold_until`](Self::hold_until).
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.state.lock().forgotten
+    }
+
+    /// Not before this. What the breaker said is old if it was reset since `forgotten` was asked.
+    pub(crate) fn hold_until(&self, time: Duration, forgotten: u64) {
+        let mut state = self.state.lock();
+        if state.forgotten == forgotten {
+            state.hold = Some(time);
+        }
     }
 
     /// No more is written. What is in memory is dropped; what is on disk stays there.
@@ -409,5 +421,33 @@ impl<P> State<P> {
         let out = self.out.as_ref().map_or(0, |out| out.batch.len());
         let read = if has_spill { self.retry.records().len() + out } else { 0 };
         (read as u64).saturating_add_signed(self.spilled)
+    }
+}
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_breaker_said_before_it_was_reset_holds_nobody_up() {
+        let book = Book::<()>::new(Terms {
+            bound: Bound { records: 9, bytes: 9_000 },
+            policy: DropPolicy::Newest,
+            batch_records: 9,
+            batch_bytes: 9_000,
+            batch_delay: Duration::ZERO,
+            attempts: None,
+            backoff: Duration::ZERO,
+            max_backoff: Duration::ZERO,
+            has_fallback: false,
+            has_spill: false,
+        });
+        let (later, asked) = (Duration::from_secs(60), book.forgotten());
+        book.hold_until(later, asked);
+        assert_eq!(book.state.lock().hold, Some(later));
+        // It was asked, and reset before its answer came to be held to.
+        book.nudge(true);
+        book.hold_until(later, asked);
+        assert_eq!(book.state.lock().hold, None);
     }
 }

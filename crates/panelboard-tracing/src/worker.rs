@@ -47,12 +47,13 @@ pub(crate) fn deliver(shared: &Shared, index: usize, sink: &mut dyn Sink) {
 
 /// One write, if the breaker admits one.
 fn attempt(shared: &Shared, cell: &Cell, sink: &mut dyn Sink) {
+    let forgotten = cell.book.forgotten();
     let permit = match cell.breaker.acquire_owned() {
         Ok(permit) => permit,
         Err(_) if cell.fallback.is_some() => return shared.relieve(cell.index),
         Err(rejected) => {
             let wait = rejected.retry_after.unwrap_or(FORCED_OPEN);
-            return cell.book.hold_until(shared.now().saturating_add(wait));
+            return cell.book.hold_until(shared.now().saturating_add(wait), forgotten);
         }
     };
     let from_disk = |records, bytes| match &cell.spill {
