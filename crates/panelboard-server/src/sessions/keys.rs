@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::book::Book;
 use super::fold::Fold;
 use super::once;
-use super::service::Service;
+use super::service::{Service, in_time};
 use super::snapshot::REMEMBERED;
 use super::trouble::Trouble;
 
@@ -112,8 +112,7 @@ impl Service {
             return Ok((head, None));
         }
         // What was forgotten up to there is in the store then, or will never be anywhere.
-        let decided = super::service::in_time(self.keeper.decided(at));
-        decided.await?;
+        in_time(self.keeper.decided(at)).await?;
         let scope = once::scope(SCOPE, &book.id, &book.epoch);
         let known = self.keeper.answered(&scope, key.name()).await.map_err(Trouble::ended)?;
         let Some(known) = known else { return Ok((head, None)) };
