@@ -693,7 +693,7 @@ const SERVER: &[Fault] = &[
         "reload-forgets-rotation",
         "keys",
         Kind::Unit,
-        "vault::take_over::tests::a_rotation_while_the_next_vault_is_waited_for_is_not_undone_by_the_reload",
+        "vault::take_over::tests::a_rotation_while_the_next_vault_is_waited_for_stays",
     ),
     served(
         "reload-after-end",

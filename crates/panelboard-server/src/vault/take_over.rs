@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rotation_while_the_next_vault_is_waited_for_is_not_undone_by_the_reload() {
+    async fn a_rotation_while_the_next_vault_is_waited_for_stays() {
         let secrets = Secrets::default();
         let first = config(1, "");
         let one = source(None, &first, &secrets, "k-1");
