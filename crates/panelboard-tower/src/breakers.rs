@@ -97,6 +97,18 @@ pub struct Keyed<K, Q: ?Sized, F> {
 
 impl<K, Q: ?Sized, F> Keyed<K, Q, F> {
     /// A breaker of `panel` for each request.
+    ///
+    /// ```
+    /// use panelboard::Panel;
+    /// use panelboard_tower::{Breakers as _, Keyed, Verdict, host};
+    ///
+    /// let panel: Panel = Panel::builder().build();
+    /// let breakers = Keyed::new(panel.clone(), host::<()>);
+    /// let request = http::Request::get("http://example.org/").body(())?;
+    /// breakers.acquire(&request)?.end(Verdict::Success);
+    /// assert!(panel.get("example.org").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new<R>(panel: Panel<K>, key: F) -> Self
     where
         K: Borrow<Q>,
@@ -180,6 +192,18 @@ enum Kind {
 
 impl CallPermit {
     /// Ends the call with a verdict. [`Verdict::AtEnd`] is asked as for an answer without trailers.
+    ///
+    /// ```
+    /// use panelboard::{Breaker, Config, State};
+    /// use panelboard_tower::{CallPermit, Verdict};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let breaker = Arc::new(Breaker::new(Config::default()));
+    /// let permit: CallPermit = breaker.acquire_owned()?.into();
+    /// permit.end(Verdict::OpenFor(Duration::from_secs(20))); // it wants no calls for so long
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), panelboard::Rejected>(())
+    /// ```
     pub fn end(self, verdict: Verdict) {
         match self.0 {
             Kind::Panel(permit) => verdict.end(permit),

@@ -139,6 +139,16 @@ pub struct CallService<S, P, C = ByResult> {
 
 impl<S, P, C> CallService<S, P, C> {
     /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::CallLayer;
+    /// # use tower::Layer as _;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = CallLayer::new(panel.breaker("cache")?).layer("the service");
+    /// assert_eq!(*service.get_ref(), "the service");
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.gate.inner
     }

@@ -16,6 +16,23 @@ pub use grpc::Grpc;
 pub use http_status::Http;
 
 /// What an answer says about the service.
+///
+/// ```
+/// use http::{StatusCode, response::Parts};
+/// use panelboard_tower::Verdict;
+/// use std::io;
+///
+/// fn classify(answer: Result<&Parts, &io::Error>) -> Verdict {
+///     match answer.map(|head| head.status) {
+///         Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored, // ours to mend
+///         Ok(status) if status.is_server_error() => Verdict::Failure,
+///         Ok(_) => Verdict::Success,
+///         Err(_) => Verdict::Failure,
+///     }
+/// }
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// assert!(matches!(classify(Err(&refused)), Verdict::Failure));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -196,6 +196,16 @@ pub struct BreakerService<S, P, C = Http> {
 
 impl<S, P, C> BreakerService<S, P, C> {
     /// The service behind the breaker; see also [`into_inner`](Self::into_inner).
+    ///
+    /// ```
+    /// # use panelboard::Panel;
+    /// # use panelboard_tower::BreakerLayer;
+    /// # use tower::Layer as _;
+    /// # let panel: Panel = Panel::builder().build();
+    /// let service = BreakerLayer::new(panel.breaker("cache")?).layer("the service");
+    /// assert_eq!(*service.get_ref(), "the service");
+    /// # Ok::<(), panelboard::PanelError>(())
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.gate.inner
     }
