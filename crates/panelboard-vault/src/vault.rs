@@ -128,11 +128,9 @@ impl Vault {
             return Err(refused(ErrorKind::Malformed(crate::Malformed { part: "token", why })));
         }
         // Inside, so that an end waits for it and forgets the token.
-        let inside = life.stop.enter();
-        if inside.is_none() {
-            return Err(refused(ErrorKind::ShuttingDown));
-        }
-        let _inside = inside.filter(|_| !fault::TOKEN_PUT_FROM_OUTSIDE.planted());
+        let enter = || life.stop.enter().ok_or_else(|| refused(ErrorKind::ShuttingDown));
+        let from_outside = fault::TOKEN_PUT_FROM_OUTSIDE.planted();
+        let _inside = if from_outside { None } else { Some(enter()?) };
         life.token.with(|state: &mut TokenState| state.put(token));
         life.has_token_news();
         Ok(())
