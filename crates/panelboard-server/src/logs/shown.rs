@@ -27,7 +27,7 @@ pub(crate) struct Logged {
     /// Records that no sink wants.
     pub(crate) unwanted: u64,
     /// Records that a fault of the pipeline's own came between.
-    lost: u64,
+    pub(crate) lost: u64,
     /// Records that held something secret, which was taken out.
     pub(crate) redacted: u64,
     /// Records of the sinks' own threads, which go nowhere.

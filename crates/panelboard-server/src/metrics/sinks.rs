@@ -113,12 +113,13 @@ const OF_SINKS: [OfEach; 8] = [
     }),
 ];
 
-fn passed(logged: &Logged) -> [(&'static str, &'static str, u64); 5] {
+fn passed(logged: &Logged) -> [(&'static str, &'static str, u64); 6] {
     [
         ("panelboard_log_taken", "Log records that were taken in", logged.taken),
         ("panelboard_log_queue_full", "Dropped, as the queue was full", logged.queue_full),
         ("panelboard_log_late", "Log records that came after the end", logged.late),
         ("panelboard_log_unwanted", "Log records that no sink wants", logged.unwanted),
+        ("panelboard_log_lost", "Log records that a panic of the pipeline lost", logged.lost),
         ("panelboard_log_redacted", "Log records that held a secret", logged.redacted),
     ]
 }

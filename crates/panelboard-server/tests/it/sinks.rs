@@ -346,6 +346,7 @@ fn the_metrics_have_the_figures_of_the_status() {
         "panelboard_log_pressure 1.0".to_owned(),
         "panelboard_log_queue_full_total 0".to_owned(),
         "panelboard_log_unwanted_total 0".to_owned(),
+        "panelboard_log_lost_total 0".to_owned(),
         "panelboard_sink_spill_errors_total{sink=\"file\"} 0".to_owned(),
     ] {
         assert!(text.contains(&line), "{line} is not in\n{text}");
