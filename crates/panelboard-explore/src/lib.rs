@@ -48,8 +48,7 @@ pub fn explore<S: Send + Sync + 'static>(
     end: Step<S>,
     expected: &[&str],
 ) {
-    let size = if threads.len() > 2 { Size::Large } else { Size::Small };
-    stated(size, world, threads, end, expected);
+    stated(Size::of(threads.len()), world, threads, end, expected);
 }
 
 /// As [`explore`], for threads of so many steps that a depth-first search without pruning would not
@@ -61,8 +60,7 @@ pub fn explore_long<S: Send + Sync + 'static>(
     end: Step<S>,
     expected: &[&str],
 ) {
-    let large = threads.len() > 2 || cfg!(panelboard_shuttle);
-    stated(if large { Size::Large } else { Size::Small }, world, threads, end, expected);
+    stated(Size::of_long(threads.len()), world, threads, end, expected);
 }
 
 /// As [`explore_long`], for two threads of so many steps that loom, too, would search for minutes:
@@ -104,8 +102,7 @@ pub fn at_one_instant<S: Send + Sync + 'static>(
     beyond: &[&str],
     sum: &mut u64,
 ) -> Option<String> {
-    let size = if parts.len() > 2 { Size::Large } else { Size::Small };
-    sized(size, world, parts, end, beyond, sum)
+    sized(Size::of(parts.len()), world, parts, end, beyond, sum)
 }
 
 /// As [`at_one_instant`], for parts of so many steps as in [`explore_long`].
@@ -116,8 +113,7 @@ pub fn at_one_instant_long<S: Send + Sync + 'static>(
     beyond: &[&str],
     sum: &mut u64,
 ) -> Option<String> {
-    let large = parts.len() > 2 || cfg!(panelboard_shuttle);
-    sized(if large { Size::Large } else { Size::Small }, world, parts, end, beyond, sum)
+    sized(Size::of_long(parts.len()), world, parts, end, beyond, sum)
 }
 
 fn sized<S: Send + Sync + 'static>(
@@ -173,6 +169,18 @@ enum Size {
     Small,
     /// Three, or two of many steps.
     Large,
+}
+
+impl Size {
+    /// Of so many threads.
+    fn of(threads: usize) -> Self {
+        if threads > 2 { Self::Large } else { Self::Small }
+    }
+
+    /// The same where their steps are too many for shuttle to search all orders of two.
+    fn of_long(threads: usize) -> Self {
+        if cfg!(panelboard_shuttle) { Self::Large } else { Self::of(threads) }
+    }
 }
 
 type Task<S> = Arc<dyn Fn(&S) -> String + Send + Sync>;

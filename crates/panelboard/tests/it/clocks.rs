@@ -47,10 +47,12 @@ fn h49_the_machines_clock_only_goes_forward() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let before = latest.load(Ordering::SeqCst);
+                    // Acquire and Release pair up: whoever sees a time looks at the clock after
+                    // the thread that read it. Between different places nothing is ordered.
+                    let before = latest.load(Ordering::Acquire);
                     let now = u64::try_from(clock.now().as_nanos()).expect("not that late");
                     assert!(now >= before, "{before} ns, then {now} ns");
-                    latest.fetch_max(now, Ordering::SeqCst);
+                    latest.fetch_max(now, Ordering::Release);
                 }
             });
         }
