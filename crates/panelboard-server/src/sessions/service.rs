@@ -106,20 +106,15 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    fn tools_json(&self) -> Option<String> {
-        self.tools.as_ref().map(Value::to_string)
-    }
-
-    /// The client's name for it, with a digest of what the client has sent: no setting is in it,
-    /// so a repeat is one whatever they are by then.
-    fn named(&self) -> Result<Option<IdempotencyKey>, Trouble> {
+    /// The client's name for it, with a digest of what the client has sent, `tools` as JSON among
+    /// it: no setting is in it, so a repeat is one whatever they are by then.
+    fn named(&self, tools: Option<&str>) -> Result<Option<IdempotencyKey>, Trouble> {
         let Some(key) = &self.key else { return Ok(None) };
         let how = format!("{:?} {:?}", self.on_disconnect, self.timeout);
         let model = self.model.as_deref().unwrap_or("\0");
         let policy = self.on_conflict.map_or("\0", words::policy);
-        let tools = self.tools_json();
         let mut said = vec!["submit", &self.text, model, policy, &how];
-        said.extend(tools.as_deref());
+        said.extend(tools);
         let only_on = self.only_on.map(|tag| format!("if it is {tag}"));
         said.extend(only_on.as_deref());
         Ok(Some(IdempotencyKey::new(key_rule(key)?, fingerprint(&said))))
@@ -290,8 +285,11 @@ impl Service {
 
     /// Asks for a run.
     pub(crate) async fn submit(&self, id: &SessionId, ask: Ask) -> Result<Submitted, Trouble> {
-        let key = ask.named()?;
-        match self.submit_new(id, ask, key.clone()).await {
+        // Written once: its length counts, and it is in the digest.
+        let tools = ask.tools.as_ref().map(Value::to_string);
+        let bytes = ask.text.len() + tools.as_ref().map_or(0, String::len);
+        let key = ask.named(tools.as_deref())?;
+        match self.submit_new(id, (ask, bytes), key.clone()).await {
             Err(refused) => self.replay_of_run(id, key, refused).await,
             accepted => accepted,
         }
@@ -300,14 +298,13 @@ impl Service {
     async fn submit_new(
         &self,
         id: &SessionId,
-        ask: Ask,
+        (ask, bytes): (Ask, usize),
         key: Option<IdempotencyKey>,
     ) -> Result<Submitted, Trouble> {
-        let input = ask.text.len() + ask.tools_json().map_or(0, |tools| tools.len());
-        self.is_short_enough(input, &Limits::default())?;
+        self.is_short_enough(bytes, &Limits::default())?;
         self.know_the_model(&ask)?;
         let book = self.book(id, true).await?;
-        self.is_short_enough(input, &book.own.limits)?;
+        self.is_short_enough(bytes, &book.own.limits)?;
         Self::has_room(&book, ask.text.len())?;
         let submission = self.submission(ask, key.clone(), &book.own)?;
         let done = match key {
