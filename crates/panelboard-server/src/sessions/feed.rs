@@ -131,7 +131,8 @@ impl Feed {
         }
         let from = Some(Position { epoch, seq: first.saturating_sub(1) });
         let attached = self.service.keeper.hub.attach(&self.book.id, from).await;
-        let (welcome, cursor) = attached.map_err(|why| self.service.not_attached(why))?;
+        let (welcome, cursor) =
+            attached.map_err(|why| self.service.not_attached(why, &self.book))?;
         self.cursor = cursor;
         if welcome.mode == Mode::Resync {
             self.resync = Some(self.look_at_the_memory());

@@ -34,15 +34,26 @@ impl Service {
         conn: ConnId,
         from: Option<Position>,
     ) -> Result<(Feed, Welcome), Trouble> {
-        self.book(id, make).await?;
+        let found = self.book(id, make).await?;
+        self.follow_found(&found, conn, from).await
+    }
+
+    /// The same of a session that was found in memory, and may have been given up since.
+    pub(super) async fn follow_found(
+        self: &Arc<Self>,
+        found: &Arc<Book>,
+        conn: ConnId,
+        from: Option<Position>,
+    ) -> Result<(Feed, Welcome), Trouble> {
+        let id = &found.id;
         let attached = self.sessions.attach(id, conn).await;
-        attached.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
-        // It stays in memory from here on.
+        attached.map_err(|why| self.unavailable(why, found))?;
+        // It stays in memory from here on: it, or another that has its name now.
         let book = self.keeper.book(id);
         let leave = Leave { service: Arc::clone(self), id: id.clone(), conn, book: book.clone() };
-        let book = book.ok_or(Trouble::StoreFailed)?;
+        let book = book.ok_or_else(|| self.not_kept(found))?;
         let attached = self.keeper.hub.attach(id, from).await;
-        let (welcome, cursor) = attached.map_err(|why| self.not_attached(why))?;
+        let (welcome, cursor) = attached.map_err(|why| self.not_attached(why, &book))?;
         // After it: who is attached when it ends is told by the hub.
         if let Some(end) = book.ended() {
             return Err(Trouble::ended(end));
@@ -75,7 +86,11 @@ impl Service {
         Ok(Subscribed { feed, welcome, slot, queue })
     }
 
-    pub(super) fn not_attached(&self, why: AttachRefused) -> Trouble {
+    pub(super) fn not_attached(&self, why: AttachRefused, book: &Book) -> Trouble {
+        if let Some(end) = book.ended() {
+            // There is no log to attach to any more.
+            return Trouble::ended(end);
+        }
         match why {
             AttachRefused::TooManyConnections => {
                 Trouble::TooManyConnections { limit: self.settings.max_connections }

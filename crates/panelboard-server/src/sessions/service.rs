@@ -167,8 +167,14 @@ impl Service {
                 }
                 Err(why) => return Err(Trouble::no_session(why, id.as_str())),
             }
-            let taken_up = self.sessions.view(id).await;
-            taken_up.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+            match self.sessions.view(id).await {
+                // It was removed after it was found: look again.
+                Err(Unavailable::Unreadable | Unavailable::Moved)
+                    if matches!(self.keeper.find(id).await, Err(NoSession::Absent)) => {}
+                taken_up => {
+                    taken_up.map_err(|why| Trouble::unavailable(why, id.as_str()))?;
+                }
+            }
         }
     }
 
@@ -312,8 +318,8 @@ impl Service {
             None => in_time(self.sessions.submit(id, submission)).await?,
         };
         done.map_err(|why| {
-            if why == Refused::Unavailable(Unavailable::NotKept) {
-                return self.not_kept(&book);
+            if let Refused::Unavailable(why) = why {
+                return self.unavailable(why, &book);
             }
             let mut trouble = Trouble::refused(why, id.as_str(), self.limits(&book));
             self.say_since(&book, &mut trouble);
@@ -444,6 +450,8 @@ impl Service {
     pub(super) fn unavailable(&self, why: Unavailable, book: &Arc<Book>) -> Trouble {
         match why {
             Unavailable::NotKept | Unavailable::Moved => self.not_kept(book),
+            // It was given up since it was found: what there is of its name now is not it.
+            _ if book.ended().is_some() => self.not_kept(book),
             why => Trouble::unavailable(why, book.id.as_str()),
         }
     }
@@ -583,8 +591,9 @@ impl Service {
         id: &SessionId,
         run: RunId,
     ) -> Result<Option<RunStatus>, Trouble> {
+        let book = self.book(id, false).await?;
         let ended = self.sessions.finished(id, run).await;
-        ended.map_err(|why| Trouble::unavailable(why, id.as_str()))
+        ended.map_err(|why| self.unavailable(why, &book))
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _};
 use panelboard_tasks::{ConnId, LockError, Position, SessionId, Unavailable};
 
 use super::super::book::End;
 use super::super::feed::Piece;
+use super::super::keeper::Deleted;
 use super::super::trouble::Trouble;
 use super::{CONFIG, Disk, Rig};
 
@@ -156,6 +157,36 @@ async fn what_comes_too_late_for_a_session_is_told_that_it_was_deleted() {
     let gone = Trouble::NoSuchSession { session: "a".to_owned() };
     assert_eq!(rig.texts(&a).await, Err(gone), "though its reader has not left");
     drop(feed);
+}
+
+/// It was found just before it was deleted; of what was there, something is left while a reader is.
+#[tokio::test]
+async fn who_has_found_a_session_that_is_deleted_then_is_told_so() {
+    let rig = Rig::new();
+    let a = id("a");
+    assert_eq!(rig.note(&a, "one").await, Ok(1));
+    let (service, look) = (&rig.service, |_: &_, _: &_| ());
+    let (reader, _) = service.follow(&a, false, ConnId::next(), None).await.expect("a place");
+    let found = service.book(&a, false).await.expect("it is there");
+    let from = || Some(Position { epoch: found.epoch.clone(), seq: 1 });
+    assert!(service.follow_found(&found, ConnId::next(), from()).await.is_ok());
+    assert!(matches!(service.keeper.delete(&a, None, None).await, Ok(Deleted::Yes)));
+    service.keeper.end(&found, End::Deleted);
+    let mut gone = Box::pin(service.give_up(&found));
+    let is_told = async || {
+        for from in [None, from()] {
+            let followed = service.follow_found(&found, ConnId::next(), from).await;
+            assert_eq!(followed.map(drop), Err(Trouble::Deleted));
+        }
+        assert_eq!(service.at_one_instant(&found, look).await, Err(Trouble::Deleted));
+    };
+    is_told().await;
+    assert!(gone.as_mut().now_or_never().is_none(), "its reader has not left");
+    is_told().await;
+    drop(reader);
+    gone.await;
+    assert!(service.keeper.book(&a).is_none());
+    is_told().await;
 }
 
 /// Each has seen some of it, and all come back at one moment.
