@@ -7,7 +7,7 @@ use crate::{
     clock,
     counts::Counts,
     ledger::Ledger,
-    models::Checker,
+    models::{CORE, Checker, OTHERS},
     report::closing_line,
     verify::{
         self,
@@ -34,12 +34,13 @@ struct Turn<'a> {
     amount: u64,
     seed: u64,
     left: Duration,
-    /// The models that draw by chance, as the first turn of all models has found them.
+    /// The models that draw by chance, as the first turn of this search has found them.
     by_chance: &'a [String],
 }
 
-const SEARCHES: [Search; 6] = [
-    Search { name: "shuttle", amount: 20_000, run: shuttle },
+const SEARCHES: [Search; 7] = [
+    Search { name: "shuttle core", amount: 20_000, run: |w, turn| shuttle(w, &CORE, turn) },
+    Search { name: "shuttle others", amount: 20_000, run: |w, turn| shuttle(w, &OTHERS, turn) },
     Search { name: "operations", amount: 20_000, run: operations },
     Search { name: "histories", amount: 5_000, run: histories },
     Search { name: "seeds", amount: 1_000, run: seeds },
@@ -62,6 +63,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         }
     };
     let searches = chosen(only)?;
+    let by_chance = vec![Vec::new(); searches.len()];
     let workspace = Workspace::load()?;
     let mut soak = Soak {
         ledger: Ledger::new(&workspace),
@@ -72,7 +74,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         time,
         figures: Figures::default(),
         findings: Vec::new(),
-        by_chance: Vec::new(),
+        by_chance,
         failures: 0,
     };
     // From the first moment on: a run that is ended from outside has its line too.
@@ -96,7 +98,8 @@ struct Soak {
     time: Duration,
     figures: Figures,
     findings: Vec<Finding>,
-    by_chance: Vec<String>,
+    /// Of each search.
+    by_chance: Vec<Vec<String>>,
     /// Turns that could not be run.
     failures: u64,
 }
@@ -111,7 +114,7 @@ impl Soak {
             // A wall clock is no generator, but no two turns have the same.
             let seed = clock::wall_ms();
             let began = clock::now();
-            let told = Turn { amount, seed, left, by_chance: &self.by_chance };
+            let told = Turn { amount, seed, left, by_chance: &self.by_chance[index] };
             let result = (search.run)(&self.workspace, &told);
             let took = began.elapsed();
             turn += 1;
@@ -122,8 +125,8 @@ impl Soak {
                     println!("turn {turn}: {name}, seed {seed}: {told} in {seconds:.0} s");
                     self.figures += found.figures;
                     self.findings.extend(found.findings);
-                    if self.by_chance.is_empty() {
-                        self.by_chance = found.by_chance;
+                    if self.by_chance[index].is_empty() {
+                        self.by_chance[index] = found.by_chance;
                     }
                 }
                 Err(why) => {
@@ -154,13 +157,18 @@ impl Soak {
     }
 }
 
+/// All, or those of this name: one, or a kind.
 fn chosen(only: Option<&str>) -> Result<Vec<Search>, String> {
     let Some(name) = only else {
         return Ok(SEARCHES.to_vec());
     };
-    match SEARCHES.iter().find(|search| search.name == name) {
-        Some(search) => Ok(vec![*search]),
-        None => Err(format!("there is no search `{name}`, only {}", names(&SEARCHES))),
+    let is_meant = |search: &Search| {
+        search.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let searches: Vec<Search> = SEARCHES.into_iter().filter(is_meant).collect();
+    match searches.is_empty() {
+        false => Ok(searches),
+        true => Err(format!("there is no search `{name}`, only {}", names(&SEARCHES))),
     }
 }
 
@@ -175,10 +183,11 @@ fn next_amount(amount: u64, took: Duration, time: Duration) -> u64 {
     ((amount as f64 * factor.clamp(0.1, 10.0)) as u64).max(1)
 }
 
-/// All models once; then those that draw by chance, as the others would only search to the same end
-/// again.
-fn shuttle(w: &Workspace, turn: &Turn) -> Result<Found, String> {
+/// All models of these crates once; then those that draw by chance, as the others would only search
+/// to the same end again.
+fn shuttle(w: &Workspace, crates: &'static [&'static str], turn: &Turn) -> Result<Found, String> {
     let job = Job::new(Kind::Models(Checker::Shuttle), &just(turn.by_chance))
+        .of(crates)
         .with("PANELBOARD_SCHEDULES", turn.amount)
         .with("PANELBOARD_SEED", turn.seed);
     println!("shuttle: {} schedules of each model", grouped(2 * turn.amount));
@@ -260,12 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn all_searches_or_one_by_its_name() {
+    fn all_searches_or_those_of_a_name() {
         let told = |only| chosen(only).map(|searches| searches.len());
         assert_eq!(told(None), Ok(SEARCHES.len()));
         assert_eq!(told(Some("fuzz config")), Ok(1));
-        let wrong = told(Some("fuzz")).unwrap_err();
-        assert!(wrong.starts_with("there is no search `fuzz`, only `shuttle`, "), "{wrong}");
+        assert_eq!(told(Some("fuzz")), Ok(2), "a kind");
+        for name in ["fizz", "fuz", "", "fuzz "] {
+            let wrong = told(Some(name)).unwrap_err();
+            let say = format!("there is no search `{name}`, only `shuttle core`, ");
+            assert!(wrong.starts_with(&say), "{wrong}");
+        }
     }
 
     #[test]

@@ -64,9 +64,11 @@ fn all(extent: Extent) -> Result<bool, String> {
     report.command("docs", docs, minutes(10));
     report.step("deny", deny);
     for (name, checker) in [("loom", Checker::Loom), ("shuttle", Checker::Shuttle)] {
-        report.step(name, || match models::command(checker, &workspace, models::ALL) {
-            Ok(models) => none_is_a_failure(run_step(models, minutes(15))),
-            Err(why) => Outcome::failed(why),
+        report.step(name, || {
+            match models::command(checker, &models::CRATES, &workspace, models::ALL) {
+                Ok(models) => none_is_a_failure(run_step(models, minutes(15))),
+                Err(why) => Outcome::failed(why),
+            }
         });
     }
     if !extent.fast {

@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) kind: Kind,
+    /// Whose models.
+    crates: &'static [&'static str],
     /// Parts of the paths of what is run; all of it if there are none.
     pub(crate) filters: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
@@ -49,7 +51,13 @@ pub(crate) struct Finding {
 impl Job {
     pub(crate) fn new(kind: Kind, filters: &[&str]) -> Self {
         let filters = filters.iter().map(|&filter| filter.to_owned()).collect();
-        Self { kind, filters, environment: Vec::new() }
+        Self { kind, crates: &models::CRATES, filters, environment: Vec::new() }
+    }
+
+    /// The models of these crates only.
+    pub(crate) fn of(mut self, crates: &'static [&'static str]) -> Self {
+        self.crates = crates;
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -64,8 +72,8 @@ impl Job {
                     Some((first, others)) => (first.as_str(), others),
                     None => (models::ALL, &[][..]),
                 };
-                let mut command = models::command(checker, workspace, first)?;
-                command.args(others).env("PANELBOARD_COUNT", "1");
+                let mut command = models::command(checker, self.crates, workspace, first)?;
+                command.args(others).env("PANELBOARD_COUNT", "1").envs(models::FOR_LONG);
                 command
             }
             Kind::Tests | Kind::ServerTests | Kind::TaskSteps => {
@@ -82,7 +90,7 @@ impl Job {
     /// Runs it, for at most `limit`; its end by that is no finding unless `whole`.
     ///
     /// # Errors
-    /// Cargo cannot be started, or nothing was built or run.
+    /// Cargo cannot be started, nothing was built or run, or somebody has ended it.
     pub(crate) fn run(
         &self,
         workspace: &Workspace,
@@ -94,6 +102,9 @@ impl Job {
             Kind::Models(checker) => Figures::of_models(checker, &ended.lines),
             Kind::Tests | Kind::ServerTests | Kind::TaskSteps => Figures::of_tests(&ended.lines),
         };
+        if let Some(line) = ended_from_outside(&ended) {
+            return Err(format!("it was ended from outside: {line}"));
+        }
         let findings = self.findings(&ended, whole);
         for finding in &findings {
             finding.tell();
@@ -172,6 +183,14 @@ fn failed(lines: &[String]) -> Vec<String> {
     names.collect()
 }
 
+/// What says that somebody wanted it to end, which is no finding: as cargo tells it, no test failed.
+fn ended_from_outside(ended: &Ended) -> Option<&str> {
+    let asked =
+        |line: &&String| ["(signal: 15, ", "(signal: 2, "].iter().any(|by| line.contains(by));
+    let line = ended.lines.iter().find(asked)?;
+    (!ended.success() && failed(&ended.lines).is_empty()).then_some(line.trim())
+}
+
 fn by_chance(lines: &[String]) -> Vec<String> {
     let names = lines.iter().filter_map(|line| {
         let (_, told) = line.split_once("searched ")?;
@@ -229,6 +248,23 @@ mod tests {
         let ended = Ended { status: None, lines: lines("test a ... ok") };
         assert_eq!(job.findings(&ended, false), []);
         assert_eq!(job.findings(&ended, true).len(), 1);
+    }
+
+    #[test]
+    fn who_ends_a_run_has_found_nothing() {
+        let told = |by: &str, more: &str| {
+            let line = "  process didn't exit successfully: `models-0 models::`";
+            Ended { status: None, lines: lines(&format!("{line} ({by})\n{more}")) }
+        };
+        let asked = told("signal: 15, SIGTERM: termination signal", "");
+        assert!(ended_from_outside(&asked).is_some_and(|line| line.ends_with("signal)")));
+        for found in [
+            told("signal: 15, SIGTERM: termination signal", "test models::a ... FAILED"),
+            told("signal: 6, SIGABRT: process abort signal", ""),
+            told("exit status: 101", ""),
+        ] {
+            assert_eq!(ended_from_outside(&found), None, "{:?}", found.lines);
+        }
     }
 
     #[test]

@@ -75,6 +75,40 @@ fn g45_never_one_that_is_held() {
     assert_eq!(sweep(&panel), 1);
 }
 
+/// A borrowed use does not hold its breaker in the panel; what it does there is not lost.
+#[test]
+fn b9_what_a_use_does_to_a_breaker_that_has_gone_is_done_to_the_next_of_its_key() {
+    let (panel, _hand) = panel(trips_at(1));
+    panel.breaker("key").unwrap();
+    panel.with("key", |_| assert_eq!((sweep(&panel), panel.len()), (1, 0))).unwrap();
+    assert!(panel.get("key").is_none(), "nothing was done");
+    panel.breaker("key").unwrap();
+    let trip = |breaker: &panelboard::Breaker| {
+        assert_eq!((sweep(&panel), panel.len()), (1, 0));
+        quiet(breaker.trip());
+    };
+    panel.with("key", trip).unwrap();
+    assert_eq!(panel.get("key").unwrap().state(), panelboard::State::Open);
+}
+
+#[test]
+fn b9_what_was_done_to_one_is_not_done_to_the_shared_one() {
+    let one =
+        Panel::builder().defaults(built(trips_at(1))).max_breakers(1).overflow(Overflow::Shared);
+    let panel = one.build();
+    panel.breaker("key").unwrap();
+    let mut other = None;
+    let trip = |breaker: &panelboard::Breaker| {
+        assert_eq!(sweep(&panel), 1);
+        other = Some(panel.breaker("other").unwrap());
+        quiet(breaker.trip());
+    };
+    panel.with("key", trip).unwrap();
+    let shared = panel.breaker("key").unwrap();
+    assert_eq!(shared.state(), panelboard::State::Closed, "it serves everybody");
+    assert_eq!(other.unwrap().state(), panelboard::State::Closed);
+}
+
 #[test]
 fn g45_never_one_that_was_used_since_the_last_sweep() {
     let (panel, _hand) = panel(trips_at(1));
