@@ -391,3 +391,36 @@ fn transition(before: Word, step: &Step, generation: u64, now: Duration) -> Opti
         retry_after,
     })
 }
+
+#[cfg(all(test, not(any(panelboard_loom, panelboard_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn bits(generation: u32, body: Body) -> u64 {
+        Word { body, over: Override::None, generation, step: 0 }.pack()
+    }
+
+    #[test]
+    fn what_counts_in_a_life_counts_until_another_begins() {
+        let closed = |life| Body::Closed { failures: 0, life };
+        let admitted = |generation| Admission::new(bits(generation, closed(5)), 5);
+        let own = admitted(5);
+        let is_late = |generation: u32, body| {
+            let (bits, near) = (bits(generation, body), u64::from(generation));
+            assert!(!Of::Anybody.is_late(bits, near));
+            [Of::Generation(own), Of::Life(own)].map(|of| of.is_late(bits, near))
+        };
+        assert_eq!(is_late(5, closed(5)), [false, false]);
+        // Something was set beside it, and unset.
+        assert_eq!(is_late(6, closed(5)), [true, false]);
+        assert_eq!(is_late(7, Body::Recovering { failures: 1, life: 5 }), [true, false]);
+        // It has ended.
+        assert_eq!(is_late(6, Body::Open { until_ms: 30_000 }), [true, true]);
+        assert_eq!(is_late(7, closed(7)), [true, true]);
+        assert_eq!(is_late(8, closed(7)), [true, true]);
+        // It had not begun.
+        let before = Of::Life(admitted(4));
+        assert!(before.is_late(bits(6, closed(5)), 6));
+        assert!(!Of::Life(admitted(6)).is_late(bits(7, closed(5)), 7));
+    }
+}
