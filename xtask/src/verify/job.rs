@@ -183,10 +183,11 @@ fn failed(lines: &[String]) -> Vec<String> {
     names.collect()
 }
 
-/// What says that somebody wanted it to end, which is no finding: as cargo tells it, no test failed.
+/// What says that somebody wanted it to end, which is no finding, if no test has failed.
 fn ended_from_outside(ended: &Ended) -> Option<&str> {
-    let asked =
-        |line: &&String| ["(signal: 15, ", "(signal: 2, "].iter().any(|by| line.contains(by));
+    // As cargo tells it: SIGTERM, SIGINT.
+    let signals = ["(signal: 15, ", "(signal: 2, "];
+    let asked = |line: &&String| signals.iter().any(|signal| line.contains(signal));
     let line = ended.lines.iter().find(asked)?;
     (!ended.success() && failed(&ended.lines).is_empty()).then_some(line.trim())
 }
