@@ -226,6 +226,14 @@ mod tests {
         assert_eq!(life.touch(), Fate::Removed);
     }
 
+    /// The first sweep has found the breaker open, and has left its claim there.
+    #[test]
+    fn what_is_claimed_again_is_evicted_and_not_removed() {
+        let life = Life::new();
+        assert!(life.claim(6, 7).is_some() && retire_unused(&life, 8));
+        assert_eq!(life.touch(), Fate::Evicted);
+    }
+
     #[test]
     fn it_is_retired_by_hand_whoever_holds_it() {
         let life = Life::new();

@@ -339,6 +339,19 @@ fn a_sibling_that_is_set_aside_is_not_compared_with() {
     assert!(opens(&fail(&a)), "one of the others does well");
 }
 
+#[test]
+fn one_that_has_left_its_group_is_compared_with_nobody() {
+    let rules = Group::new(1.0).and_then(|group| group.compare_to_siblings(0.5)).expect("in range");
+    let (panel, _) = panel(trips_at(4), rules);
+    let both = breakers(&panel, ["p/a", "p/b"]);
+    for breaker in &both {
+        (0..3).for_each(|_| _ = fail(breaker));
+    }
+    assert_eq!(fail(&both[0]), Recorded::Held, "they do alike");
+    assert!(panel.remove("p/a"));
+    assert!(opens(&fail(&both[0])));
+}
+
 /// A clock of the user's that makes a call whenever it is read, as far as it may.
 #[derive(Debug, Default)]
 struct Meddler {
