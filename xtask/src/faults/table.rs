@@ -145,6 +145,12 @@ const BREAKER: &[Fault] = &[
     row(
         "borrowed-trip-lost",
         "B9",
+        Kind::It,
+        "eviction::b9_what_a_use_does_to_a_breaker_that_has_gone_is_done_to_the_next_of_its_key",
+    ),
+    row(
+        "borrowed-trip-lost",
+        "B9",
         Kind::Loom,
         "models::panel::b9_a_trip_within_a_borrowed_use_outlives_any_eviction",
     ),
