@@ -40,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String> {
     let workspace = Workspace::load()?;
     let filter = arguments.first().map_or(ALL, String::as_str);
-    let command = command(checker, &CRATES, &workspace, filter)?;
+    let command = command(checker, CRATES, &workspace, filter)?;
     let ended = process::run(command, LIMIT, true)?;
     if ended.success() && counts::read(&ended.lines).passed == 0 {
         return Err(format!("no {} model's path holds `{filter}`", checker.name()));
@@ -49,13 +49,11 @@ pub(crate) fn run(checker: Checker, arguments: &[String]) -> Result<bool, String
 }
 
 /// The crates that have models: the cores, the store's queue and receipts, the line of logs.
-pub(crate) const CRATES: [&str; 4] =
-    ["panelboard", "panelboard-tasks", "panelboard-store", "panelboard-tracing"];
+pub(crate) const CRATES: &[&str] =
+    &["panelboard", "panelboard-tasks", "panelboard-store", "panelboard-tracing"];
 
-/// That of the breaker and the panel.
-pub(crate) const CORE: [&str; 1] = ["panelboard"];
-
-pub(crate) const OTHERS: [&str; 3] = ["panelboard-tasks", "panelboard-store", "panelboard-tracing"];
+/// The first of them, the breaker and the panel; and the rest.
+pub(crate) const CORE_AND_OTHERS: (&[&str], &[&str]) = CRATES.split_at(1);
 
 /// For a search of minutes a build that is slower to make pays: the schedules come in three
 /// quarters of the time.
@@ -90,7 +88,7 @@ pub(crate) fn build(
     cfgs: &[&str],
     workspace: &Workspace,
 ) -> Result<Command, String> {
-    of(&CRATES, checker, cfgs, workspace)
+    of(CRATES, checker, cfgs, workspace)
 }
 
 fn of(

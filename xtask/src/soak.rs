@@ -7,7 +7,7 @@ use crate::{
     clock,
     counts::Counts,
     ledger::Ledger,
-    models::{CORE, Checker, OTHERS},
+    models::{CORE_AND_OTHERS, Checker},
     report::closing_line,
     verify::{
         self,
@@ -39,8 +39,16 @@ struct Turn<'a> {
 }
 
 const SEARCHES: [Search; 7] = [
-    Search { name: "shuttle core", amount: 20_000, run: |w, turn| shuttle(w, &CORE, turn) },
-    Search { name: "shuttle others", amount: 20_000, run: |w, turn| shuttle(w, &OTHERS, turn) },
+    Search {
+        name: "shuttle core",
+        amount: 20_000,
+        run: |w, turn| shuttle(w, CORE_AND_OTHERS.0, turn),
+    },
+    Search {
+        name: "shuttle others",
+        amount: 20_000,
+        run: |w, turn| shuttle(w, CORE_AND_OTHERS.1, turn),
+    },
     Search { name: "operations", amount: 20_000, run: operations },
     Search { name: "histories", amount: 5_000, run: histories },
     Search { name: "seeds", amount: 1_000, run: seeds },

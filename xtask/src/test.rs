@@ -65,7 +65,7 @@ fn all(extent: Extent) -> Result<bool, String> {
     report.step("deny", deny);
     for (name, checker) in [("loom", Checker::Loom), ("shuttle", Checker::Shuttle)] {
         report.step(name, || {
-            match models::command(checker, &models::CRATES, &workspace, models::ALL) {
+            match models::command(checker, models::CRATES, &workspace, models::ALL) {
                 Ok(models) => none_is_a_failure(run_step(models, minutes(15))),
                 Err(why) => Outcome::failed(why),
             }

@@ -51,7 +51,7 @@ pub(crate) struct Finding {
 impl Job {
     pub(crate) fn new(kind: Kind, filters: &[&str]) -> Self {
         let filters = filters.iter().map(|&filter| filter.to_owned()).collect();
-        Self { kind, crates: &models::CRATES, filters, environment: Vec::new() }
+        Self { kind, crates: models::CRATES, filters, environment: Vec::new() }
     }
 
     /// The models of these crates only.
