@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::http::{CHAT, send, stream, until};
-use crate::program::{Program, command, ended};
+use crate::program::{Program, command, ended, replace};
 use crate::sinks::rig::{Collector, How};
 use crate::vault::rig::{Answer, serve};
 
@@ -162,7 +162,7 @@ fn ask_for_all(folder: &std::path::Path, sinks: &str) -> String {
     let first = stream(addr, "GET", "/v1/events?after=0", &[("authorization", &admin)], "").line();
     said.push_str(&format!("{first:?}\n"));
     // A reload with a mistake, and one with a secret in plain text.
-    std::fs::write(&path, text.replace("env:PROVIDER_KEY", KEY)).unwrap();
+    replace(&path, &text.replace("env:PROVIDER_KEY", KEY));
     server.signal("HUP");
     until("the reload is refused", || server.stderr().contains("was not reloaded").then_some(()));
     let status = send(addr, "GET", "/status", &[("authorization", &admin)], "");
@@ -242,7 +242,7 @@ fn no_secret_of_a_vault_shows_anywhere() {
     let first = stream(addr, "GET", "/v1/events?after=0", &[], "").line();
     let session = crate::http::post(addr, "/v1/sessions", "{}");
     // A reload with the secret in plain text where a reference should be.
-    std::fs::write(&path, text.replace("file:secret-id", SECRET_ID)).unwrap();
+    replace(&path, &text.replace("file:secret-id", SECRET_ID));
     server.signal("HUP");
     until("the reload is refused", || server.stderr().contains("was not reloaded").then_some(()));
     look(1);

@@ -211,6 +211,14 @@ fn in_memory(text: &str) -> String {
     format!("{text}{store}")
 }
 
+/// Replaces a file that a server watches, as editors and deployments do: another one takes its
+/// name. It is looked at once a second, and half of it is never seen.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let other = path.with_extension("new");
+    std::fs::write(&other, text).unwrap();
+    std::fs::rename(&other, path).unwrap();
+}
+
 /// Two pretend providers; `lines` come first.
 pub(crate) fn pretend(lines: &str) -> String {
     format!(

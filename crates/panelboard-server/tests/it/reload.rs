@@ -8,7 +8,7 @@ use panelboard_server::config::Environment;
 use serde_json::Value;
 
 use crate::http::{breaker, chat, get, post, until};
-use crate::program::{InProcess, Program, pretend};
+use crate::program::{InProcess, Program, pretend, replace};
 
 struct File {
     _folder: tempfile::TempDir,
@@ -23,11 +23,8 @@ impl File {
         Self { _folder: folder, path }
     }
 
-    /// Replaces the file as editors and deployments do: another one takes its name.
     fn replace(&self, text: &str) {
-        let other = self.path.with_extension("new");
-        std::fs::write(&other, text).unwrap();
-        std::fs::rename(&other, &self.path).unwrap();
+        replace(&self.path, text);
     }
 
     fn beside(&self, name: &str) -> PathBuf {
@@ -123,7 +120,7 @@ targets = [\"local/model\"]
     for key in ["one", "two"] {
         post(addr, &format!("/v1/breakers/local/{key}/trip"), "{\"for\":\"1h\"}");
     }
-    std::fs::write(file.beside("two.txt"), "sk-another").unwrap();
+    replace(&file.beside("two.txt"), "sk-another");
     reloaded(addr, 1);
     assert_eq!(breaker(addr, "local/one")["state"], "open");
     assert_eq!(breaker(addr, "local/two")["state"], "closed");

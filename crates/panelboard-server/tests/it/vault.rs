@@ -12,7 +12,7 @@ use panelboard_server::config::Environment;
 use serde_json::Value;
 
 use crate::http::{breaker, chat, get, post, until};
-use crate::program::{InProcess, Program, pretend, run_to_end};
+use crate::program::{InProcess, Program, pretend, replace, run_to_end};
 use rig::{
     FakeProvider, FakeVault, How, OF, all_from_vault, ask, env, model, provider, secret, section,
     seen,
@@ -238,7 +238,7 @@ fn a_reload_brings_a_vault_changes_it_and_takes_it_away() {
     let server = InProcess::serve_file(&path, &env());
     let addr = server.addr;
     let reload = |text: &str, times: u64| {
-        std::fs::write(&path, text).unwrap();
+        replace(&path, text);
         until("it has reloaded", || {
             let config = &get(addr, "/status").json()["config"];
             assert_eq!(config["last_error"], Value::Null);
@@ -294,7 +294,7 @@ fn a_reload_that_waits_for_a_vault_is_given_up_when_the_server_stops() {
     at.hold(true);
     let call = std::thread::spawn(move || chat(addr).status);
     until("the call is with the provider", || (at.seen().len() == 2).then_some(()));
-    std::fs::write(&path, with(&next)).unwrap();
+    replace(&path, &with(&next));
     server.signal("HUP");
     until("the next Vault is asked", || (next.hanging() > 0).then_some(()));
     server.signal("TERM");

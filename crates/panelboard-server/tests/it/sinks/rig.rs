@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::http::post;
-use crate::program::{Program, pretend};
+use crate::program::{Program, pretend, replace};
 use crate::vault::rig::{Answer, Asked, serve};
 
 /// A breaker that trips at once, and is tried again soon.
@@ -178,7 +178,7 @@ impl Server {
     pub(crate) fn write(&self, sinks: &str) -> PathBuf {
         let config = self.path("panelboard.toml");
         let text = format!("[server]\n{}{}", self.head, pretend(sinks));
-        std::fs::write(&config, text).unwrap();
+        replace(&config, &text);
         config
     }
 
